@@ -6,6 +6,7 @@ pub mod facts;
 pub mod ids;
 pub mod keys;
 pub mod machine;
+pub mod membership;
 pub mod rng;
 pub mod role;
 pub mod settings;
