@@ -143,6 +143,12 @@ impl Instance {
         }
     }
 
+    /// How often this node was called down and took a new identity.
+    #[cfg(test)]
+    pub(super) fn renewals(&self) -> u32 {
+        self.foca.identity().renewal - 1
+    }
+
     fn member(&self, node: NodeId) -> Option<&Member<Peer>> {
         self.foca.iter_membership_state().find(|member| member.id().node == node)
     }

@@ -254,6 +254,12 @@ impl Membership {
         (standing == Standing::Up, standing != Standing::Unknown)
     }
 
+    /// How often this node took a new identity.
+    #[cfg(test)]
+    fn swim_renewals(&self) -> u32 {
+        self.instances.values().map(Instance::renewals).sum()
+    }
+
     fn home_peers(&self) -> impl Iterator<Item = NodeId> {
         self.instances.values().next_back().into_iter().flat_map(|instance| instance.peers().iter().copied())
     }

@@ -154,6 +154,11 @@ impl Net {
         &self.nodes[&node]
     }
 
+    /// How often nodes found themselves called down, and took a new identity.
+    pub(super) fn renewed(&self) -> u32 {
+        self.nodes.values().map(|node| node.membership.swim_renewals()).sum()
+    }
+
     pub(super) fn is_unreachable(&self, at: NodeId, node: NodeId) -> bool {
         self.nodes[&at].membership.unreachable().contains(&node)
     }
