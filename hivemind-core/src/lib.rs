@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod configs;
 pub mod context;
 pub mod error;
+pub mod events;
 pub mod facts;
 pub mod ids;
 pub mod keys;
