@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod context;
+pub mod control;
 pub mod error;
 pub mod facts;
 pub mod ids;
