@@ -2,6 +2,7 @@
 
 pub mod configs;
 pub mod context;
+pub mod control;
 pub mod error;
 pub mod events;
 pub mod facts;
