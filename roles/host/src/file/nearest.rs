@@ -40,7 +40,14 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_fingers_finds_the_word_that_was_meant() {
-        for (written, meant) in [("adresses", "addresses"), ("adress", "addresses"), ("Name", "name"), ("nmae", "name"), ("services", "service"), ("dsn", "dns")] {
+        for (written, meant) in [
+            ("adresses", "addresses"),
+            ("adress", "addresses"),
+            ("Name", "name"),
+            ("nmae", "name"),
+            ("services", "service"),
+            ("dsn", "dns"),
+        ] {
             assert_eq!(nearest(written, KNOWN), Some(meant), "{written}");
         }
     }
