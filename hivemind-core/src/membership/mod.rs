@@ -103,7 +103,7 @@ impl Membership {
         self.follow_changes(ctx);
     }
 
-    /// The node is no member any more: nothing of what it knew of others counts.
+    /// The node is no member any more: nothing of what it knew of others counts, voters included.
     pub fn leave_all(&mut self) {
         *self = Membership { next_instance: self.next_instance, last_round: self.last_round, ..Membership::default() };
     }

@@ -108,6 +108,20 @@ fn a_node_that_hears_nobody_makes_no_case_against_others() {
 }
 
 #[test]
+fn without_asking_for_themselves_nodes_would_believe_a_deaf_one() {
+    let mut net = Net::new(48, 11);
+    net.settings.membership.confirm_pings = 0;
+    net.run(secs(5));
+    let deaf = id(20);
+    for other in net.members.clone() {
+        net.cut.insert((other, deaf));
+    }
+    net.run(secs(20));
+    net.convicted.remove(&deaf);
+    assert!(!net.convicted.is_empty(), "then the tests above would not notice that the rule is missing");
+}
+
+#[test]
 fn a_single_broken_link_leaves_both_ends_reachable_for_all() {
     let mut net = Net::new(12, 12);
     net.run(secs(5));
