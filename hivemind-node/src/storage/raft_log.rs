@@ -410,11 +410,7 @@ fn entries<F: FileSystem>(engine: &Engine<Watched<F>>) -> io::Result<Vec<LogEntr
 }
 
 fn to_stored(entry: &LogEntry) -> Entry {
-    let mut stored = Entry::default();
-    stored.index = entry.index;
-    stored.term = entry.term;
-    stored.data = scramble(entry.index, &entry.bytes).into();
-    stored
+    Entry { index: entry.index, term: entry.term, data: scramble(entry.index, &entry.bytes).into(), ..Entry::default() }
 }
 
 fn from_stored(stored: Entry) -> LogEntry {

@@ -57,9 +57,7 @@ fn entries(range: std::ops::RangeInclusive<u64>, term: u64) -> Vec<LogEntry> {
 }
 
 fn hard_state(term: u64, commit: u64) -> Bytes {
-    let mut state = HardState::default();
-    state.term = term;
-    state.commit = commit;
+    let state = HardState { term, commit, ..HardState::default() };
     state.write_to_bytes().expect("it encodes").into()
 }
 

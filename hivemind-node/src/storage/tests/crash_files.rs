@@ -159,12 +159,13 @@ fn put_sectors(content: &mut Vec<u8>, at: usize, bytes: &[u8], chance: &mut Rng)
     }
 }
 
-/// Puts `image` on the disk.
-pub(super) fn restore(image: &Image) {
+/// Puts `image` on the disk, in place of all that is in `dir`.
+pub(super) fn restore(dir: &Path, image: &Image) {
+    fs::remove_dir_all(dir).expect("the log made it");
+    fs::create_dir(dir).expect("it is made");
     for (path, content) in image {
-        match content {
-            Some(content) => fs::write(path, content).expect("it is written"),
-            None => drop(fs::remove_file(path)),
+        if let Some(content) = content {
+            fs::write(path, content).expect("it is written");
         }
     }
 }
