@@ -207,7 +207,7 @@ fn a_log_that_crashed_and_was_altered_is_right_or_refused() {
         }
     }
     // What hits only zeros, or a record that was never acknowledged, does no harm.
-    assert!(refused > 50 && right > 10, "{refused} refused, {right} right");
+    assert!(refused > 50 && right > 3, "{refused} refused, {right} right");
 }
 
 #[test]
