@@ -13,6 +13,8 @@
 //! Nothing that decides reads a clock or iterates in an order that is not its keys': one seed, one trace.
 
 pub mod checkers;
+pub mod cluster;
+pub mod command;
 pub mod disk;
 pub mod keys;
 pub mod network;
@@ -21,6 +23,8 @@ pub mod profile;
 pub mod queue;
 pub mod roles;
 pub mod samples;
+pub mod scenario;
+pub mod summary;
 pub mod trace;
 pub mod traffic;
 pub mod watch;

@@ -27,13 +27,9 @@ impl Faults {
     pub fn profile(self) -> Profile {
         match self {
             Faults::None => Profile::default(),
-            Faults::Lan => Profile {
-                loss_ppm: 10_000,
-                duplicate_ppm: 1_000,
-                late_ppm: 5_000,
-                late: Duration::from_millis(20),
-                ..Profile::default()
-            },
+            Faults::Lan => {
+                Profile { loss_ppm: 10_000, duplicate_ppm: 1_000, late_ppm: 5_000, late: Duration::from_millis(20), ..Profile::default() }
+            }
         }
     }
 }

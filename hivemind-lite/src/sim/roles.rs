@@ -125,11 +125,7 @@ pub fn sections(number: u32, version: u32) -> Vec<Section> {
     let service = Service { name: format!("service{}", number % 8), port, tags: vec![format!("v{version}")] };
     let text = RecordData::Txt(vec![format!("version {version}").into_bytes()]);
     let record = DnsRecord { name: format!("host{number}.txt.hive."), ttl: 60, data: text };
-    vec![
-        encoded(&DnsSection { records: vec![record] }),
-        encoded(&address),
-        encoded(&ServiceSection { services: vec![service] }),
-    ]
+    vec![encoded(&DnsSection { records: vec![record] }), encoded(&address), encoded(&ServiceSection { services: vec![service] })]
 }
 
 fn encoded<S: Content>(content: &S) -> Section {

@@ -74,10 +74,9 @@ impl Traffic {
 
     /// Everything together.
     pub fn total(&self) -> Count {
-        self.kinds.values().fold(Count::default(), |sum, count| Count {
-            messages: sum.messages + count.messages,
-            bytes: sum.bytes + count.bytes,
-        })
+        self.kinds
+            .values()
+            .fold(Count::default(), |sum, count| Count { messages: sum.messages + count.messages, bytes: sum.bytes + count.bytes })
     }
 
     /// By kind.

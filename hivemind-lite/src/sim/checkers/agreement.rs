@@ -27,7 +27,8 @@ impl Agreement {
             return Ok(());
         }
         if committed.logged.as_ref().is_some_and(|first| first != logged) {
-            let what = format!("another event {}: {:?}, not {:?}", logged.index, logged.event(), committed.logged.as_ref().map(LogEvent::event));
+            let what =
+                format!("another event {}: {:?}, not {:?}", logged.index, logged.event(), committed.logged.as_ref().map(LogEvent::event));
             return Err(at.violates_with(Invariant::S2, &committed.by, what));
         }
         self.viewed(at, history, position)

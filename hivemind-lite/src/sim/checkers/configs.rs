@@ -44,13 +44,17 @@ impl Configs {
         let Some(signed) = view.configs.get(&member) else { return Ok(()) };
         let (node, seq) = (signed.config.node, signed.config.seq);
         let Some(owner) = view.facts.member(member) else {
-            return Err(at.violates(Invariant::S4, format!("a config of {member} is in force, which is no member at {}", view.facts.position())));
+            return Err(
+                at.violates(Invariant::S4, format!("a config of {member} is in force, which is no member at {}", view.facts.position()))
+            );
         };
         if node > member {
             return Err(at.violates(Invariant::S4, format!("the config in force for {member} is of the later membership {node}")));
         }
         if !signed.is_signed_by(&owner.key, keys) {
-            return Err(at.violates(Invariant::S4, format!("the config {seq} of {node} is not signed by {}, who owns the name", owner.name)));
+            return Err(
+                at.violates(Invariant::S4, format!("the config {seq} of {node} is not signed by {}, who owns the name", owner.name))
+            );
         }
         let held = Held { node, seq };
         match self.held.of(at.slot).insert(member, held) {

@@ -38,7 +38,8 @@ impl Fence {
             return false;
         }
         let own = facts.epoch();
-        let other_history = sender.cluster != Some(facts.cluster()) || sender.epoch.generation != own.generation || sender.epoch.tag != own.tag;
+        let other_history =
+            sender.cluster != Some(facts.cluster()) || sender.epoch.generation != own.generation || sender.epoch.tag != own.tag;
         other_history || (sender.epoch.number < own.number && sender.index.next() < facts.floor())
     }
 

@@ -216,6 +216,12 @@ pub(super) mod fabricated {
     }
 
     pub(in super::super) fn view(facts: Facts) -> View {
-        View { node: NodeId::new(1, 1), facts, configs: Default::default(), unreachable: Default::default(), condition: Condition::default() }
+        View {
+            node: NodeId::new(1, 1),
+            facts,
+            configs: Default::default(),
+            unreachable: Default::default(),
+            condition: Condition::default(),
+        }
     }
 }

@@ -24,9 +24,7 @@ impl Order {
     pub fn applied(&mut self, at: At<'_>, index: Index) -> Result<(), Violation> {
         let last = self.last.of(at.slot).replace(index);
         match last {
-            Some(last) if last.next() != index => {
-                Err(at.violates(Invariant::S3, format!("applied event {index} after event {last}")))
-            }
+            Some(last) if last.next() != index => Err(at.violates(Invariant::S3, format!("applied event {index} after event {last}"))),
             Some(_) | None => Ok(()),
         }
     }

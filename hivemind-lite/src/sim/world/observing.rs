@@ -71,9 +71,15 @@ impl World {
     fn measure_event(&mut self, position: Position, event: &Event) {
         let before = hivemind_core::ids::Index(position.index.0.saturating_sub(1));
         let key = match event {
-            Event::Left { node, .. } => self.checkers.history.at(before).and_then(|before| before.facts.member(*node)).map(|member| member.key),
+            Event::Left { node, .. } => {
+                self.checkers.history.at(before).and_then(|before| before.facts.member(*node)).map(|member| member.key)
+            }
             Event::Joined { member, .. } => Some(member.key),
-            Event::Voter { .. } | Event::Restarting { .. } | Event::Restarted { .. } | Event::Addresses { .. } | Event::EpochAdvanced { .. } => None,
+            Event::Voter { .. }
+            | Event::Restarting { .. }
+            | Event::Restarted { .. }
+            | Event::Addresses { .. }
+            | Event::EpochAdvanced { .. } => None,
         };
         let subject = key.and_then(|key| self.keys.get(&key).copied());
         let crashed = match (event, subject) {
@@ -132,11 +138,18 @@ impl World {
         let (now, measuring) = (self.now, self.measuring);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node has no view");
         let is_member = view.facts.member(view.node).is_some();
-        if is_member && let Some(since) = process.joining.take() && measuring {
+        if is_member
+            && let Some(since) = process.joining.take()
+            && measuring
+        {
             self.watches.samples.add(Series::Member, now.since(since));
         }
         let is_there = view.facts.position().index >= committed && !view.condition.stale && !view.condition.incomplete;
-        if is_member && is_there && let Some(since) = process.catching_up.take() && measuring {
+        if is_member
+            && is_there
+            && let Some(since) = process.catching_up.take()
+            && measuring
+        {
             self.watches.samples.add(Series::CaughtUp, now.since(since));
         }
     }
