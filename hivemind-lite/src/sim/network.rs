@@ -2,8 +2,9 @@
 //!
 //! It carries what a QUIC transport carries: datagrams may be lost, doubled and reordered; the ordered
 //! stream keeps its order per pair and is delayed instead of lost; each bulk message has a stream of its
-//! own. A connection belongs to one start of each of its two processes. When one side is gone or cut
-//! off, the other notices by a time-out, and when it has restarted, by its reset.
+//! own. A connection belongs to one start of each of its two processes. When one side is gone, the other
+//! notices by a time-out, and when it has restarted, by its reset. A cut drops what is sent across it,
+//! silently; connections outlast it.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -113,7 +114,7 @@ impl Network {
         self.peers[slot.at()].isolated
     }
 
-    /// Ends every isolation. Connections that lost something meanwhile do not come back.
+    /// Ends every isolation. Attempts to connect that were under way begin anew.
     pub fn heal(&mut self) {
         for peer in &mut self.peers {
             peer.isolated = false;
@@ -134,11 +135,11 @@ impl Network {
 
     /// The start of the process that a message from `from` to `to` would reach.
     fn reaches(&self, from: Slot, to: Slot) -> Option<u32> {
-        let (sender, receiver) = (self.peers[from.at()], self.peers[to.at()]);
-        match sender.isolated || receiver.isolated {
-            true => None,
-            false => receiver.life.filter(|_| sender.life.is_some()),
-        }
+        self.peers[to.at()].life.filter(|_| !self.is_cut(from, to) && self.peers[from.at()].life.is_some())
+    }
+
+    fn is_cut(&self, from: Slot, to: Slot) -> bool {
+        self.peers[from.at()].isolated || self.peers[to.at()].isolated
     }
 
     /// Sends `length` bytes on the connection between two nodes, and makes one where there is none.
@@ -158,6 +159,7 @@ impl Network {
             }
             // The process there knows nothing of this connection and resets it (RFC 9000 section 10.3).
             Some(_) => now + self.round_trip(),
+            None if self.is_cut(from, to) => return Passage::Lost,
             None => now + self.profile.idle_timeout,
         };
         self.ends.insert((from, to), End { failing: Some(breaks), ..end });
@@ -255,7 +257,7 @@ mod tests {
         let mut network = pair(Faults::None);
         assert!(matches!(network.send(millis(0), A, B, Channel::Ordered, 10), Passage::Arrives { .. }));
         network.down(B);
-        assert_eq!(network.send(millis(10), A, B, Channel::Ordered, 10), Passage::Breaks(millis(3010)));
+        assert_eq!(network.send(millis(10), A, B, Channel::Ordered, 10), Passage::Breaks(millis(30_010)));
         assert_eq!(network.send(millis(20), A, B, Channel::Ordered, 10), Passage::Lost);
         network.forget(A, B);
         assert!(!network.is_connected(A, B));
@@ -281,5 +283,9 @@ mod tests {
         assert_eq!(network.send(millis(1), A, B, Channel::Datagram, 10), Passage::Breaks(millis(3001)));
         network.heal();
         assert!(matches!(network.send(millis(2), A, B, Channel::Datagram, 10), Passage::Arrives { .. }));
+        network.isolate(A);
+        assert_eq!(network.send(millis(3), A, B, Channel::Ordered, 10), Passage::Lost);
+        network.heal();
+        assert!(matches!(network.send(millis(4), A, B, Channel::Ordered, 10), Passage::Arrives { .. }), "the connection is still there");
     }
 }

@@ -76,7 +76,7 @@ impl Default for Profile {
             late: Duration::ZERO,
             retransmit: Duration::from_millis(30),
             connect_timeout: Duration::from_secs(3),
-            idle_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(30),
             disk_min: Duration::from_micros(100),
             disk_max: Duration::from_millis(1),
         }
