@@ -20,7 +20,9 @@ impl Consequence {
     /// Of the effects that followed.
     pub fn of(effects: &[Effect]) -> Self {
         let lasts = |effect: &Effect| match effect {
-            Effect::Store { .. } | Effect::View { .. } | Effect::Applied { .. } | Effect::Desired { .. } => true,
+            // How far the view can be trusted may change with any sign of life; what it says may not.
+            Effect::View { changed, .. } => changed.everything || !changed.members.is_empty() || !changed.configs.is_empty(),
+            Effect::Store { .. } | Effect::Applied { .. } | Effect::Desired { .. } => true,
             Effect::Send { .. } | Effect::Reply { .. } | Effect::Report(_) | Effect::Halt(_) => false,
         };
         if effects.iter().any(lasts) { Consequence::Accepted } else { Consequence::Nothing }
