@@ -90,7 +90,7 @@ impl Traffic {
             let earlier = before.kinds.get(&kind).copied().unwrap_or_default();
             Count { messages: count.messages - earlier.messages, bytes: count.bytes - earlier.bytes }
         };
-        Traffic { kinds: self.kinds().map(|(kind, count)| (kind, less(kind, count))).collect() }
+        Traffic { kinds: self.kinds().map(|(kind, count)| (kind, less(kind, count))).filter(|(_, count)| count.messages > 0).collect() }
     }
 
     /// Adds another run's.
