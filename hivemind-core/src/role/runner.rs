@@ -33,7 +33,11 @@ pub struct Roles {
 impl Roles {
     /// Installs roles, in this order.
     pub fn new(roles: Vec<InstalledRole>) -> Self {
-        Roles { installed: roles.into_iter().map(|role| (role, RoleStatus::default())).collect(), pending: Changed::everything(), is_timed: false }
+        Roles {
+            installed: roles.into_iter().map(|role| (role, RoleStatus::default())).collect(),
+            pending: Changed::everything(),
+            is_timed: false,
+        }
     }
 
     /// What the cluster is told of them.
