@@ -26,12 +26,18 @@ pub struct RoleStatus {
 pub struct Roles {
     installed: Vec<(InstalledRole, RoleStatus)>,
     pending: Changed,
+    /// Whether a run was asked for since the last one.
+    is_timed: bool,
 }
 
 impl Roles {
     /// Installs roles, in this order.
     pub fn new(roles: Vec<InstalledRole>) -> Self {
-        Roles { installed: roles.into_iter().map(|role| (role, RoleStatus::default())).collect(), pending: Changed::everything() }
+        Roles {
+            installed: roles.into_iter().map(|role| (role, RoleStatus::default())).collect(),
+            pending: Changed::everything(),
+            is_timed: false,
+        }
     }
 
     /// What the cluster is told of them.
@@ -44,16 +50,19 @@ impl Roles {
         self.installed.iter().map(|(role, status)| (role.spec(), status))
     }
 
-    /// Gathers what moved; true where nothing was pending before, so that a run must be timed.
+    /// Gathers what moved; true where a run must be timed, since none is yet. A new node has everything
+    /// pending before the first view, so what is pending does not tell whether one is timed.
     pub fn gather(&mut self, changed: Changed) -> bool {
-        let was_empty = self.pending.is_empty();
         self.pending.merge(changed);
-        was_empty && !self.pending.is_empty()
+        let is_first = !self.is_timed && !self.pending.is_empty();
+        self.is_timed |= is_first;
+        is_first
     }
 
     /// Runs every role over what was gathered. One that panicked last time starts from nothing.
     pub fn run(&mut self, view: &View) -> Vec<DesiredState> {
         let changed = std::mem::take(&mut self.pending);
+        self.is_timed = false;
         let mut states = Vec::new();
         for (at, (role, status)) in self.installed.iter_mut().enumerate() {
             let from_nothing = Changed::everything();
