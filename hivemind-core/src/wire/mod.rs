@@ -1,2 +1,9 @@
-//! wire
+//! Messages between nodes: their types, their framing, versions and limits.
+
 pub mod codec;
+pub mod command;
+pub mod config;
+pub mod event;
+pub mod frame;
+pub mod member;
+pub mod message;

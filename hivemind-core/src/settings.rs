@@ -1,0 +1,208 @@
+//! How a node is tuned. Every field: unit, default, and what raising and lowering it does.
+
+use std::time::Duration;
+
+/// The tuning of one machine. [`Settings::default`] suits a LAN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Failure detection.
+    pub membership: MembershipSettings,
+    /// The control plane.
+    pub control: ControlSettings,
+    /// The event log.
+    pub events: EventSettings,
+    /// Hosts' configs.
+    pub configs: ConfigSettings,
+    /// Changes are gathered this long before the roles are run. Default 10 ms. Raising it saves work
+    /// in a storm of changes; lowering it brings a lone change out sooner.
+    pub role_coalesce: Duration,
+    /// A join, resume or resync without an answer is tried again after this, with jitter. Default
+    /// 500 ms. Raising it spares a busy control plane; lowering it joins sooner where packets are lost.
+    pub admission_retry: Duration,
+    /// An older start of a node that is heard from this long after a newer one is a second live
+    /// process. Default 3 s. Raising it forgives slower networks; lowering it finds clones sooner.
+    pub duplicate_after: Duration,
+}
+
+/// Failure detection by SWIM (Das, Gupta, Motivala, 2002), with the quorum as second opinion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipSettings {
+    /// Each node probes one neighbor per period. Default 1 s. Raising it saves traffic; lowering it
+    /// finds crashes sooner.
+    pub probe_period: Duration,
+    /// An answer to a direct probe is awaited this long before others are asked to probe. Default
+    /// 300 ms; less than half of `probe_period`. Raising it forgives slow links.
+    pub probe_timeout: Duration,
+    /// How many others are asked to probe. Default 3. Raising it forgives loss, and costs packets.
+    pub indirect_probes: usize,
+    /// A suspect that does not refute within this is called down. Default 1.5 s. Raising it makes
+    /// fewer false alarms; lowering it finds crashes sooner.
+    pub suspicion: Duration,
+    /// Pending updates are gossiped this often. Default 200 ms.
+    pub gossip_period: Duration,
+    /// To how many neighbors. Default 3.
+    pub gossip_fanout: usize,
+    /// How often one update is passed on by one node. Default 6.
+    pub max_transmissions: u8,
+    /// How often a node itself pings one that is called down before it gives evidence. Default 3.
+    pub confirm_pings: u32,
+    /// How far apart these pings are. Default 250 ms.
+    pub confirm_interval: Duration,
+    /// Evidence is repeated this often while it lasts. Default 500 ms.
+    pub evidence_interval: Duration,
+}
+
+/// The control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// Raft's unit of time. Default 50 ms.
+    pub tick: Duration,
+    /// The shortest election timeout, in ticks; the longest is twice that. Default 10. Raising it
+    /// forgives slow voters; lowering it replaces a dead leader sooner.
+    pub election_ticks: usize,
+    /// A leader sends heartbeats this often, in ticks. Default 2.
+    pub heartbeat_ticks: usize,
+    /// The wanted number of voters: eligible members are promoted up to it. Default 3. An even number
+    /// tolerates no more failures than the odd one below it.
+    pub voters: usize,
+    /// A snapshot is made, and the log cut, after so many applied entries. Default 1,024.
+    pub snapshot_entries: u64,
+    /// The most proposals in flight. Default 1,024; more are refused as busy.
+    pub max_proposals: usize,
+    /// A proposal or read without an answer is given up after this: its outcome is unknown. Default 5 s.
+    pub proposal_timeout: Duration,
+    /// The leader counts a sign of life this often. Default 500 ms.
+    pub beat: Duration,
+    /// A voter that heard of no leader for this long is degraded. Default 3 s.
+    pub voter_degraded_after: Duration,
+    /// Another node that heard no new sign of life for this long is degraded. Default 8 s: what the
+    /// gossip of a beat takes in a full neighborhood, with a margin for loss.
+    pub degraded_after: Duration,
+    /// So many independent observers are needed for a leave by failure, where so many live. Default 3.
+    pub observers: usize,
+    /// Evidence counts this long. Default 2 s; above `evidence_interval`.
+    pub evidence_window: Duration,
+    /// The most leaves by failure that are committed in `leave_window`. Default 8: a mass false alarm
+    /// must not empty the answers at once.
+    pub max_leaves: usize,
+    /// Over this time. Default 10 s.
+    pub leave_window: Duration,
+    /// The leader collects history when the tail holds so many events. Default 65,536.
+    pub collect_events: u64,
+}
+
+/// The event log on every node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSettings {
+    /// A node keeps the last events up to so many bytes. Default 64 KiB.
+    pub tail_bytes: usize,
+    /// A voter keeps so many. Default 16 MiB.
+    pub voter_tail_bytes: usize,
+    /// New events are pushed to so many nodes at once. Default 4.
+    pub push_fanout: usize,
+    /// Before it pulls, a node that is behind waits for a random part of this. Default 50 ms.
+    pub pull_jitter: Duration,
+    /// A pull without an answer is tried elsewhere after this. Default 500 ms.
+    pub pull_timeout: Duration,
+    /// The most bytes of events in one answer. Default 256 KiB.
+    pub range_bytes: usize,
+}
+
+/// Hosts' configs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigSettings {
+    /// A host sends a new config to so many consumers. Default 2.
+    pub consumers: usize,
+    /// And to so many neighbors, who answer for it. Default 2.
+    pub neighbors: usize,
+    /// To those who did not answer it is sent again after this. Default 500 ms.
+    pub offer_retry: Duration,
+    /// A consumer compares digests with another this often, with jitter. Default 2 s.
+    pub compare: Duration,
+    /// Sequence numbers are reserved on disk in blocks of so many. Default 256.
+    pub seq_block: u64,
+    /// So many configs that are ahead of their join event are kept. Default 1,024.
+    pub ahead: usize,
+    /// The most bytes of configs in one message. Default 512 KiB.
+    pub batch_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            membership: MembershipSettings::default(),
+            control: ControlSettings::default(),
+            events: EventSettings::default(),
+            configs: ConfigSettings::default(),
+            role_coalesce: Duration::from_millis(10),
+            admission_retry: Duration::from_millis(500),
+            duplicate_after: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Default for MembershipSettings {
+    fn default() -> Self {
+        MembershipSettings {
+            probe_period: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(300),
+            indirect_probes: 3,
+            suspicion: Duration::from_millis(1500),
+            gossip_period: Duration::from_millis(200),
+            gossip_fanout: 3,
+            max_transmissions: 6,
+            confirm_pings: 3,
+            confirm_interval: Duration::from_millis(250),
+            evidence_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Default for ControlSettings {
+    fn default() -> Self {
+        ControlSettings {
+            tick: Duration::from_millis(50),
+            election_ticks: 10,
+            heartbeat_ticks: 2,
+            voters: 3,
+            snapshot_entries: 1024,
+            max_proposals: 1024,
+            proposal_timeout: Duration::from_secs(5),
+            beat: Duration::from_millis(500),
+            voter_degraded_after: Duration::from_secs(3),
+            degraded_after: Duration::from_secs(8),
+            observers: 3,
+            evidence_window: Duration::from_secs(2),
+            max_leaves: 8,
+            leave_window: Duration::from_secs(10),
+            collect_events: 65_536,
+        }
+    }
+}
+
+impl Default for EventSettings {
+    fn default() -> Self {
+        EventSettings {
+            tail_bytes: 64 << 10,
+            voter_tail_bytes: 16 << 20,
+            push_fanout: 4,
+            pull_jitter: Duration::from_millis(50),
+            pull_timeout: Duration::from_millis(500),
+            range_bytes: 256 << 10,
+        }
+    }
+}
+
+impl Default for ConfigSettings {
+    fn default() -> Self {
+        ConfigSettings {
+            consumers: 2,
+            neighbors: 2,
+            offer_retry: Duration::from_millis(500),
+            compare: Duration::from_secs(2),
+            seq_block: 256,
+            ahead: 1024,
+            batch_bytes: 512 << 10,
+        }
+    }
+}

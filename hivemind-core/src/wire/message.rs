@@ -1,0 +1,237 @@
+//! Messages: what nodes say to each other, one enum per subsystem.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::command::{Outcome, Proposal, Refusal};
+use super::config::{ConfigDigest, SignedConfig};
+use super::event::{Checkpoint, LogEvent};
+use super::member::SignedJoin;
+use crate::facts::Facts;
+use crate::ids::{Digest256, Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind, Seq};
+
+/// What a frame carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Becoming a member, or being one again.
+    Admission(Admission),
+    /// Failure detection and its evidence.
+    Membership(Membership),
+    /// The Raft group, proposals and reads.
+    Control(Control),
+    /// The event log.
+    Events(Events),
+    /// Hosts' configs.
+    Configs(Configs),
+}
+
+/// Becoming a member, or being one again after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admission {
+    /// A node wants to join. Any member takes it to the leader.
+    Join(Box<SignedJoin>),
+    /// It is a member now.
+    Granted {
+        /// The nonce of its request.
+        nonce: u64,
+        /// The id that it was given.
+        node: NodeId,
+        /// What it starts from.
+        digest: Box<Digest>,
+    },
+    /// It is not, and asking again with the same request will not help.
+    Refused {
+        /// The nonce of its request.
+        nonce: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// It can not be decided now: ask again.
+    Later {
+        /// The nonce of its request.
+        nonce: u64,
+    },
+    /// A member restarted with its data, and goes on where it was.
+    Resume {
+        /// Where it was.
+        position: Position,
+    },
+    /// The answer to [`Admission::Resume`].
+    Resumed(ResumeAnswer),
+}
+
+/// What becomes of a member that restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResumeAnswer {
+    /// It is a member still, and the events that it missed can be pulled.
+    Welcome,
+    /// It is a member still, and history was collected: it must resync.
+    Fenced,
+    /// Its membership ended: it must join anew.
+    Gone,
+    /// Another live process uses its `NodeId`: a cloned disk.
+    Duplicate,
+}
+
+/// What a joiner or a resyncing member gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The facts that it starts from: members, neighborhoods, voters and their keys, epoch, position.
+    pub facts: Facts,
+    /// A voter's word for that position.
+    pub checkpoint: Checkpoint,
+    /// Up to 8 consumers of each kind that it publishes.
+    pub consumers: Vec<(SectionKind, Vec<NodeId>)>,
+}
+
+/// Failure detection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Membership {
+    /// A packet between two foca instances of one neighborhood.
+    Swim {
+        /// The instance: its neighborhood …
+        neighborhood: NeighborhoodId,
+        /// … and the event that made it.
+        created: Index,
+        /// foca's.
+        packet: Bytes,
+    },
+    /// Are you there? First-hand, outside foca.
+    Ping {
+        /// Comes back.
+        token: u64,
+    },
+    /// I am.
+    Pong {
+        /// As asked.
+        token: u64,
+    },
+    /// To a voter: the sender's own probes of `suspect` fail, now.
+    Evidence {
+        /// Who does not answer.
+        suspect: NodeId,
+    },
+}
+
+/// The control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// A raft-rs message between voters, as protobuf.
+    Raft(Bytes),
+    /// A proposal on its way to the leader.
+    Forward(Proposal),
+    /// What became of it.
+    Outcome {
+        /// Which.
+        id: ProposalId,
+        /// What.
+        outcome: Outcome,
+    },
+    /// Which index must be applied for a linearizable read? To a voter.
+    ReadIndex {
+        /// The reader's name for it.
+        id: ProposalId,
+    },
+    /// The answer: `None` where the control plane can not say now.
+    ReadIndexed {
+        /// Which.
+        id: ProposalId,
+        /// The event index that a read must have reached.
+        index: Option<Index>,
+    },
+}
+
+/// Consecutive events, and the voters' word for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventBatch {
+    /// In order, without a gap.
+    pub events: Vec<LogEvent>,
+    /// In order of index; the last covers the last event.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// The event log on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Events {
+    /// New events, unasked.
+    Push(EventBatch),
+    /// What comes after this position?
+    Pull {
+        /// The asker's.
+        after: Position,
+    },
+    /// The answer to a pull. Empty where the asked knows no more.
+    Range(EventBatch),
+    /// The answer to a pull from below the floor of the asked node's tail.
+    Collected {
+        /// The first index that it holds.
+        floor: Index,
+    },
+    /// Give me everything: the asker builds its view anew.
+    Resync,
+    /// Everything.
+    Snapshot(Box<Digest>),
+}
+
+/// Hosts' configs on their way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Configs {
+    /// A config for a consumer of its kinds, or for a neighbor to keep.
+    Offer(SignedConfig),
+    /// It is stored, or a newer one is.
+    Stored {
+        /// Whose config.
+        node: NodeId,
+        /// The version that is held now.
+        seq: Seq,
+    },
+    /// One consumer's digest for another, hashed in buckets: empty where nothing is held.
+    Compare {
+        /// The sender's position: only members of both are compared.
+        index: Index,
+        /// One hash per bucket.
+        buckets: Vec<u64>,
+    },
+    /// The digests in the buckets that differ.
+    Differ {
+        /// The buckets.
+        buckets: Vec<u16>,
+        /// All that the sender holds in them.
+        held: Vec<ConfigDigest>,
+    },
+    /// Send me these.
+    Want {
+        /// Whose.
+        nodes: Vec<NodeId>,
+    },
+    /// Asked for, or missing at the other side.
+    Batch {
+        /// In order of node.
+        configs: Vec<SignedConfig>,
+    },
+    /// A consumer bootstraps: what do you hold, of these kinds, in chunks by node?
+    Fetch {
+        /// What the asker consumes.
+        kinds: Vec<SectionKind>,
+        /// Only above this node.
+        after: NodeId,
+    },
+    /// A chunk of the answer.
+    Fetched {
+        /// In order of node.
+        configs: Vec<SignedConfig>,
+        /// Where to go on, if there is more.
+        next: Option<NodeId>,
+        /// Whether the asked is itself complete.
+        complete: bool,
+    },
+    /// A host that resumes: what is my highest version that you hold?
+    SeqAsk,
+    /// The answer.
+    SeqKnown {
+        /// Zero where none is held.
+        seq: Seq,
+        /// Of its content.
+        hash: Digest256,
+    },
+}
