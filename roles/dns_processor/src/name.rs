@@ -151,7 +151,7 @@ impl KeyBuf {
         let mut key = KeyBuf { octets: [0; MAX_NAME], length: wire.len() - 1 };
         let mut end = key.length;
         let mut rest = wire;
-        while let [length @ 1.., tail @ ..] = rest {
+        while let Some((length, tail)) = rest.split_first().filter(|(length, _)| **length > 0) {
             let label = *length as usize;
             key.octets[end - label - 1] = *length;
             for (to, from) in key.octets[end - label..end].iter_mut().zip(tail) {

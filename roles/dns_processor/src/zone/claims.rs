@@ -101,18 +101,17 @@ pub(crate) fn of_services(
     let target = node_name(settings, name);
     for service in &section.services {
         check_service(service)?;
-        let fault = |text: &str| move |fault| Reason::Name { text: text.to_owned(), fault };
         let srv = Record::srv(settings.ttl, 1, 1, service.port, &target);
-        let plain = below(settings, &["service", &service.name]).map_err(fault(&service.name))?;
+        let plain = below(settings, &["service", &service.name]).map_err(|fault| name_fault(&service.name, fault))?;
         let underscored = format!("_{}", service.name);
         for tag in &service.tags {
-            let tagged = plain.child(tag).map_err(fault(tag))?;
+            let tagged = plain.child(tag).map_err(|fault| name_fault(tag, fault))?;
             with_addresses(settings, &tagged, addresses, &srv, claims);
-            let srv_name = below(settings, &["service", &format!("_{tag}"), &underscored]).map_err(fault(tag))?;
+            let srv_name = below(settings, &["service", &format!("_{tag}"), &underscored]).map_err(|fault| name_fault(tag, fault))?;
             claims.entry((srv_name.key(), Source::Service)).or_default().push(srv.clone());
         }
         with_addresses(settings, &plain, addresses, &srv, claims);
-        let srv_name = below(settings, &["service", "_tcp", &underscored]).map_err(fault(&service.name))?;
+        let srv_name = below(settings, &["service", "_tcp", &underscored]).map_err(|fault| name_fault(&service.name, fault))?;
         claims.entry((srv_name.key(), Source::Service)).or_default().push(srv);
     }
     Ok(())
@@ -160,7 +159,11 @@ pub(crate) fn of_dns(settings: &ZoneSettings, section: &DnsSection, claims: &mut
 }
 
 fn parse(text: &str) -> Result<DnsName, Reason> {
-    DnsName::parse(text).map_err(|fault| Reason::Name { text: text.to_owned(), fault })
+    DnsName::parse(text).map_err(|fault| name_fault(text, fault))
+}
+
+fn name_fault(text: &str, fault: NameFault) -> Reason {
+    Reason::Name { text: text.to_owned(), fault }
 }
 
 /// TTLs have 31 bits (RFC 2181 section 8).

@@ -63,8 +63,7 @@ impl NameEntry {
         let alias = self.claims.first().and_then(|first| alias_of(&first.records));
         let fits = |held: &Held| alias_of(&held.records).map(|record| &record.data) == alias.map(|record| &record.data);
         let winner = self.claims.first().map(|first| first.by.node);
-        let losers: Vec<_> =
-            self.claims.iter().filter(|held| !fits(held)).filter_map(|held| Some((held.by.node, winner?))).collect();
+        let losers: Vec<_> = self.claims.iter().filter(|held| !fits(held)).filter_map(|held| Some((held.by.node, winner?))).collect();
         // An unreachable instance is left out while a reachable one stands under the name, never the last.
         let instance = |held: &&Held| held.by.source == Source::Service;
         let reachable = self.claims.iter().filter(instance).any(|held| held.reachable);

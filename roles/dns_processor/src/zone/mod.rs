@@ -15,7 +15,7 @@ mod settings;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hivemind_core::ids::{NodeId, SectionKind};
+use hivemind_core::ids::{NodeId, NodeName, SectionKind};
 use hivemind_sections::{DnsSection, Section};
 use imbl::OrdMap;
 
@@ -41,6 +41,8 @@ pub struct Zone {
     /// The first name server: the primary of the SOA records.
     primary: DnsName,
     hosts: OrdMap<NodeId, Arc<Host>>,
+    /// Which host has a name: one that re-joins under a new id takes over its last good sections.
+    owners: OrdMap<NodeName, NodeId>,
     servers: OrdMap<NodeId, Arc<NameServer>>,
     names: OrdMap<NameKey, Arc<NameEntry>>,
     /// Sections that are wrong by themselves.
@@ -61,6 +63,7 @@ impl Zone {
             seqs: 0,
             primary,
             hosts: OrdMap::new(),
+            owners: OrdMap::new(),
             servers: OrdMap::new(),
             names: OrdMap::new(),
             faults: OrdMap::new(),
@@ -119,6 +122,15 @@ impl Zone {
         self.overfull.keys().map(NameKey::name)
     }
 
+    /// The hosts and name servers that the zone knows.
+    pub(crate) fn members(&self) -> impl Iterator<Item = NodeId> {
+        self.hosts.keys().chain(self.servers.keys()).copied()
+    }
+
+    fn host_named(&self, name: &NodeName) -> Option<&Host> {
+        self.owners.get(name).and_then(|node| self.hosts.get(node)).map(|host| &**host)
+    }
+
     pub(crate) fn primary(&self) -> &DnsName {
         &self.primary
     }
@@ -152,12 +164,14 @@ impl ZoneEdit {
         let old = self.zone.hosts.get(&node).cloned();
         let (new, rejected) = match facts {
             Some(facts) => {
-                let (host, rejected) = Host::new(&self.zone.settings, node, facts, old.as_deref());
+                let last = old.as_deref().or_else(|| self.zone.host_named(&facts.name));
+                let (host, rejected) = Host::new(&self.zone.settings, node, facts, last);
                 (Some(Arc::new(host)), rejected)
             }
             None => (None, Vec::new()),
         };
-        let stale: Vec<_> = self.zone.faults.range((node, first_kind())..).map(|(key, _)| key.clone()).take_while(|key| key.0 == node).collect();
+        let stale: Vec<_> =
+            self.zone.faults.range((node, first_kind())..).map(|(key, _)| key.clone()).take_while(|key| key.0 == node).collect();
         for key in stale {
             self.zone.faults.remove(&key);
         }
@@ -169,8 +183,14 @@ impl ZoneEdit {
         let before = old.as_ref().map(|host| Side { joined: host.joined, reachable: host.reachable, claims: &host.claims });
         let after = new.as_ref().map(|host| Side { joined: host.joined, reachable: host.reachable, claims: &host.claims });
         self.replace(node, before, after);
+        if let Some(old) = old.filter(|old| self.zone.owners.get(&old.name) == Some(&node)) {
+            self.zone.owners.remove(&old.name);
+        }
         match new {
-            Some(host) => self.zone.hosts.insert(node, host),
+            Some(host) => {
+                self.zone.owners.insert(host.name.clone(), node);
+                self.zone.hosts.insert(node, host)
+            }
             None => self.zone.hosts.remove(&node),
         };
     }
