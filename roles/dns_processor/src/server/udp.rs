@@ -135,8 +135,7 @@ impl Batch {
     fn send_from(&self, first: usize, socket: &UdpSocket) -> io::Result<usize> {
         let responses = &self.responses[first..];
         let addresses: Vec<SocketAddrAny> = responses.iter().map(|response| response.to.as_any()).collect();
-        let slices: Vec<[IoSlice<'_>; 1]> =
-            responses.iter().map(|response| [IoSlice::new(&self.octets[response.place.clone()])]).collect();
+        let slices: Vec<[IoSlice<'_>; 1]> = responses.iter().map(|response| [IoSlice::new(&self.octets[response.place.clone()])]).collect();
         let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> = responses.iter().map(|_| SendAncillaryBuffer::default()).collect();
         let parts = addresses.iter().zip(&slices).zip(&mut controls);
         let mut messages: Vec<MMsgHdr<'_>> =
