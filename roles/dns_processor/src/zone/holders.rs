@@ -182,3 +182,47 @@ impl Holders {
         few.iter().chain(many.into_iter().flat_map(|many| many.values()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    fn held(number: u64, kind: u8, reachable: bool) -> Held {
+        let by = Claimant {
+            source: [Source::Host, Source::Service, Source::Dns][usize::from(kind % 3)],
+            joined: 100 - number,
+            node: NodeId::new(1, number),
+        };
+        let rtype = [Rtype::A, Rtype::SRV, Rtype::CNAME, Rtype::TXT][usize::from(kind % 4)];
+        Held::new(by, reachable, Arc::from([Record::new(rtype, 5, [kind])]))
+    }
+
+    proptest! {
+        #[test]
+        fn claims_are_the_same_whatever_happened_before(changes in vec((0..60u64, any::<u8>(), any::<bool>(), 0..3u8), 0..200)) {
+            let (mut holders, mut model) = (Holders::default(), BTreeMap::new());
+            for (number, kind, reachable, change) in changes {
+                let held = held(number, kind, reachable);
+                if change == 0 {
+                    holders.remove(held.by);
+                    model.remove(&held.by);
+                } else {
+                    holders.put(held.clone());
+                    model.insert(held.by, held);
+                }
+            }
+            let mut fresh = Holders::default();
+            model.values().rev().for_each(|held| fresh.put(held.clone()));
+            assert_eq!(holders, fresh);
+            assert!(holders.iter().eq(model.values()));
+            assert_eq!(holders.first(), model.values().next());
+            assert_eq!(holders.has_alias(), model.values().any(|held| held.alias().is_some()));
+            assert_eq!(holders.has_reachable_instance(), model.values().any(|held| held.is_instance() && held.reachable));
+        }
+    }
+}
