@@ -2,5 +2,6 @@
 
 pub mod authority;
 pub mod keys;
+pub mod storage;
 mod tasks;
 pub mod transport;
