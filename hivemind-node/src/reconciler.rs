@@ -153,7 +153,7 @@ mod tests {
     /// Fails on odd numbers for a while, panics on multiples of ten once; tells what it applied.
     struct Moody {
         tries: u32,
-        applied: mpsc::UnboundedSender<u32>,
+        applied: mpsc::Sender<u32>,
     }
 
     impl Apply<u32> for Moody {
@@ -167,7 +167,7 @@ mod tests {
                 return Err(Planted(*desired));
             }
             self.tries = 0;
-            self.applied.send(*desired).unwrap();
+            self.applied.send(*desired).await.unwrap();
             Ok(())
         }
     }
@@ -175,12 +175,12 @@ mod tests {
     struct Rig {
         wishes: watch::Sender<Option<AnyDesired>>,
         status: watch::Receiver<ApplyStatus>,
-        applied: mpsc::UnboundedReceiver<u32>,
+        applied: mpsc::Receiver<u32>,
         tasks: Tasks,
     }
 
     fn rig() -> Rig {
-        let (applied_in, applied) = mpsc::unbounded_channel();
+        let (applied_in, applied) = mpsc::channel(16);
         let (wishes, desired) = watch::channel(None);
         let (status_in, status) = watch::channel(ApplyStatus::default());
         let tasks = Tasks::new();

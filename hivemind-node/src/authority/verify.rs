@@ -189,6 +189,7 @@ impl ClientCertVerifier for PeerVerifier {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "certificates are issued by the wall clock")]
 mod tests {
     use std::time::SystemTime;
 

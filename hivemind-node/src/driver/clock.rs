@@ -1,8 +1,9 @@
 //! Both clocks of a node.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use hivemind_core::time::{Now, Time, Timestamp};
+use tokio::time::Instant;
 
 /// A monotonic clock with its origin, and the wall clock.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,7 @@ impl Clock {
     }
 
     /// What both say now. A wall clock before 1970 reads as 1970.
+    #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
     pub(super) fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let wall = u64::try_from(wall.as_millis()).expect("the year 584 million is far");
@@ -23,7 +25,7 @@ impl Clock {
     }
 
     /// A point of the machine's time, as the runtime counts it.
-    pub(super) fn instant(&self, time: Time) -> tokio::time::Instant {
-        (self.origin + time.since_origin()).into()
+    pub(super) fn instant(&self, time: Time) -> Instant {
+        self.origin + time.since_origin()
     }
 }

@@ -1,10 +1,11 @@
 //! Reports of a machine as log lines: at most one per kind and second, with the count of those left out.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hivemind_core::context::Report;
 use hivemind_core::ids::NodeName;
+use tokio::time::Instant;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 

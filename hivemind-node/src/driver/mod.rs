@@ -10,12 +10,12 @@ mod requests;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use hivemind_core::ids::NodeName;
 use hivemind_core::machine::{Effect, HaltReason, Input, Machine, StartError, Startup};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 pub(crate) use outlets::{Account, Outlets};
 pub use outlets::{AppliedEvent, NodeStatus, RoleReport};
