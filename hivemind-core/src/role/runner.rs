@@ -26,18 +26,15 @@ pub struct RoleStatus {
 pub struct Roles {
     installed: Vec<(InstalledRole, RoleStatus)>,
     pending: Changed,
-    /// Whether a run was asked for since the last one.
-    is_timed: bool,
+    /// A run is timed: what moves until then is part of it.
+    timed: bool,
 }
 
 impl Roles {
     /// Installs roles, in this order.
     pub fn new(roles: Vec<InstalledRole>) -> Self {
-        Roles {
-            installed: roles.into_iter().map(|role| (role, RoleStatus::default())).collect(),
-            pending: Changed::everything(),
-            is_timed: false,
-        }
+        let installed = roles.into_iter().map(|role| (role, RoleStatus::default())).collect();
+        Roles { installed, pending: Changed::everything(), timed: false }
     }
 
     /// What the cluster is told of them.
@@ -50,19 +47,18 @@ impl Roles {
         self.installed.iter().map(|(role, status)| (role.spec(), status))
     }
 
-    /// Gathers what moved; true where a run must be timed, since none is yet. A new node has everything
-    /// pending before the first view, so what is pending does not tell whether one is timed.
+    /// Gathers what moved; true where a run must be timed, since none is yet.
     pub fn gather(&mut self, changed: Changed) -> bool {
         self.pending.merge(changed);
-        let is_first = !self.is_timed && !self.pending.is_empty();
-        self.is_timed |= is_first;
-        is_first
+        let untimed = !self.timed && !self.pending.is_empty();
+        self.timed |= untimed;
+        untimed
     }
 
     /// Runs every role over what was gathered. One that panicked last time starts from nothing.
     pub fn run(&mut self, view: &View) -> Vec<DesiredState> {
         let changed = std::mem::take(&mut self.pending);
-        self.is_timed = false;
+        self.timed = false;
         let mut states = Vec::new();
         for (at, (role, status)) in self.installed.iter_mut().enumerate() {
             let from_nothing = Changed::everything();
@@ -96,5 +92,18 @@ impl Roles {
             return Requests::default();
         }
         requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_change_after_the_start_times_a_run_and_the_next_ones_join_it() {
+        let mut roles = Roles::new(Vec::new());
+        let moved = || Changed { condition: true, ..Changed::default() };
+        assert!(roles.gather(moved()));
+        assert!(!roles.gather(moved()));
     }
 }
