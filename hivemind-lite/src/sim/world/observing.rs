@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hivemind_core::context::Report;
 use hivemind_core::ids::Position;
-use hivemind_core::machine::Effect;
+use hivemind_core::machine::{Effect, Phase};
 use hivemind_core::role::AnyDesired;
 use hivemind_core::view::{Changed, View};
 use hivemind_core::wire::event::{Event, LogEvent};
@@ -138,7 +138,11 @@ impl World {
         let committed = self.checkers.committed();
         let (now, measuring) = (self.now, self.measuring);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node has no view");
-        let is_member = view.facts.member(view.node).is_some();
+        if process.joining.is_none() && process.catching_up.is_none() {
+            return;
+        }
+        // A view from before the restart may have it as a member, too.
+        let is_member = process.machine.status().phase == Phase::Member;
         if is_member
             && let Some(since) = process.joining.take()
             && measuring
