@@ -21,6 +21,9 @@ use crate::wire::event::{Event, LogEvent, VoterPart};
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
 
+/// Of the entries between two snapshots this part is kept below the later one.
+const KEPT_PART: u64 = 4;
+
 /// What applying some entries yielded.
 #[derive(Default)]
 struct Yield {
@@ -41,7 +44,7 @@ impl Control {
             self.snapshot_if_due(ctx);
             self.answer_reads(ctx);
             let unparked = self.unpark(ctx);
-            let looked = std::mem::take(&mut self.look) && self.look_after(ctx);
+            let looked = self.look && self.raw.is_established() && self.look_after(ctx);
             if !unparked && !looked {
                 break;
             }
@@ -147,9 +150,6 @@ impl Control {
         let number = self.raw.persist();
         self.outputs.push_back(Output::Persist { number, writes });
         self.note_leader(ctx);
-        for id in self.pending.land(|_| true) {
-            self.reply(id, Outcome::OutcomeUnknown, ctx);
-        }
         self.applied = None;
         self.heard.clear();
         self.outputs.push_back(Output::Removed);
@@ -160,8 +160,9 @@ impl Control {
         let wanted = self.raw.take_snapshot_wanted();
         let behind = self.raw.applied().saturating_sub(self.raw.snapshot_index());
         let Some(applied) = self.applied.as_ref().filter(|_| behind > 0) else { return };
-        if wanted || behind >= ctx.settings.control.snapshot_entries {
-            let (number, writes) = self.raw.snapshot(&applied.facts, snapshot::encode(applied));
+        let entries = ctx.settings.control.snapshot_entries;
+        if wanted || behind >= entries {
+            let (number, writes) = self.raw.snapshot(&applied.facts, snapshot::encode(applied), entries / KEPT_PART);
             self.outputs.push_back(Output::Persist { number, writes });
         }
     }

@@ -206,7 +206,8 @@ impl Control {
             return self.junk(from, "a Raft message of one that is no member", ctx);
         }
         match self.raw.step(from, bytes) {
-            Ok(()) => {
+            Ok(false) => {}
+            Ok(true) => {
                 self.heard.insert(from, ctx.now.time);
                 if self.raw.leader() == Some(from) {
                     self.contact = ctx.now.time;

@@ -210,22 +210,24 @@ impl Raw {
         }
     }
 
-    /// Takes a message of raft's from another node.
+    /// Takes a message of raft's from another node. `false`: a late answer of one that has no part in
+    /// the group any more, which says nothing.
     ///
     /// # Errors
     /// Why it was dropped; the sender is at fault.
-    pub(super) fn step(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), &'static str> {
+    pub(super) fn step(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, &'static str> {
         let receiver = Receiver {
             node: self.id,
             term: self.term(),
             last_index: self.raft.raft.raft_log.last_index(),
             leader: self.leader(),
+            is_leader: self.is_leader(),
             is_writing: self.is_writing_log(),
         };
         let message = sanity::read(from, bytes, &receiver)?;
         let stepped = self.raft.step(message);
         self.look();
-        stepped.map_err(|_| "an answer of one that has no part in the group")
+        Ok(stepped.is_ok())
     }
 
     /// Appends a proposal; `false` where raft takes none now.
@@ -283,11 +285,12 @@ impl Raw {
         self.raft.store().take_outdated()
     }
 
-    /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut.
-    pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>) -> (u64, Vec<Write>) {
+    /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut,
+    /// but for the last `kept` entries.
+    pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>, kept: u64) -> (u64, Vec<Write>) {
         let term = self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
         let snapshot = log::snapshot_of(facts, data, self.applied, term);
-        let writes = self.raft.mut_store().compact(snapshot);
+        let writes = self.raft.mut_store().compact(snapshot, kept);
         (self.persist(), writes)
     }
 

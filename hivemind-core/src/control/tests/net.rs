@@ -300,10 +300,10 @@ impl Net {
                 self.queue.insert((at, self.sequence), Due::Stored { node, boots: host.boots });
             }
             Output::Committed { events } => {
-                for event in &events {
+                for event in events {
                     assert_eq!(event.index, host.events.last().map_or(event.index, |last| last.index.next()), "{node}: events without a gap");
+                    host.events.push(event);
                 }
-                host.events.extend(events);
             }
             Output::Installed { facts, tail } => {
                 assert!(host.events.last().is_none_or(|last| last.index <= facts.position().index), "{node}: never back");
