@@ -12,6 +12,7 @@ use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Posi
 use crate::time::Timestamp;
 use crate::wire::event::{Event, LogEvent, VoterPart, chain_genesis};
 use crate::wire::member::MemberRecord;
+use crate::wire::persistent;
 
 /// Why an event does not fit. The log or its carrier is damaged; the facts are unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -44,6 +45,7 @@ pub struct Neighborhood {
     /// The event that made it (index 0: at birth).
     pub created: Index,
     /// Its members.
+    #[serde(with = "persistent::set")]
     pub members: OrdSet<NodeId>,
 }
 
@@ -53,12 +55,19 @@ pub struct Facts {
     cluster: ClusterId,
     position: Position,
     floor: Index,
+    #[serde(with = "persistent::map")]
     members: OrdMap<NodeId, Arc<MemberRecord>>,
+    #[serde(with = "persistent::map")]
     names: OrdMap<NodeName, NodeId>,
+    #[serde(with = "persistent::map")]
     keys: OrdMap<PublicKey, NodeId>,
+    #[serde(with = "persistent::map")]
     neighborhoods: OrdMap<NeighborhoodId, Neighborhood>,
+    #[serde(with = "persistent::map")]
     voters: OrdMap<NodeId, VoterPart>,
+    #[serde(with = "persistent::map")]
     restarting: OrdMap<NodeId, Timestamp>,
+    #[serde(with = "persistent::map")]
     address_seqs: OrdMap<NodeId, u64>,
 }
 
