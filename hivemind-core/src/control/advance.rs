@@ -5,19 +5,17 @@ use bytes::Bytes;
 use super::Control;
 use super::applied::{Applied, Done};
 use super::apply_voter::Change;
-use super::log::{self, Log};
 use super::output::Output;
 use super::pending::{Pending, Stage};
 use super::propose::MAX_PROPOSAL_BYTES;
-use super::raw::{Committed, Packet, Raw, Turn};
+use super::raw::{Committed, Packet, Turn};
 use super::snapshot;
 use crate::context::Context;
 use crate::ids::ProposalId;
-use crate::storage::Write;
 use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Outcome, Proposal};
-use crate::wire::event::{Event, LogEvent, VoterPart};
+use crate::wire::event::LogEvent;
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
 
@@ -29,8 +27,6 @@ const KEPT_PART: u64 = 4;
 struct Yield {
     events: Vec<LogEvent>,
     outcomes: Vec<(ProposalId, Outcome)>,
-    /// This node's part was taken from it.
-    is_removed: bool,
 }
 
 impl Control {
@@ -80,9 +76,6 @@ impl Control {
                 Committed::Command(bytes) => self.apply_command(&bytes, &mut yielded, ctx),
                 Committed::Change(change) => self.apply_change(change, &mut yielded),
             }
-            if yielded.is_removed {
-                break;
-            }
             self.raw.applied_to(index);
         }
         if !yielded.events.is_empty() {
@@ -92,9 +85,7 @@ impl Control {
         for (id, outcome) in yielded.outcomes {
             self.settle(id, outcome, ctx);
         }
-        if yielded.is_removed {
-            self.remove(ctx);
-        }
+        self.note_part();
     }
 
     /// An entry that does not decode was written by no build of ours, and does nothing everywhere.
@@ -113,10 +104,7 @@ impl Control {
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Some(event) = applied.change(change) else { return };
         yielded.events.push(applied.record(&event));
-        yielded.is_removed = event == Event::Voter { node: self.node, part: VoterPart::None };
-        if !yielded.is_removed {
-            self.raw.apply_change(change);
-        }
+        self.raw.apply_change(change);
         self.heard.retain(|node, _| applied.facts.voters().contains_key(node));
     }
 
@@ -126,12 +114,8 @@ impl Control {
         let facts = applied.facts.clone();
         let tail = applied.tail.to_vec();
         self.outputs.push_back(Output::Installed { facts, tail });
-        let decided: Vec<(ProposalId, Outcome)> = self
-            .pending
-            .flights
-            .keys()
-            .filter_map(|id| applied.registry.outcomes.get(id).map(|outcome| (*id, outcome.clone())))
-            .collect();
+        let decided: Vec<(ProposalId, Outcome)> =
+            self.pending.flights.keys().filter_map(|id| applied.registry.outcomes.get(id).map(|outcome| (*id, outcome.clone()))).collect();
         self.applied = Some(applied);
         for (id, outcome) in decided {
             self.pending.flights.remove(&id);
@@ -139,20 +123,25 @@ impl Control {
                 self.outputs.push_back(Output::Outcome { id, outcome });
             }
         }
+        self.note_part();
     }
 
-    /// This node's part is gone. What it must not forget is its vote: it may get a part again.
-    pub(super) fn remove(&mut self, ctx: &mut Context<'_>) {
-        let vote = self.raw.vote();
-        let next_number = self.raw.next_number();
-        let writes = vec![Write::DropLog, log::log_write(Some(&vote), &[])];
-        self.raw = Raw::new(self.group, self.node, Log::empty(vote), self.seed, &ctx.settings.control, next_number);
-        let number = self.raw.persist();
-        self.outputs.push_back(Output::Persist { number, writes });
-        self.note_leader(ctx);
-        self.applied = None;
-        self.heard.clear();
-        self.outputs.push_back(Output::Removed);
+    /// Says so where this node's part is gone. It keeps its log and its vote, so that it can get its part
+    /// back without having forgotten what it acknowledged.
+    pub(super) fn note_part(&mut self) {
+        let has_part = self.applied.as_ref().is_none_or(|applied| applied.facts.voters().contains_key(&self.node));
+        if has_part {
+            self.is_removed = false;
+        } else {
+            self.lose_part();
+        }
+    }
+
+    pub(super) fn lose_part(&mut self) {
+        if !self.is_removed {
+            self.is_removed = true;
+            self.outputs.push_back(Output::Removed);
+        }
     }
 
     /// Makes a snapshot when the log is long, or a follower needs one that names it.

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use protobuf::Message as _;
-use raft::eraftpb::{ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType, Snapshot};
+use raft::eraftpb::{
+    ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType, Snapshot,
+};
 use raft::{ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use slog::{Discard, Logger, o};
 
@@ -97,8 +99,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// `next_number` is above every number that this node's writes had in this start.
-    pub(super) fn new(group: GroupId, id: NodeId, log: Log, seed: u64, settings: &ControlSettings, next_number: u64) -> Raw {
+    pub(super) fn new(group: GroupId, id: NodeId, log: Log, seed: u64, settings: &ControlSettings) -> Raw {
         let applied = log.snapshot_index();
         let written = log.hard_state().clone();
         let config = group::config(id, settings, applied);
@@ -112,7 +113,7 @@ impl Raw {
             seen,
             resets: 0,
             waiting: VecDeque::new(),
-            next_number,
+            next_number: 1,
             durable_term: written.term,
             written,
             applied,
@@ -136,17 +137,8 @@ impl Raw {
         self.applied
     }
 
-    pub(super) fn next_number(&self) -> u64 {
-        self.next_number
-    }
-
     pub(super) fn snapshot_index(&self) -> u64 {
         self.raft.store().snapshot_index()
-    }
-
-    /// The vote that must not be forgotten even where everything else goes.
-    pub(super) fn vote(&self) -> HardState {
-        HardState { commit: 0, ..self.raft.raft.hard_state() }
     }
 
     /// Whether this leader has committed an entry of its own term: before that it does not know all
@@ -244,6 +236,11 @@ impl Raw {
 
     /// Makes a change of the group take effect, where it is applied.
     pub(super) fn apply_change(&mut self, change: Change) {
+        // raft-rs can not lead a group that it has no part in: it looks for its own progress.
+        if self.is_leader() && change.node == self.id && change.part == VoterPart::None {
+            self.raft.raft.become_follower(self.raft.raft.term, raft::INVALID_ID);
+            self.look();
+        }
         let mut applied = ConfChangeV2::default();
         applied.mut_changes().push(single(change));
         self.raft.apply_conf_change(&applied).expect("a change that fits the facts fits raft's configuration: both change only here");
@@ -288,7 +285,8 @@ impl Raw {
     /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut,
     /// but for the last `kept` entries.
     pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>, kept: u64) -> (u64, Vec<Write>) {
-        let term = self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
+        let term =
+            self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
         let snapshot = log::snapshot_of(facts, data, self.applied, term);
         let writes = self.raft.mut_store().compact(snapshot, kept);
         (self.persist(), writes)

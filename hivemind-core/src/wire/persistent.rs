@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn they_come_back_as_they_were() {
-        let both = Both { map: [(3, 1), (1, 2)].into_iter().collect(), set: [9, 8].into_iter().collect() };
+        let both = Both { map: [(3_u64, 1_u8), (1, 2)].into_iter().collect(), set: [9_u64, 8].into_iter().collect() };
         assert_eq!(codec::decode::<Both, 1024>(&codec::encode(&both)), Ok(both));
     }
 
