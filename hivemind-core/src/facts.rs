@@ -1,6 +1,8 @@
 //! Facts: the fold of the event log. The control plane's applied state and every node's view are this
 //! one fold, so that they can not disagree about what an event means.
 
+mod record;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -51,23 +53,17 @@ pub struct Neighborhood {
 
 /// What the event log says, up to a position. Clones share structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "record::FactsRecord", into = "record::FactsRecord")]
 pub struct Facts {
     cluster: ClusterId,
     position: Position,
     floor: Index,
-    #[serde(with = "persistent::map")]
     members: OrdMap<NodeId, Arc<MemberRecord>>,
-    #[serde(with = "persistent::map")]
     names: OrdMap<NodeName, NodeId>,
-    #[serde(with = "persistent::map")]
     keys: OrdMap<PublicKey, NodeId>,
-    #[serde(with = "persistent::map")]
     neighborhoods: OrdMap<NeighborhoodId, Neighborhood>,
-    #[serde(with = "persistent::map")]
     voters: OrdMap<NodeId, VoterPart>,
-    #[serde(with = "persistent::map")]
     restarting: OrdMap<NodeId, Timestamp>,
-    #[serde(with = "persistent::map")]
     address_seqs: OrdMap<NodeId, u64>,
 }
 

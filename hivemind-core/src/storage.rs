@@ -101,3 +101,25 @@ pub struct Recovered {
     /// The rebuildable records, in order of their keys.
     pub cache: Vec<(Bytes, Bytes)>,
 }
+
+/// The cache's key of a config.
+pub(crate) fn config_key(member: NodeId) -> Bytes {
+    key(b'c', member.as_u64())
+}
+
+/// The cache's key of an event.
+pub(crate) fn event_key(index: u64) -> Bytes {
+    key(b'e', index)
+}
+
+/// The cache's key of the facts; events above them stand beside.
+pub(crate) const FACTS_KEY: Bytes = Bytes::from_static(b"f");
+/// The cache's key of the last checkpoint.
+pub(crate) const CHECKPOINT_KEY: Bytes = Bytes::from_static(b"k");
+
+/// Big-endian, so that the order of keys is that of numbers.
+fn key(kind: u8, number: u64) -> Bytes {
+    let mut bytes = [kind; 9];
+    bytes[1..].copy_from_slice(&number.to_be_bytes());
+    Bytes::copy_from_slice(&bytes)
+}

@@ -70,7 +70,7 @@ impl Control {
 
     /// Evidence that another voter passes on.
     pub(super) fn handle_passed_evidence(&mut self, from: NodeId, observer: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
-        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+        if !self.is_part(from) {
             return self.junk(from, "evidence passed on by one that is no voter", ctx);
         }
         if self.raw.is_leader() {
@@ -147,7 +147,7 @@ impl Control {
     fn let_leave(&mut self, verdicts: Vec<Verdict>, ctx: &mut Context<'_>) -> bool {
         let mut any = false;
         for Verdict { suspect, observers } in verdicts {
-            if self.has_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
+            if self.is_or_becomes_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
                 continue;
             }
             let id = self.pending.own_id(self.node, ctx.boot);

@@ -298,6 +298,12 @@ impl Control {
         self.applied.as_ref().is_some_and(|applied| applied.registry.revoked.contains(key))
     }
 
+    /// Whether this node has a part in the group and the state that goes with it. Without, it is for the
+    /// control plane what every member is: it proposes and reads by messages to a voter.
+    pub fn has_part(&self) -> bool {
+        self.applied.is_some() && !self.is_removed
+    }
+
     /// Whether this node leads, as far as it knows.
     pub fn is_leader(&self) -> bool {
         self.raw.is_leader()

@@ -56,8 +56,7 @@ impl Control {
     /// each other for the leader do not play ball.
     pub(super) fn handle_forward(&mut self, from: NodeId, proposal: Proposal, ctx: &mut Context<'_>) {
         let is_passed_on = proposal.id.node != from;
-        let by_voter = self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from));
-        if (is_passed_on && !by_voter) || proposal.id.node == self.node || Pending::is_own(proposal.id) {
+        if (is_passed_on && !self.is_part(from)) || proposal.id.node == self.node || Pending::is_own(proposal.id) {
             return self.junk(from, "a proposal in the name of another", ctx);
         }
         let id = proposal.id;
@@ -88,7 +87,7 @@ impl Control {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
         let ends = self.ends(&proposal.command);
-        if let Some(blocker) = ends.filter(|node| self.has_part(*node)) {
+        if let Some(blocker) = ends.filter(|node| self.is_or_becomes_part(*node)) {
             if self.is_irreplaceable(blocker, ctx) {
                 return self.reply(id, Outcome::Refused(Refusal::StillVoter { node: blocker }), ctx);
             }
@@ -115,10 +114,14 @@ impl Control {
         }
     }
 
+    /// Whether a node has a part in the group, as far as it was applied.
+    pub(super) fn is_part(&self, node: NodeId) -> bool {
+        self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&node))
+    }
+
     /// Whether a node has a part in the group, or is about to get one.
-    pub(super) fn has_part(&self, node: NodeId) -> bool {
-        let has_now = self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&node));
-        has_now || self.changing == Some(node)
+    pub(super) fn is_or_becomes_part(&self, node: NodeId) -> bool {
+        self.is_part(node) || self.changing == Some(node)
     }
 
     /// Whether `node` is the only voter and there is nobody to take its place.
@@ -138,7 +141,7 @@ impl Control {
         if !self.raw.is_leader() || self.pending.parked.is_empty() {
             return false;
         }
-        let free: Vec<NodeId> = self.blockers().filter(|node| !self.has_part(*node)).collect();
+        let free: Vec<NodeId> = self.blockers().filter(|node| !self.is_or_becomes_part(*node)).collect();
         let ready = self.pending.unpark(|parked| free.contains(&parked.blocker));
         let any = !ready.is_empty();
         for parked in ready {
@@ -178,11 +181,12 @@ impl Control {
 
     /// The leader's word on a proposal of this node's.
     pub(super) fn handle_outcome(&mut self, from: NodeId, id: ProposalId, outcome: Outcome, ctx: &mut Context<'_>) {
-        // A node that was just demoted knows no voters any more, and may still wait.
-        if self.applied.as_ref().is_some_and(|applied| !applied.facts.voters().contains_key(&from)) {
+        // One without a part knows no voters, and what it waits for is the machine's.
+        let knows_voters = self.has_part();
+        if knows_voters && !self.is_part(from) {
             return self.junk(from, "an outcome by one that is no voter", ctx);
         }
-        if id.node == self.node && self.pending.flights.remove(&id).is_some() {
+        if id.node == self.node && (self.pending.flights.remove(&id).is_some() || !knows_voters) {
             self.outputs.push_back(Output::Outcome { id, outcome });
         }
     }

@@ -33,6 +33,19 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
+    /// Its version.
+    pub fn digest(&self) -> ConfigDigest {
+        ConfigDigest { node: self.node, seq: self.seq, hash: self.content_hash() }
+    }
+
+    /// Whether it keeps the limits: sections one per kind, in order, none too large.
+    pub fn is_within_limits(&self) -> bool {
+        let ordered = self.sections.windows(2).all(|pair| pair[0].kind < pair[1].kind);
+        let small = self.sections.iter().all(|section| section.body.len() <= codec::SECTION_LIMIT);
+        let total: usize = self.sections.iter().map(|section| section.body.len()).sum();
+        ordered && small && total <= CONFIG_LIMIT && self.sections.len() <= MAX_SECTIONS
+    }
+
     /// The section of `kind`.
     pub fn section(&self, kind: &SectionKind) -> Option<&Section> {
         self.sections.iter().find(|section| &section.kind == kind)
@@ -70,7 +83,18 @@ impl SignedConfig {
     }
 }
 
-/// What is compared before anything is sent: who, which version, which content.
+/// A config as a consumer or neighbor holds it: in force for `member`. Where the host re-joined and has
+/// not published since, the config still names its former id; the same key signed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldConfig {
+    /// The member that it is in force for.
+    pub member: NodeId,
+    /// What it published.
+    pub config: SignedConfig,
+}
+
+/// A config's version: later is greater. Ids grow with each join, so a config of a later membership is
+/// above all of an earlier one; equal seq with other content: the larger hash wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConfigDigest {
     /// The host's membership.

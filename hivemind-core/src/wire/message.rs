@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Outcome, Proposal, Refusal};
-use super::config::{ConfigDigest, SignedConfig};
+use super::config::{ConfigDigest, HeldConfig};
 use super::event::{Checkpoint, LogEvent};
 use super::member::SignedJoin;
 use crate::facts::Facts;
-use crate::ids::{Digest256, Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind, Seq};
+use crate::ids::{Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
 
 /// What a frame carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +80,6 @@ pub struct Digest {
     pub facts: Facts,
     /// A voter's word for that position.
     pub checkpoint: Checkpoint,
-    /// Up to 8 consumers of each kind that it publishes.
-    pub consumers: Vec<(SectionKind, Vec<NodeId>)>,
 }
 
 /// Failure detection.
@@ -184,19 +182,17 @@ pub enum Events {
 /// Hosts' configs on their way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Configs {
-    /// A config for a consumer of its kinds, or for a neighbor to keep.
-    Offer(SignedConfig),
-    /// It is stored, or a newer one is.
+    /// A config for a consumer of its kinds, or for a neighbor to keep. Answered by [`Configs::Stored`].
+    Offer(HeldConfig),
+    /// What is held of a host now.
     Stored {
-        /// Whose config.
-        node: NodeId,
-        /// The version that is held now.
-        seq: Seq,
+        /// The host.
+        member: NodeId,
+        /// `None` where none is held.
+        version: Option<ConfigDigest>,
     },
     /// One consumer's digest for another, hashed in buckets: empty where nothing is held.
     Compare {
-        /// The sender's position: only members of both are compared.
-        index: Index,
         /// One hash per bucket.
         buckets: Vec<u64>,
     },
@@ -204,18 +200,20 @@ pub enum Configs {
     Differ {
         /// The buckets.
         buckets: Vec<u16>,
-        /// All that the sender holds in them.
-        held: Vec<ConfigDigest>,
+        /// All that the sender holds in them: the member, and the version in force for it.
+        held: Vec<(NodeId, ConfigDigest)>,
     },
     /// Send me these.
     Want {
         /// Whose.
         nodes: Vec<NodeId>,
     },
-    /// Asked for, or missing at the other side.
+    /// Asked for, or missing at the other side. Also the answer to a want for what is not held.
     Batch {
-        /// In order of node.
-        configs: Vec<SignedConfig>,
+        /// In order of member.
+        configs: Vec<HeldConfig>,
+        /// Asked for, and not held here.
+        missing: Vec<NodeId>,
     },
     /// A consumer bootstraps: what do you hold, of these kinds, in chunks by node?
     Fetch {
@@ -226,20 +224,13 @@ pub enum Configs {
     },
     /// A chunk of the answer.
     Fetched {
-        /// In order of node.
-        configs: Vec<SignedConfig>,
+        /// In order of member.
+        configs: Vec<HeldConfig>,
         /// Where to go on, if there is more.
         next: Option<NodeId>,
         /// Whether the asked is itself complete.
         complete: bool,
     },
-    /// A host that resumes: what is my highest version that you hold?
+    /// A host that resumes: what is my highest version that you hold? Answered by [`Configs::Stored`].
     SeqAsk,
-    /// The answer.
-    SeqKnown {
-        /// Zero where none is held.
-        seq: Seq,
-        /// Of its content.
-        hash: Digest256,
-    },
 }

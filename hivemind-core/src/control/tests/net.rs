@@ -474,7 +474,7 @@ impl Net {
     }
 
     pub(super) fn last_lines(&self) -> String {
-        self.trace[self.trace.len().saturating_sub(std::env::var("LINES_SHOWN").map_or(40, |n| n.parse().unwrap()))..].join("\n")
+        self.trace[self.trace.len().saturating_sub(40)..].join("\n")
     }
 
     pub(super) fn control(&self, node: NodeId) -> &Control {

@@ -1,0 +1,119 @@
+//! The configs that a node holds, each compared by version where it is applied.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use crate::facts::Facts;
+use crate::ids::NodeId;
+use crate::keys::Keys;
+use crate::wire::config::{ConfigDigest, HeldConfig, SignedConfig};
+
+/// What became of a config that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is in force now for this member; `conflict`: another one of its seq was, with a smaller hash.
+    InForce { member: NodeId, conflict: bool },
+    /// What is held is as new, or newer; `conflict`: of the same seq, with a larger hash.
+    Old { conflict: bool },
+    /// Its member is not known yet: it waits.
+    Ahead,
+    /// Its signature or its limits do not hold.
+    Invalid(&'static str),
+}
+
+/// Configs in force, and a bounded buffer of those that came before their join event.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    held: OrdMap<NodeId, Arc<SignedConfig>>,
+    versions: BTreeMap<NodeId, ConfigDigest>,
+    ahead: BTreeMap<NodeId, HeldConfig>,
+    ahead_limit: usize,
+}
+
+impl Store {
+    pub(super) fn new(ahead_limit: usize) -> Self {
+        Store { ahead_limit, ..Store::default() }
+    }
+
+    pub(super) fn held(&self) -> &OrdMap<NodeId, Arc<SignedConfig>> {
+        &self.held
+    }
+
+    pub(super) fn versions(&self) -> &BTreeMap<NodeId, ConfigDigest> {
+        &self.versions
+    }
+
+    pub(super) fn version(&self, member: NodeId) -> Option<&ConfigDigest> {
+        self.versions.get(&member)
+    }
+
+    pub(super) fn entry(&self, member: NodeId) -> Option<HeldConfig> {
+        self.held.get(&member).map(|config| HeldConfig { member, config: SignedConfig::clone(config) })
+    }
+
+    /// Takes a config in where it is newer than what is held: freshness is judged here, where it is
+    /// applied, and nowhere before.
+    pub(super) fn take(&mut self, incoming: HeldConfig, facts: &Facts, keys: &dyn Keys) -> Taken {
+        let HeldConfig { member, config } = &incoming;
+        if !config.config.is_within_limits() || config.config.node > *member {
+            return Taken::Invalid("a config over its limits");
+        }
+        let Some(record) = facts.member(*member) else {
+            return self.keep_ahead(incoming);
+        };
+        let version = config.config.digest();
+        let known = self.versions.get(member);
+        let same_seq = known.is_some_and(|known| (known.node, known.seq) == (version.node, version.seq) && known.hash != version.hash);
+        if known.is_some_and(|known| *known >= version) && !same_seq {
+            return Taken::Old { conflict: false };
+        }
+        if !config.is_signed_by(&record.key, keys) {
+            return Taken::Invalid("a config that its host did not sign");
+        }
+        if known.is_some_and(|known| *known >= version) {
+            return Taken::Old { conflict: true };
+        }
+        self.versions.insert(*member, version);
+        self.held.insert(*member, Arc::new(incoming.config));
+        Taken::InForce { member: incoming.member, conflict: same_seq }
+    }
+
+    fn keep_ahead(&mut self, incoming: HeldConfig) -> Taken {
+        let newer = self.ahead.get(&incoming.member).is_none_or(|known| known.config.config.digest() < incoming.config.config.digest());
+        if newer && (self.ahead.len() < self.ahead_limit || self.ahead.contains_key(&incoming.member)) {
+            self.ahead.insert(incoming.member, incoming);
+        }
+        Taken::Ahead
+    }
+
+    /// A member joined: what waited for it. Where it replaces a membership, the config of that stays in
+    /// force until the new one's first.
+    pub(super) fn joined(&mut self, member: NodeId, supersedes: Option<NodeId>) -> Option<HeldConfig> {
+        if let Some(old) = supersedes
+            && let Some(config) = self.held.remove(&old)
+        {
+            let version = self.versions.remove(&old).expect("every config that is held has its version beside it");
+            self.held.insert(member, config);
+            self.versions.insert(member, version);
+        }
+        self.ahead.remove(&member)
+    }
+
+    /// A membership ended: its config goes.
+    pub(super) fn left(&mut self, member: NodeId) -> bool {
+        self.ahead.remove(&member);
+        self.versions.remove(&member);
+        self.held.remove(&member).is_some()
+    }
+
+    /// Drops all whose member is not in `facts`; whose.
+    pub(super) fn keep_members(&mut self, facts: &Facts) -> Vec<NodeId> {
+        let gone: Vec<NodeId> = self.versions.keys().copied().filter(|member| facts.member(*member).is_none()).collect();
+        for member in &gone {
+            self.left(*member);
+        }
+        gone
+    }
+}
