@@ -87,7 +87,7 @@ impl Machine {
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
-            // The control plane keeps its vote in mind, and nothing else.
+            // The control plane keeps its log and its vote in mind.
             ControlOutput::Removed => self.judge(),
         }
     }
