@@ -149,7 +149,7 @@ pub(super) struct Host {
 }
 
 enum Due {
-    Message { from: NodeId, to: NodeId, message: message::Control },
+    Message { from: NodeId, to: NodeId, message: Box<message::Control> },
     Stored { node: NodeId, boots: u32 },
 }
 
@@ -354,7 +354,7 @@ impl Net {
             let (least, most) = self.faults.delay;
             let at = self.now + least + self.rng.duration_below(most - least);
             self.sequence += 1;
-            self.queue.insert((at, self.sequence), Due::Message { from, to, message: message.clone() });
+            self.queue.insert((at, self.sequence), Due::Message { from, to, message: Box::new(message.clone()) });
         }
     }
 
@@ -400,7 +400,7 @@ impl Net {
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::Message { from, to, message } => self.deliver(from, to, message),
+            Due::Message { from, to, message } => self.deliver(from, to, *message),
             Due::Stored { node, boots } => {
                 if self.hosts.get(&node).is_some_and(|host| host.is_up && host.boots == boots) {
                     self.with_host(node, |host, ctx| {

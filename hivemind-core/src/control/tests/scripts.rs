@@ -149,6 +149,7 @@ impl Script {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a script is rewritten on demand")]
 fn run(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/control").join(name);
     let expected = std::fs::read_to_string(&path).expect("the script");
