@@ -139,7 +139,7 @@ impl Configs {
         if version == mine {
             self.own.offered.remove(&from);
             self.own.stored_at.insert(from);
-        } else if version.node == ctx.node && (version.seq > mine.seq || version.seq == mine.seq) {
+        } else if version.node == ctx.node && version.seq >= mine.seq {
             self.jump_above(version.seq, ctx);
         }
     }

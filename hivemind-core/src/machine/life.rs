@@ -165,10 +165,9 @@ impl Machine {
             self.become_member();
             return;
         }
-        if let Some(found) = self.found_log.take().filter(|_| self.has_part()) {
-            if self.go_on_as_voter(&found) || self.phase == Phase::Stopped {
-                return;
-            }
+        let found = self.found_log.take().filter(|_| self.has_part());
+        if found.is_some_and(|found| self.go_on_as_voter(&found)) || self.phase == Phase::Stopped {
+            return;
         }
         let resumes = self.identity.as_ref().is_some_and(|identity| !identity.node.is_none());
         self.set_phase(if resumes { Phase::Resuming } else { Phase::Joining });
