@@ -64,7 +64,7 @@ impl Machine {
                     let own = self.dispatch(node, next.message);
                     debug_assert!(own.is_ok(), "what a node says to itself is possible: {own:?}");
                 }
-                Recipient::Node(_) | Recipient::Key(_) | Recipient::Address(_) => outgoing.push(next),
+                Recipient::Node(_) | Recipient::Key(_) | Recipient::Address(_) | Recipient::Former { .. } => outgoing.push(next),
             }
         }
         moved
@@ -247,6 +247,7 @@ impl Machine {
         let Outgoing { to, channel, message } = outgoing;
         let to = match to {
             Recipient::Key(key) => Destination { key: Some(key), addresses: Vec::new() },
+            Recipient::Former { key, address } => Destination { key: Some(key), addresses: vec![address] },
             Recipient::Address(address) => Destination { key: None, addresses: vec![address] },
             Recipient::Node(node) => {
                 // One that is no member (any more) gets no connection.
