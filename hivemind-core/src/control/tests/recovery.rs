@@ -136,6 +136,25 @@ fn a_sole_voter_says_nothing_in_a_term_that_it_could_forget() {
 }
 
 #[test]
+fn a_voter_that_lost_its_log_elects_nobody_before_it_has_a_snapshot() {
+    let mut net = Net::of_voters(1, 3);
+    // Only v1 and v3 have this one; then v3 forgets it, and v1 is away.
+    net.split(&[V2], &[V1, V3]);
+    assert!(matches!(net.decide(V1, signed(request("a", 5))), Outcome::Committed { .. }));
+    net.crash(V3);
+    net.crash(V1);
+    net.wipe(V3);
+    net.heal();
+    net.restart(V3);
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.leader(), None);
+    net.restart(V1);
+    net.until(LONG, "all have it", |net| {
+        [V1, V2, V3].iter().all(|voter| net.control(*voter).facts().is_some_and(|facts| facts.with_key(&key_of("a")).is_some()))
+    });
+}
+
+#[test]
 fn a_learner_that_never_got_its_snapshot_starts_empty() {
     let control = recover(V2, &RecoveredLog { hard_state: hard_state(3, 0), ..RecoveredLog::default() }).unwrap();
     assert!(control.facts().is_none() && control.term() == 3);
