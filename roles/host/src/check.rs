@@ -1,0 +1,63 @@
+//! Checking host files without running anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::file::{FileError, Rules};
+use crate::folder::{Content, Folder, is_host_file};
+use crate::watch::scan;
+
+/// What is wrong with some host files. Shown as one line per mistake: `file:line: key: message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How many files were looked at.
+    pub files: usize,
+    /// Every mistake, by file and line.
+    pub errors: Vec<FileError>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.errors.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.errors.iter().try_for_each(|error| writeln!(f, "{error}"))
+    }
+}
+
+/// Checks files, and the host files of folders, together: a host name may stand in one of them only.
+/// What is named is checked whatever its name ends in.
+pub fn check(paths: &[PathBuf], rules: &Rules) -> Report {
+    let mut contents = BTreeMap::new();
+    for path in paths {
+        match host_files(path) {
+            Ok(files) => contents.extend(files.into_iter().map(|file| (file.clone(), read(&file)))),
+            Err(error) => {
+                contents.insert(path.clone(), Content::Unreadable { reason: error.to_string() });
+            }
+        }
+    }
+    let files = contents.len();
+    let errors = Folder::new(rules.clone()).update_all(contents, &BTreeSet::new()).errors;
+    Report { files, errors }
+}
+
+fn host_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries: Vec<PathBuf> = fs::read_dir(path)?.map(|entry| Ok(path.join(entry?.file_name()))).collect::<io::Result<_>>()?;
+    Ok(entries.into_iter().filter(|entry| is_host_file(entry)).collect())
+}
+
+fn read(path: &Path) -> Content {
+    let content = fs::metadata(path).and_then(|metadata| scan::read(path, &metadata));
+    content.unwrap_or_else(|error| Content::Unreadable { reason: error.to_string() })
+}

@@ -1,0 +1,111 @@
+//! What can be wrong with a host file. Whoever wrote the file is at fault; the last good version stays in force.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// One thing that is wrong with one host file. Shown as `file:line: key: what is wrong; what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// From 1. Errors of the file as a whole stand at line 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// The key, as a path: `service[0].port`, entries counted from 0. Empty where no key is concerned.
+    pub key: String,
+    /// What is wrong, and what to do.
+    pub problem: Problem,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file.display(), self.line)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// What is wrong, each with what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and its fields are what the message quotes")]
+pub enum Problem {
+    #[error("the file is empty; write at least `addresses = [\"10.0.0.11\"]`, or remove the file")]
+    Empty,
+    #[error("the file has {octets} octets; {most} is the most: split the host or shorten the file")]
+    TooLarge { octets: u64, most: usize },
+    #[error("the file is not UTF-8 at octet {at}; save it as UTF-8")]
+    NotUtf8 { at: usize },
+    #[error("the file can not be read: {reason}; make it a readable file")]
+    Unreadable { reason: String },
+    #[error("the file's own name gives no host name: {reason}; rename the file, or write `name = \"…\"` in it")]
+    Stem { reason: String },
+    #[error("the host name `{name}` belongs to {other} already; give this host another name, or remove one of the two files")]
+    NameTaken { name: String, other: PathBuf },
+    #[error("not valid TOML: {message}")]
+    Syntax { message: String },
+    #[error("unknown key `{key}`; did you mean `{nearest}`?")]
+    UnknownKeyNear { key: String, nearest: &'static str },
+    #[error("unknown key `{key}`; the keys here are {known}")]
+    UnknownKey { key: String, known: String },
+    #[error("expected {expected}, found {found}; write {example}")]
+    WrongType { expected: &'static str, found: &'static str, example: &'static str },
+    #[error("the key is missing; write {example}")]
+    Missing { example: &'static str },
+    #[error("{count} entries; {most} is the most for one host")]
+    TooMany { count: usize, most: usize },
+    #[error("the label is empty; give 1 to 63 of a-z, 0-9 and '-'")]
+    LabelEmpty,
+    #[error("the label `{label}` has {octets} octets; {most} is the most here")]
+    LabelTooLong { label: String, octets: usize, most: usize },
+    #[error("`{label}` has the character {found:?}; it must be one DNS label of a-z, 0-9 and '-'")]
+    LabelCharacter { label: String, found: char },
+    #[error("the label `{label}` starts or ends with '-'; remove the hyphen there")]
+    LabelHyphen { label: String },
+    #[error("`{name}` is reserved for the cluster's own nodes (`{pattern}`); choose another name")]
+    Reserved { name: String, pattern: String },
+    #[error("`{text}` is not an IPv4 or IPv6 address; write it like \"10.0.0.11\" or \"fd00::11\", without port or prefix length")]
+    NotAnAddress { text: String },
+    #[error("`{address}` is {what}; give an address that this host alone has")]
+    NotAHostAddress { address: String, what: &'static str },
+    #[error("`{address}` stands here twice; remove one of the two")]
+    DuplicateAddress { address: String },
+    #[error("port {port} is out of range; give 1 to 65535")]
+    Port { port: String },
+    #[error("the service `{name}` on port {port} stands here twice; remove one of the two")]
+    DuplicateService { name: String, port: u16 },
+    #[error("the tag `{tag}` stands here twice; remove one of the two")]
+    DuplicateTag { tag: String },
+    #[error("the name is empty; give an absolute name such as \"blog.example.org.\"")]
+    NameEmpty,
+    #[error("the name has {octets} octets as DNS counts them; 255 is the most")]
+    NameTooLong { octets: usize },
+    #[error("the resulting name `{name}` has {octets} octets as DNS counts them; 255 is the most: choose a shorter one")]
+    DerivedNameTooLong { name: String, octets: usize },
+    #[error("the name has the character {found:?}; only a-z, 0-9, '-', '_' and dots are allowed")]
+    NameCharacter { found: char },
+    #[error("`{name}` is outside the zones of this cluster ({zones}); choose a name in one of them, or allow its zone with --zone")]
+    OutsideZones { name: String, zones: String },
+    #[error("unknown type `{found}`; use one of A, AAAA, CNAME, TXT, SRV and PTR")]
+    UnknownType { found: String },
+    #[error("`{data}` is not the data of {kind}; write {example}")]
+    Data { kind: &'static str, data: String, example: &'static str },
+    #[error("a text of {octets} octets; {most} is the most for one record")]
+    TextTooLong { octets: usize, most: usize },
+    #[error("ttl {ttl} is out of range; give 0 to 2147483647 seconds")]
+    Ttl { ttl: String },
+    #[error("a CNAME stands alone at its name, but `{name}` also has {beside}; remove one of the two")]
+    CnameBeside { name: String, beside: String },
+    #[error("the CNAME `{name}` points to itself; give the name that it stands for")]
+    CnameToItself { name: String },
+    #[error("the same record stands at line {line} already; remove one of the two")]
+    DuplicateRecord { line: usize },
+    #[error("{more} more errors in this file; correct these first")]
+    More { more: usize },
+}

@@ -1,0 +1,190 @@
+//! Real folders under a real watch: whatever editors and deployments do, the right change comes out.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hivemind_host::watch::WatchError;
+use hivemind_host::{FolderChange, FolderWatch, Rules};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// No change takes longer; reached only where one never comes.
+const BOUND: Duration = Duration::from_secs(30);
+
+struct Watched {
+    _root: TempDir,
+    folder: PathBuf,
+    watch: FolderWatch,
+}
+
+impl Watched {
+    /// Watches a new folder that holds `web1.toml` with the address 10.0.0.1.
+    async fn start() -> Watched {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let folder = root.path().join("hosts.d");
+        fs::create_dir(&folder).expect("made");
+        fs::write(folder.join("web1.toml"), host(1)).expect("written");
+        let (watch, first) = FolderWatch::start(&folder, rules()).await.expect("watched");
+        assert_eq!(addresses(&first), ["web1 10.0.0.1"]);
+        Watched { _root: root, folder, watch }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    async fn next(&mut self) -> FolderChange {
+        timeout(BOUND, self.watch.next()).await.expect("a change within the bound").expect("the watch goes on")
+    }
+
+    /// Waits for the change after which the host `web1` has `address`, over states in between that a
+    /// slow machine may show.
+    async fn web1_gets(&mut self, address: &str) {
+        let wanted = format!("web1 {address}");
+        while !addresses(&self.next().await).contains(&wanted) {}
+    }
+}
+
+fn rules() -> Rules {
+    Rules::new("hive.").expect("a zone")
+}
+
+fn host(number: u8) -> String {
+    format!("addresses = [\"10.0.0.{number}\"]")
+}
+
+fn addresses(change: &FolderChange) -> Vec<String> {
+    let listed = |host: &hivemind_host::HostFile| host.host.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    change.changed.iter().map(|host| format!("{} {}", host.name, listed(host))).collect()
+}
+
+#[tokio::test]
+async fn a_file_that_is_edited_in_place_comes_out_changed() {
+    let mut watched = Watched::start().await;
+    watched.write("web1.toml", &host(2));
+    watched.web1_gets("10.0.0.2").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_added_or_removed_brings_or_takes_its_host() {
+    let mut watched = Watched::start().await;
+    fs::rename(new_file(&watched, &host(9)), watched.path("db1.toml")).expect("renamed");
+    assert_eq!(addresses(&watched.next().await), ["db1 10.0.0.9"]);
+    fs::remove_file(watched.path("db1.toml")).expect("removed");
+    assert_eq!(watched.next().await.removed.len(), 1);
+}
+
+fn new_file(watched: &Watched, text: &str) -> PathBuf {
+    let path = watched.path(".new");
+    fs::write(&path, text).expect("written");
+    path
+}
+
+#[tokio::test]
+async fn a_file_that_an_editor_replaces_by_renaming_never_takes_its_host_away() {
+    let mut watched = Watched::start().await;
+    fs::rename(new_file(&watched, &host(3)), watched.path("web1.toml")).expect("renamed");
+    let change = watched.next().await;
+    assert_eq!((addresses(&change), change.removed.len()), (vec!["web1 10.0.0.3".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn the_backup_dance_of_vim_ends_with_the_new_content() {
+    let mut watched = Watched::start().await;
+    watched.write("4913", "");
+    fs::remove_file(watched.path("4913")).expect("removed");
+    fs::rename(watched.path("web1.toml"), watched.path("web1.toml~")).expect("renamed");
+    watched.write("web1.toml", &host(4));
+    fs::remove_file(watched.path("web1.toml~")).expect("removed");
+    watched.web1_gets("10.0.0.4").await;
+}
+
+#[tokio::test]
+async fn a_file_that_means_the_same_is_passed_over() {
+    let mut watched = Watched::start().await;
+    fs::rename(new_file(&watched, &format!("# the same\n{}", host(1))), watched.path("web1.toml")).expect("renamed");
+    fs::rename(new_file(&watched, &host(9)), watched.path("db1.toml")).expect("renamed");
+    let change = watched.next().await;
+    assert_eq!((addresses(&change), change.errors.len()), (vec!["db1 10.0.0.9".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn a_wrong_file_is_reported_and_its_host_stays() {
+    let mut watched = Watched::start().await;
+    fs::rename(new_file(&watched, "addresses = [\"none\"]"), watched.path("web1.toml")).expect("renamed");
+    let change = watched.next().await;
+    assert_eq!((change.errors.len(), change.errors[0].line, change.removed.len()), (1, 1, 0));
+    assert_eq!(change.errors[0].file, watched.path("web1.toml"));
+}
+
+#[tokio::test]
+async fn symbolic_links_that_are_swapped_as_a_whole_bring_the_new_content() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| root.path().join(name);
+    for (version, number) in [("..v1", 1), ("..v2", 2)] {
+        fs::create_dir(at(version)).expect("made");
+        fs::write(at(version).join("web1.toml"), host(number)).expect("written");
+    }
+    symlink("..v1", at("..data")).expect("linked");
+    symlink("..data/web1.toml", at("web1.toml")).expect("linked");
+    let (mut watch, first) = FolderWatch::start(root.path(), rules()).await.expect("watched");
+    assert_eq!(addresses(&first), ["web1 10.0.0.1"]);
+    symlink("..v2", at("..data_tmp")).expect("linked");
+    fs::rename(at("..data_tmp"), at("..data")).expect("renamed");
+    let change = timeout(BOUND, watch.next()).await.expect("within the bound").expect("goes on");
+    assert_eq!((addresses(&change), change.removed.len()), (vec!["web1 10.0.0.2".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_moved_away_keeps_its_hosts_until_a_new_one_says_otherwise() {
+    let mut watched = Watched::start().await;
+    fs::rename(&watched.folder, watched.folder.with_extension("old")).expect("moved");
+    fs::create_dir(&watched.folder).expect("made");
+    watched.write("web1.toml", &host(5));
+    watched.web1_gets("10.0.0.5").await;
+    watched.write("web1.toml", &host(6));
+    watched.web1_gets("10.0.0.6").await;
+}
+
+#[tokio::test]
+async fn a_file_behind_a_link_that_is_written_in_place_is_found_by_the_slow_scan() {
+    let mut watched = Watched::start().await;
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let target = elsewhere.path().join("db1");
+    fs::write(&target, host(7)).expect("written");
+    symlink(&target, watched.path("db1.toml")).expect("linked");
+    assert_eq!(addresses(&watched.next().await), ["db1 10.0.0.7"]);
+    fs::write(&target, "addresses = [\"10.0.0.77\"]").expect("written");
+    while addresses(&watched.next().await) != ["db1 10.0.0.77"] {}
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_folder_does_not_hold_up_the_others() {
+    let mut watched = Watched::start().await;
+    symlink("/dev/zero", watched.path("pipe.toml")).expect("linked");
+    let change = watched.next().await;
+    assert_eq!(
+        change.errors[0].to_string(),
+        format!("{}:1: the file can not be read: it is not a regular file; make it a readable file", watched.path("pipe.toml").display())
+    );
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_can_not_be_watched() {
+    let missing = Path::new("/nowhere/hosts.d");
+    let error = FolderWatch::start(missing, rules()).await.expect_err("there is none");
+    assert!(matches!(error, WatchError::Folder { .. }), "{error}");
+    assert!(error.to_string().starts_with("the folder /nowhere/hosts.d can not be read: No such file or directory"), "{error}");
+}
+
+#[tokio::test]
+async fn a_watch_that_is_stopped_ends() {
+    let watched = Watched::start().await;
+    timeout(BOUND, watched.watch.stop()).await.expect("ended within the bound");
+}
