@@ -2,12 +2,14 @@
 
 pub mod configs;
 pub mod context;
+pub mod control;
 pub mod error;
 pub mod events;
 pub mod facts;
 pub mod ids;
 pub mod keys;
 pub mod machine;
+pub mod membership;
 pub mod rng;
 pub mod role;
 pub mod settings;

@@ -27,11 +27,13 @@ pub struct Settings {
 /// Failure detection by SWIM (Das, Gupta, Motivala, 2002), with the quorum as second opinion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembershipSettings {
-    /// Each node probes one neighbor per period. Default 1 s. Raising it saves traffic; lowering it
-    /// finds crashes sooner.
+    /// Each node probes one neighbor per period. Default 500 ms. Raising it saves traffic; lowering it
+    /// finds crashes sooner: somebody probes a crashed node after one period at the median, but only
+    /// after 4.6 periods at the 99th percentile.
     pub probe_period: Duration,
     /// An answer to a direct probe is awaited this long before others are asked to probe. Default
-    /// 300 ms; less than half of `probe_period`. Raising it forgives slow links.
+    /// 200 ms; less than half of `probe_period`, which is what it is cut to. Raising it forgives slow
+    /// links.
     pub probe_timeout: Duration,
     /// How many others are asked to probe. Default 3. Raising it forgives loss, and costs packets.
     pub indirect_probes: usize,
@@ -144,8 +146,8 @@ impl Default for Settings {
 impl Default for MembershipSettings {
     fn default() -> Self {
         MembershipSettings {
-            probe_period: Duration::from_secs(1),
-            probe_timeout: Duration::from_millis(300),
+            probe_period: Duration::from_millis(500),
+            probe_timeout: Duration::from_millis(200),
             indirect_probes: 3,
             suspicion: Duration::from_millis(1500),
             gossip_period: Duration::from_millis(200),

@@ -137,6 +137,14 @@ pub enum Control {
         /// The event index that a read must have reached.
         index: Option<Index>,
     },
+    /// From a voter to the leader: the evidence that came to it. The header names the voter that
+    /// passes it on, so the observer stands here.
+    Evidence {
+        /// Whose probes fail.
+        observer: NodeId,
+        /// Who does not answer.
+        suspect: NodeId,
+    },
 }
 
 /// Consecutive events, and the voters' word for them.

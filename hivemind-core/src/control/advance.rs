@@ -1,0 +1,209 @@
+//! From what raft-rs has ready to what the machine sees: sending, persisting, applying.
+
+use bytes::Bytes;
+
+use super::Control;
+use super::applied::{Applied, Done};
+use super::apply_voter::Change;
+use super::log::{self, Log};
+use super::output::Output;
+use super::pending::{Pending, Stage};
+use super::propose::MAX_PROPOSAL_BYTES;
+use super::raw::{Committed, Packet, Raw, Turn};
+use super::snapshot;
+use crate::context::Context;
+use crate::ids::ProposalId;
+use crate::storage::Write;
+use crate::timers::Timer;
+use crate::wire::codec;
+use crate::wire::command::{Outcome, Proposal};
+use crate::wire::event::{Event, LogEvent, VoterPart};
+use crate::wire::frame::Channel;
+use crate::wire::message::{self, Message};
+
+/// What applying some entries yielded.
+#[derive(Default)]
+struct Yield {
+    events: Vec<LogEvent>,
+    outcomes: Vec<(ProposalId, Outcome)>,
+    /// This node's part was taken from it.
+    is_removed: bool,
+}
+
+impl Control {
+    /// Does all that is ready, and what follows from it. Called at the end of every input.
+    pub(super) fn advance(&mut self, ctx: &mut Context<'_>) {
+        loop {
+            while let Some(turn) = self.raw.poll(ctx.now.time) {
+                self.take_turn(turn, ctx);
+            }
+            self.note_leader(ctx);
+            self.snapshot_if_due(ctx);
+            self.answer_reads(ctx);
+            let unparked = self.unpark(ctx);
+            let looked = std::mem::take(&mut self.look) && self.look_after(ctx);
+            if !unparked && !looked {
+                break;
+            }
+        }
+        self.arm_pending(ctx);
+    }
+
+    fn take_turn(&mut self, turn: Turn, ctx: &mut Context<'_>) {
+        self.send_packets(turn.sends, ctx);
+        if let Some((number, writes)) = turn.persist {
+            self.outputs.push_back(Output::Persist { number, writes });
+        }
+        for (id, raft_index) in turn.reads {
+            self.pending.confirm(id, raft_index);
+        }
+        if !turn.committed.is_empty() {
+            self.apply(turn.committed, ctx);
+        }
+    }
+
+    pub(super) fn send_packets(&self, packets: Vec<Packet>, ctx: &mut Context<'_>) {
+        for packet in packets {
+            let channel = if packet.is_bulk { Channel::Bulk } else { Channel::Ordered };
+            ctx.send(packet.to, channel, Message::Control(message::Control::Raft(packet.bytes)));
+        }
+    }
+
+    fn apply(&mut self, committed: Vec<(u64, Committed)>, ctx: &mut Context<'_>) {
+        let mut yielded = Yield::default();
+        for (index, entry) in committed {
+            match entry {
+                Committed::Nothing => {}
+                Committed::Command(bytes) => self.apply_command(&bytes, &mut yielded, ctx),
+                Committed::Change(change) => self.apply_change(change, &mut yielded),
+            }
+            if yielded.is_removed {
+                break;
+            }
+            self.raw.applied_to(index);
+        }
+        if !yielded.events.is_empty() {
+            self.look = true;
+            self.outputs.push_back(Output::Committed { events: yielded.events });
+        }
+        for (id, outcome) in yielded.outcomes {
+            self.settle(id, outcome, ctx);
+        }
+        if yielded.is_removed {
+            self.remove(ctx);
+        }
+    }
+
+    /// An entry that does not decode was written by no build of ours, and does nothing everywhere.
+    fn apply_command(&mut self, bytes: &Bytes, yielded: &mut Yield, ctx: &Context<'_>) {
+        let Ok(proposal) = codec::decode::<Proposal, MAX_PROPOSAL_BYTES>(bytes) else { return };
+        let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
+        let Done { event, outcome } = applied.apply(&proposal, ctx.keys);
+        yielded.events.extend(event);
+        yielded.outcomes.push((proposal.id, outcome));
+    }
+
+    fn apply_change(&mut self, change: Change, yielded: &mut Yield) {
+        if self.changing == Some(change.node) {
+            self.changing = None;
+        }
+        let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
+        let Some(event) = applied.change(change) else { return };
+        yielded.events.push(applied.record(&event));
+        yielded.is_removed = event == Event::Voter { node: self.node, part: VoterPart::None };
+        if !yielded.is_removed {
+            self.raw.apply_change(change);
+        }
+        self.heard.retain(|node, _| applied.facts.voters().contains_key(node));
+    }
+
+    /// A snapshot from the leader, which is durable, replaces what was applied.
+    pub(super) fn install(&mut self, applied: Applied, index: u64) {
+        self.raw.applied_to(index);
+        let facts = applied.facts.clone();
+        let tail = applied.tail.to_vec();
+        self.outputs.push_back(Output::Installed { facts, tail });
+        let decided: Vec<(ProposalId, Outcome)> = self
+            .pending
+            .flights
+            .keys()
+            .filter_map(|id| applied.registry.outcomes.get(id).map(|outcome| (*id, outcome.clone())))
+            .collect();
+        self.applied = Some(applied);
+        for (id, outcome) in decided {
+            self.pending.flights.remove(&id);
+            if id.node == self.node {
+                self.outputs.push_back(Output::Outcome { id, outcome });
+            }
+        }
+    }
+
+    /// This node's part is gone. What it must not forget is its vote: it may get a part again.
+    pub(super) fn remove(&mut self, ctx: &mut Context<'_>) {
+        let vote = self.raw.vote();
+        let next_number = self.raw.next_number();
+        let writes = vec![Write::DropLog, log::log_write(Some(&vote), &[])];
+        self.raw = Raw::new(self.group, self.node, Log::empty(vote), self.seed, &ctx.settings.control, next_number);
+        let number = self.raw.persist();
+        self.outputs.push_back(Output::Persist { number, writes });
+        self.note_leader(ctx);
+        for id in self.pending.land(|_| true) {
+            self.reply(id, Outcome::OutcomeUnknown, ctx);
+        }
+        self.applied = None;
+        self.heard.clear();
+        self.outputs.push_back(Output::Removed);
+    }
+
+    /// Makes a snapshot when the log is long, or a follower needs one that names it.
+    fn snapshot_if_due(&mut self, ctx: &Context<'_>) {
+        let wanted = self.raw.take_snapshot_wanted();
+        let behind = self.raw.applied().saturating_sub(self.raw.snapshot_index());
+        let Some(applied) = self.applied.as_ref().filter(|_| behind > 0) else { return };
+        if wanted || behind >= ctx.settings.control.snapshot_entries {
+            let (number, writes) = self.raw.snapshot(&applied.facts, snapshot::encode(applied));
+            self.outputs.push_back(Output::Persist { number, writes });
+        }
+    }
+
+    /// Tells of a new leader or term, and does what becoming or ceasing to be leader asks for.
+    fn note_leader(&mut self, ctx: &mut Context<'_>) {
+        let leads = self.raw.is_leader().then(|| self.raw.term());
+        if leads != self.leads {
+            if self.leads.is_some() {
+                self.cease_to_lead(ctx);
+            }
+            self.leads = leads;
+            if leads.is_some() {
+                self.begin_to_lead(ctx);
+            }
+        }
+        let now = (self.raw.leader(), self.raw.term());
+        if now != self.told {
+            self.told = now;
+            self.outputs.push_back(Output::Leader { leader: now.0, term: now.1 });
+            self.pass_parked_on(ctx);
+        }
+    }
+
+    fn begin_to_lead(&mut self, ctx: &mut Context<'_>) {
+        self.beats = 0;
+        self.look = true;
+        if self.beat_alarm.arm(ctx.now.time, ctx.settings.control.beat) {
+            ctx.after(ctx.settings.control.beat, Timer::Beat);
+        }
+        self.arm_housekeeping(ctx);
+    }
+
+    fn cease_to_lead(&mut self, ctx: &mut Context<'_>) {
+        self.contact = ctx.now.time;
+        self.changing = None;
+        self.evidence.clear();
+        self.pending.forget_served();
+        for id in self.pending.land(|flight| flight.stage == Stage::Appended) {
+            if !Pending::is_own(id) {
+                self.reply(id, Outcome::OutcomeUnknown, ctx);
+            }
+        }
+    }
+}

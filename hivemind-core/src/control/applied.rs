@@ -1,0 +1,163 @@
+//! The applied state: what all voters agree on after the same entries. Applying reads no clock, no
+//! chance and no setting of its node, so that it is the same everywhere.
+
+use std::collections::VecDeque;
+
+use imbl::OrdSet;
+use serde::{Deserialize, Serialize};
+
+use super::bounded::Bounded;
+use crate::facts::Facts;
+use crate::ids::{ClusterId, Epoch, Index, NodeId, ProposalId, PublicKey};
+use crate::keys::Keys;
+use crate::time::Timestamp;
+use crate::wire::command::{Command, Outcome, Proposal, Refusal};
+use crate::wire::event::{Event, LogEvent};
+use crate::wire::member::MemberRecord;
+
+/// So many grants are remembered, for a joiner that asks again with the same nonce.
+const MAX_GRANTS: usize = 4096;
+/// So many outcomes are remembered, so that a copy of a proposal is recognised.
+const MAX_OUTCOMES: usize = 2048;
+/// The event tail holds at most so many bytes of payload.
+pub(super) const MAX_TAIL_BYTES: usize = 256 << 10;
+
+/// What the commands left behind. It is the same on every voter at the same Raft index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Applied {
+    pub(super) facts: Facts,
+    pub(super) registry: Registry,
+    pub(super) tail: Tail,
+}
+
+/// What must be remembered and is no event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Registry {
+    /// The counter of the last id that was given.
+    pub(super) counter: u64,
+    /// What became of a wish to join, by its key and nonce.
+    pub(super) grants: Bounded<(PublicKey, u64), NodeId, MAX_GRANTS>,
+    /// Keys that an operator evicted.
+    pub(super) revoked: OrdSet<PublicKey>,
+    /// The time of the last command.
+    pub(super) time: Timestamp,
+    /// The proposals that were applied last.
+    pub(super) outcomes: Bounded<ProposalId, Outcome, MAX_OUTCOMES>,
+}
+
+/// The last events: what others may have missed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Tail {
+    events: VecDeque<LogEvent>,
+    bytes: usize,
+}
+
+impl Tail {
+    fn push(&mut self, event: LogEvent) {
+        self.bytes += event.payload.len();
+        self.events.push_back(event);
+        while self.bytes > MAX_TAIL_BYTES && self.events.len() > 1 {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(first) = self.events.pop_front() {
+            self.bytes -= first.payload.len();
+        }
+    }
+
+    fn collect(&mut self, floor: Index) {
+        while self.events.front().is_some_and(|event| event.index < floor) {
+            self.drop_first();
+        }
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<LogEvent> {
+        self.events.iter().cloned().collect()
+    }
+
+    /// Whether the events are consecutive, end at `last` and are counted rightly: a decoded tail is checked.
+    pub(super) fn is_sound(&self, last: Index) -> bool {
+        let consecutive = self.events.iter().zip(self.events.iter().skip(1)).all(|(one, next)| next.index == one.index.next());
+        let ends_well = self.events.back().is_none_or(|event| event.index == last);
+        let counted = self.events.iter().map(|event| event.payload.len()).sum::<usize>() == self.bytes;
+        consecutive && ends_well && counted
+    }
+}
+
+/// What one command did.
+pub(super) struct Done {
+    /// The event that it produced, if any.
+    pub(super) event: Option<LogEvent>,
+    /// For who waits.
+    pub(super) outcome: Outcome,
+}
+
+impl Applied {
+    /// The state at birth.
+    pub(super) fn birth(cluster: ClusterId, epoch: Epoch, first: MemberRecord) -> Applied {
+        let registry = Registry {
+            counter: first.node.counter(),
+            grants: Bounded::new(),
+            revoked: OrdSet::new(),
+            time: Timestamp::default(),
+            outcomes: Bounded::new(),
+        };
+        Applied { facts: Facts::birth(cluster, epoch, first), registry, tail: Tail::default() }
+    }
+
+    /// Applies a command. A copy of one that was applied does nothing, and has the first one's outcome.
+    pub(super) fn apply(&mut self, proposal: &Proposal, keys: &dyn Keys) -> Done {
+        if let Some(known) = self.registry.outcomes.get(&proposal.id) {
+            return Done { event: None, outcome: known.clone() };
+        }
+        self.registry.time = self.registry.time.max(proposal.time);
+        let (event, outcome) = match self.decide(&proposal.command, keys) {
+            Ok(event) => {
+                let event = event.map(|event| self.record(&event));
+                (event, Outcome::Committed { position: self.facts.position() })
+            }
+            Err(refusal) => (None, Outcome::Refused(refusal)),
+        };
+        self.registry.outcomes.insert(proposal.id, outcome.clone());
+        Done { event, outcome }
+    }
+
+    /// What a command leads to. `Ok(None)`: it holds already. On `Err` nothing changed.
+    fn decide(&mut self, command: &Command, keys: &dyn Keys) -> Result<Option<Event>, Refusal> {
+        match command {
+            Command::Join(join) => self.join(join, keys),
+            Command::Leave { node, reason } => self.leave(*node, reason),
+            Command::Restarting { node, grace } => self.restarting(*node, *grace),
+            Command::Restarted { node } => self.restarted(*node),
+            Command::Addresses { node, seq, addresses } => self.addresses(*node, *seq, addresses),
+            Command::AdvanceEpoch { floor } => self.advance_epoch(*floor),
+        }
+    }
+
+    /// Puts an event that was decided on into the log.
+    pub(super) fn record(&mut self, event: &Event) -> LogEvent {
+        let logged = LogEvent::new(self.facts.position().index.next(), event);
+        self.facts.apply(&logged).expect("an event is decided against the very facts that it is folded into");
+        self.tail.push(logged.clone());
+        self.tail.collect(self.facts.floor());
+        logged
+    }
+
+    /// Whether `node` may exist at all as far as this state knows: a member, or an id that is given later.
+    pub(super) fn may_be_member(&self, node: NodeId) -> bool {
+        let own = self.facts.epoch().generation;
+        self.facts.member(node).is_some() || (node.generation() == own && node.counter() > self.registry.counter)
+    }
+
+    /// Refuses a command for a node that is no member.
+    pub(super) fn expect_member(&self, node: NodeId) -> Result<&MemberRecord, Refusal> {
+        self.facts.member(node).map(AsRef::as_ref).ok_or(Refusal::NotAMember { node })
+    }
+
+    /// Whether a member said that it restarts, and its time is not over.
+    pub(super) fn is_restarting(&self, node: NodeId, at: Timestamp) -> bool {
+        self.facts.restarting_until(node).is_some_and(|until| until > at)
+    }
+}

@@ -1,0 +1,86 @@
+//! Joining: who becomes a member, under which id, and whose membership ends by it.
+
+use super::applied::Applied;
+use crate::ids::NodeId;
+use crate::keys::{Keys, Purpose};
+use crate::wire::codec;
+use crate::wire::command::Refusal;
+use crate::wire::event::Event;
+use crate::wire::member::{JoinRequest, MAX_ADDRESSES, MAX_ROLES, MemberRecord, RoleSpec, SignedJoin};
+
+/// Whether a request is one that could be granted at all: its signature and its sizes. It depends on
+/// nothing but the request, so that a leader may refuse one before it reaches the log.
+///
+/// # Errors
+/// [`Refusal::Invalid`]; the joiner is at fault.
+pub(super) fn check(join: &SignedJoin, keys: &dyn Keys) -> Result<(), Refusal> {
+    let request = &join.request;
+    if request.addresses.len() > MAX_ADDRESSES {
+        return invalid(format!("{} addresses; {MAX_ADDRESSES} is the most", request.addresses.len()));
+    }
+    if request.roles.len() > MAX_ROLES {
+        return invalid(format!("{} roles; {MAX_ROLES} is the most", request.roles.len()));
+    }
+    if let Some(role) = request.roles.iter().find(|role| longest_list(role) > MAX_ROLES) {
+        return invalid(format!("a list of the role {} has more than {MAX_ROLES} entries", role.name.as_str()));
+    }
+    let digest = Purpose::Join.digest(&codec::encode(request));
+    if !keys.verify(&request.key, &digest, &join.signature) {
+        return invalid("the signature is not by the key of the request".into());
+    }
+    Ok(())
+}
+
+fn longest_list(role: &RoleSpec) -> usize {
+    [&role.requires, &role.bootstraps_from, &role.publishes, &role.consumes].iter().map(|list| list.len()).max().unwrap_or(0)
+}
+
+fn invalid(why: String) -> Result<(), Refusal> {
+    Err(Refusal::Invalid { why })
+}
+
+impl Applied {
+    /// The order of the checks is part of the protocol: a revoked key gets nothing, an earlier grant
+    /// holds even where the name would be refused today.
+    pub(super) fn join(&mut self, join: &SignedJoin, keys: &dyn Keys) -> Result<Option<Event>, Refusal> {
+        check(join, keys)?;
+        let request = &join.request;
+        if self.registry.revoked.contains(&request.key) {
+            return Err(Refusal::Revoked);
+        }
+        let wish = (request.key, request.nonce);
+        if self.registry.grants.get(&wish).is_some() {
+            return Ok(None);
+        }
+        if let Some(owner) = self.facts.named(&request.name).filter(|owner| owner.key != request.key) {
+            return Err(Refusal::NameInUse { name: request.name.clone(), owner: owner.key });
+        }
+        let supersedes = self.superseded_by(request);
+        if let Some(old) = supersedes.filter(|old| self.facts.voters().contains_key(old)) {
+            return Err(Refusal::StillVoter { node: old });
+        }
+        let node = NodeId::new(self.facts.epoch().generation, self.registry.counter + 1);
+        self.registry.counter += 1;
+        self.registry.grants.insert(wish, node);
+        let member = MemberRecord {
+            node,
+            name: request.name.clone(),
+            key: request.key,
+            addresses: request.addresses.clone(),
+            roles: request.roles.clone(),
+            voter_eligible: request.voter_eligible,
+            joined: self.facts.position().index.next(),
+        };
+        Ok(Some(Event::Joined { member, neighborhood: self.facts.assignment(), supersedes }))
+    }
+
+    /// The membership that a join ends: that of the same key, whatever its name was.
+    pub(super) fn superseded_by(&self, request: &JoinRequest) -> Option<NodeId> {
+        self.facts.with_key(&request.key).map(|member| member.node)
+    }
+
+    /// Whether the join would be granted by an earlier grant: then it ends no membership.
+    pub(super) fn is_granted(&self, request: &JoinRequest) -> bool {
+        self.registry.grants.get(&(request.key, request.nonce)).is_some()
+    }
+}

@@ -1,0 +1,183 @@
+//! What the leader looks after: signs of life, voters to add and to take away, failed members to
+//! leave, history to collect.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Control;
+use super::applied::Applied;
+use super::evidence::{Known, Verdict};
+use super::output::Output;
+use super::plan::{Picture, Step, quorum};
+use crate::context::Context;
+use crate::ids::{Index, NodeId};
+use crate::time::{Time, Timestamp};
+use crate::timers::Timer;
+use crate::wire::command::{Command, Proposal};
+use crate::wire::event::LeaveReason;
+use crate::wire::frame::{Beat, Channel};
+use crate::wire::message::{self, Message};
+
+/// A snapshot without an answer is sent again after this.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
+/// The leader looks around every so many ticks.
+const LOOK_TICKS: u32 = 4;
+
+impl Control {
+    /// The leader's sign of life: only while it hears a majority of voters.
+    pub(super) fn handle_beat(&mut self, ctx: &mut Context<'_>) {
+        if !self.beat_alarm.ring(ctx.now.time) || !self.raw.is_leader() {
+            return;
+        }
+        let heard = self.heard_lately(ctx);
+        let voters: Vec<NodeId> = self.applied.iter().flat_map(Applied::voters).collect();
+        let has_quorum = voters.iter().filter(|voter| heard.contains(voter)).count() >= quorum(voters.len());
+        if has_quorum && self.raw.is_established() {
+            self.beats += 1;
+            self.outputs.push_back(Output::Beat(Beat { term: self.raw.term(), count: self.beats }));
+        }
+        if self.beat_alarm.arm(ctx.now.time, ctx.settings.control.beat) {
+            ctx.after(ctx.settings.control.beat, Timer::Beat);
+        }
+    }
+
+    pub(super) fn arm_housekeeping(&mut self, ctx: &mut Context<'_>) {
+        let round = ctx.settings.control.tick * LOOK_TICKS;
+        if self.housekeeping_alarm.arm(ctx.now.time, round) {
+            ctx.after(round, Timer::Housekeeping);
+        }
+    }
+
+    pub(super) fn handle_housekeeping(&mut self, ctx: &mut Context<'_>) {
+        if !self.housekeeping_alarm.ring(ctx.now.time) || !self.raw.is_leader() {
+            return;
+        }
+        self.raw.retry_snapshots(ctx.now.time - SNAPSHOT_PATIENCE);
+        self.look = true;
+        self.arm_housekeeping(ctx);
+    }
+
+    /// First-hand evidence of a member, at any voter.
+    pub fn handle_evidence(&mut self, from: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
+        if self.raw.is_leader() {
+            if let Some(applied) = &self.applied {
+                self.evidence.report(from, suspect, applied, ctx.now.time);
+            }
+        } else if let Some(leader) = self.raw.leader() {
+            ctx.send(leader, Channel::Ordered, Message::Control(message::Control::Evidence { observer: from, suspect }));
+        }
+    }
+
+    /// Evidence that another voter passes on.
+    pub(super) fn handle_passed_evidence(&mut self, from: NodeId, observer: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
+        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+            return self.junk(from, "evidence passed on by one that is no voter", ctx);
+        }
+        if self.raw.is_leader() {
+            self.handle_evidence(observer, suspect, ctx);
+        }
+    }
+
+    /// The time that a command of this node would be applied at.
+    fn command_time(&self, ctx: &Context<'_>) -> Timestamp {
+        self.applied.as_ref().map_or(ctx.now.wall, |applied| applied.registry.time.max(ctx.now.wall))
+    }
+
+    /// One look at the group, as its leader. Says whether something was proposed.
+    pub(super) fn look_after(&mut self, ctx: &mut Context<'_>) -> bool {
+        if !self.raw.is_established() {
+            return false;
+        }
+        let verdicts = self.judge(ctx);
+        let dead: BTreeSet<NodeId> = verdicts.iter().map(|verdict| verdict.suspect).collect();
+        let changed = self.change_group(&dead, ctx);
+        let left = self.let_leave(verdicts, ctx);
+        let collected = self.collect_history(ctx);
+        changed || left || collected
+    }
+
+    fn judge(&mut self, ctx: &Context<'_>) -> Vec<Verdict> {
+        let Some(applied) = &self.applied else { return Vec::new() };
+        let settings = &ctx.settings.control;
+        self.evidence.forget_old(applied, settings, ctx.now.time);
+        let known = Known { applied, heard: &self.heard_lately(ctx), time: self.command_time(ctx) };
+        self.evidence.verdicts(&known, settings)
+    }
+
+    fn change_group(&mut self, dead: &BTreeSet<NodeId>, ctx: &Context<'_>) -> bool {
+        if self.raw.is_changing() {
+            return false;
+        }
+        self.changing = None;
+        let Some(applied) = &self.applied else { return false };
+        match self.with_picture(applied, dead, ctx, |picture| picture.plan()) {
+            Some(Step::Change(change)) => {
+                let proposed = self.raw.propose_change(change);
+                if proposed {
+                    self.changing = Some(change.node);
+                }
+                proposed
+            }
+            Some(Step::Transfer(heir)) => {
+                self.raw.transfer(heir);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn has_candidate(&self, applied: &Applied, ctx: &Context<'_>) -> bool {
+        self.with_picture(applied, &BTreeSet::new(), ctx, |picture| picture.has_candidate())
+    }
+
+    fn with_picture<T>(&self, applied: &Applied, dead: &BTreeSet<NodeId>, ctx: &Context<'_>, look: impl FnOnce(&Picture<'_>) -> T) -> T {
+        let caught_up = applied.facts.voters().keys().copied().filter(|node| self.raw.has_caught_up(*node)).collect();
+        look(&Picture {
+            applied,
+            node: self.node,
+            wanted: ctx.settings.control.voters.max(1),
+            asked: &self.blockers().collect(),
+            dead,
+            suspects: &self.evidence.suspects(),
+            heard: &self.heard_lately(ctx),
+            caught_up: &caught_up,
+            time: self.command_time(ctx),
+        })
+    }
+
+    /// Proposes the leaves of those against whom there is enough, once they have no part in the group.
+    fn let_leave(&mut self, verdicts: Vec<Verdict>, ctx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        for Verdict { suspect, observers } in verdicts {
+            let has_part = self.facts().is_none_or(|facts| facts.voters().contains_key(&suspect)) || self.changing == Some(suspect);
+            if has_part || !self.evidence.may_propose(suspect, &ctx.settings.control) {
+                continue;
+            }
+            let id = self.pending.own_id(self.node, ctx.boot);
+            self.evidence.propose(suspect, id, ctx.now.time);
+            let command = Command::Leave { node: suspect, reason: LeaveReason::Failed { observers } };
+            self.lead_own(Proposal { id, time: ctx.now.wall, command }, ctx);
+            any = true;
+        }
+        any
+    }
+
+    fn collect_history(&mut self, ctx: &mut Context<'_>) -> bool {
+        let Some(facts) = self.facts() else { return false };
+        let keep = ctx.settings.control.collect_events.max(2);
+        let last = facts.position().index.0;
+        if last + 1 - facts.floor().0 <= keep || self.collecting.is_some_and(|id| self.pending.flights.contains_key(&id)) {
+            return false;
+        }
+        let floor = Index(last + 1 - keep / 2);
+        let id = self.pending.own_id(self.node, ctx.boot);
+        self.collecting = Some(id);
+        self.lead_own(Proposal { id, time: ctx.now.wall, command: Command::AdvanceEpoch { floor } }, ctx);
+        true
+    }
+
+    fn lead_own(&mut self, proposal: Proposal, ctx: &mut Context<'_>) {
+        let deadline: Time = ctx.now.time + ctx.settings.control.proposal_timeout;
+        self.lead(proposal, deadline, ctx);
+    }
+}

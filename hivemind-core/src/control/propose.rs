@@ -1,0 +1,219 @@
+//! Proposals on their way: to the leader, into the log, and their outcomes back to who waits.
+
+use super::Control;
+use super::apply_join;
+use super::output::Output;
+use super::pending::{Flight, Parked, Pending, Stage};
+use crate::context::Context;
+use crate::ids::{NodeId, ProposalId};
+use crate::time::Time;
+use crate::timers::Timer;
+use crate::wire::codec;
+use crate::wire::command::{Command, Outcome, Proposal, Refusal};
+use crate::wire::event::VoterPart;
+use crate::wire::frame::Channel;
+use crate::wire::message::{self, Message};
+
+/// The largest proposal, encoded: 64 KiB.
+pub(super) const MAX_PROPOSAL_BYTES: usize = 64 << 10;
+
+impl Control {
+    /// Proposes a command of this node's. The outcome comes as [`Output::Outcome`], once. Proposing the
+    /// same id again is harmless: it is applied once, and has one outcome.
+    pub fn propose(&mut self, proposal: Proposal, ctx: &mut Context<'_>) {
+        let id = proposal.id;
+        if self.pending.knows(id) {
+            return;
+        }
+        if let Some(known) = self.known_outcome(id) {
+            self.reply(id, known, ctx);
+        } else if self.pending.len() >= ctx.settings.control.max_proposals {
+            self.reply(id, Outcome::Refused(Refusal::Busy), ctx);
+        } else if self.raw.is_leader() {
+            let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;
+            self.lead(proposal, deadline, ctx);
+        } else if let Some(leader) = self.raw.leader() {
+            self.forward(leader, proposal, ctx);
+        } else {
+            self.reply(id, Outcome::Refused(Refusal::Degraded), ctx);
+        }
+        self.advance(ctx);
+    }
+
+    fn known_outcome(&self, id: ProposalId) -> Option<Outcome> {
+        self.applied.as_ref().and_then(|applied| applied.registry.outcomes.get(&id).cloned())
+    }
+
+    fn forward(&mut self, leader: NodeId, proposal: Proposal, ctx: &mut Context<'_>) {
+        if proposal.id.node == self.node {
+            let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;
+            self.pending.flights.insert(proposal.id, Flight { stage: Stage::Forwarded, deadline });
+        }
+        ctx.send(leader, Channel::Ordered, Message::Control(message::Control::Forward(proposal)));
+    }
+
+    /// A proposal of another node. It makes at most one step from voter to voter, so that two that take
+    /// each other for the leader do not play ball.
+    pub(super) fn handle_forward(&mut self, from: NodeId, proposal: Proposal, ctx: &mut Context<'_>) {
+        let is_passed_on = proposal.id.node != from;
+        let by_voter = self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from));
+        if (is_passed_on && !by_voter) || proposal.id.node == self.node || Pending::is_own(proposal.id) {
+            return self.junk(from, "a proposal in the name of another", ctx);
+        }
+        let id = proposal.id;
+        if self.pending.knows(id) {
+            return;
+        }
+        if let Some(known) = self.known_outcome(id) {
+            return self.reply(id, known, ctx);
+        }
+        if self.raw.is_leader() {
+            if self.pending.len() >= ctx.settings.control.max_proposals {
+                return self.reply(id, Outcome::Refused(Refusal::Busy), ctx);
+            }
+            let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;
+            return self.lead(proposal, deadline, ctx);
+        }
+        match self.raw.leader().filter(|leader| !is_passed_on && *leader != from) {
+            Some(leader) => self.forward(leader, proposal, ctx),
+            None => self.reply(id, Outcome::Refused(Refusal::Degraded), ctx),
+        }
+    }
+
+    /// Appends a proposal as the leader, or parks it, or says why not.
+    pub(super) fn lead(&mut self, proposal: Proposal, deadline: Time, ctx: &mut Context<'_>) {
+        let id = proposal.id;
+        let encoded = codec::encode(&proposal);
+        if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
+            return self.reply(id, Outcome::Refused(refusal), ctx);
+        }
+        if let Some(blocker) = self.blocker(&proposal.command) {
+            if self.is_irreplaceable(blocker, ctx) {
+                return self.reply(id, Outcome::Refused(Refusal::StillVoter { node: blocker }), ctx);
+            }
+            self.pending.parked.push(Parked { proposal, blocker, deadline });
+            self.look = true;
+            return;
+        }
+        if self.raw.propose(id, encoded) {
+            self.pending.flights.insert(id, Flight { stage: Stage::Appended, deadline });
+        } else {
+            self.reply(id, Outcome::Refused(Refusal::Busy), ctx);
+        }
+    }
+
+    /// Whose part in the group stands against a command.
+    fn blocker(&self, command: &Command) -> Option<NodeId> {
+        let applied = self.applied.as_ref()?;
+        let node = match command {
+            Command::Join(join) if applied.is_granted(&join.request) => None,
+            Command::Join(join) => applied.superseded_by(&join.request),
+            // A failure is judged by this leader itself, which demotes first.
+            Command::Leave { node, reason: _ } => Some(*node),
+            Command::Restarting { .. } | Command::Restarted { .. } | Command::Addresses { .. } | Command::AdvanceEpoch { .. } => None,
+        };
+        node.filter(|node| applied.facts.voters().contains_key(node) || self.changing == Some(*node))
+    }
+
+    /// Whether `node` is the only voter and there is nobody to take its place.
+    fn is_irreplaceable(&self, node: NodeId, ctx: &Context<'_>) -> bool {
+        let Some(applied) = self.applied.as_ref() else { return true };
+        let is_voter = applied.facts.voters().get(&node) == Some(&VoterPart::Voter);
+        is_voter && applied.voters().count() == 1 && !self.has_candidate(applied, ctx)
+    }
+
+    /// Whose part shall be taken because something waits for it.
+    pub(super) fn blockers(&self) -> impl Iterator<Item = NodeId> {
+        self.pending.parked.iter().map(|parked| parked.blocker)
+    }
+
+    /// Takes up the parked proposals that nothing stands against any more. Says whether there were any.
+    pub(super) fn unpark(&mut self, ctx: &mut Context<'_>) -> bool {
+        let (true, Some(applied)) = (self.raw.is_leader() && !self.pending.parked.is_empty(), self.applied.as_ref()) else { return false };
+        let free: Vec<NodeId> =
+            self.blockers().filter(|node| !applied.facts.voters().contains_key(node) && self.changing != Some(*node)).collect();
+        let ready = self.pending.unpark(|parked| free.contains(&parked.blocker));
+        let any = !ready.is_empty();
+        for parked in ready {
+            self.lead(parked.proposal, parked.deadline, ctx);
+        }
+        any
+    }
+
+    /// Parked proposals were never appended: where another one leads now, they are its to decide.
+    pub(super) fn pass_parked_on(&mut self, ctx: &mut Context<'_>) {
+        let Some(leader) = self.raw.leader().filter(|leader| *leader != self.node) else { return };
+        for parked in self.pending.unpark(|_| true) {
+            self.forward(leader, parked.proposal, ctx);
+        }
+    }
+
+    /// A command was applied.
+    pub(super) fn settle(&mut self, id: ProposalId, outcome: Outcome, ctx: &mut Context<'_>) {
+        let was_awaited = self.pending.flights.remove(&id).is_some();
+        if Pending::is_own(id) {
+            self.evidence.settle(id);
+        } else if (id.node == self.node && was_awaited) || (id.node != self.node && self.raw.is_leader()) {
+            self.reply(id, outcome, ctx);
+        }
+    }
+
+    /// Tells who waits.
+    pub(super) fn reply(&mut self, id: ProposalId, outcome: Outcome, ctx: &mut Context<'_>) {
+        if Pending::is_own(id) {
+            self.evidence.settle(id);
+        } else if id.node == self.node {
+            self.outputs.push_back(Output::Outcome { id, outcome });
+        } else {
+            ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::Outcome { id, outcome }));
+        }
+    }
+
+    /// The leader's word on a proposal of this node's.
+    pub(super) fn handle_outcome(&mut self, from: NodeId, id: ProposalId, outcome: Outcome, ctx: &mut Context<'_>) {
+        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+            return self.junk(from, "an outcome by one that is no voter", ctx);
+        }
+        if id.node == self.node && self.pending.flights.remove(&id).is_some() {
+            self.outputs.push_back(Output::Outcome { id, outcome });
+        }
+    }
+
+    pub(super) fn arm_pending(&mut self, ctx: &mut Context<'_>) {
+        let round = ctx.settings.control.tick * 2;
+        if !self.pending.is_idle() && self.pending.alarm.arm(ctx.now.time, round) {
+            ctx.after(round, Timer::Pending);
+        }
+    }
+
+    /// Gives up what got no answer in time.
+    pub(super) fn handle_pending(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.now.time;
+        if !self.pending.alarm.ring(now) {
+            return;
+        }
+        for id in self.pending.land(|flight| flight.deadline <= now) {
+            // Other nodes keep their own time.
+            if id.node == self.node {
+                self.reply(id, Outcome::OutcomeUnknown, ctx);
+            }
+        }
+        for parked in self.pending.unpark(|parked| parked.deadline <= now) {
+            self.reply(parked.proposal.id, Outcome::Refused(Refusal::StillVoter { node: parked.blocker }), ctx);
+        }
+        self.retry_reads(ctx);
+    }
+}
+
+/// What a leader refuses without asking the group: what could never be granted, whatever was applied.
+fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(), Refusal> {
+    if size > MAX_PROPOSAL_BYTES {
+        return Err(Refusal::Invalid { why: format!("a command of {size} bytes; {MAX_PROPOSAL_BYTES} is the most") });
+    }
+    match &proposal.command {
+        Command::Join(join) => apply_join::check(join, ctx.keys),
+        Command::Leave { .. } | Command::Restarting { .. } | Command::Restarted { .. } | Command::Addresses { .. } | Command::AdvanceEpoch { .. } => {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Linearizable reads (ReadIndex, Ongaro's thesis, section 6.4): the leader confirms with a quorum that
+//! it still leads, and answers once it has applied all that was committed when it was asked.
+
+use super::Control;
+use super::output::Output;
+use super::pending::Read;
+use crate::context::Context;
+use crate::ids::{Index, NodeId, ProposalId};
+use crate::wire::frame::Channel;
+use crate::wire::message::{self, Message};
+
+impl Control {
+    /// Asks for the index that a linearizable read must have reached. The answer comes as
+    /// [`Output::Readable`], once; without one in time it is `None`.
+    pub fn read_index(&mut self, id: ProposalId, ctx: &mut Context<'_>) {
+        if self.pending.reads.len() >= ctx.settings.control.max_proposals {
+            self.outputs.push_back(Output::Readable { id, index: None });
+            return;
+        }
+        let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;
+        self.pending.reads.insert(id, Read { deadline, again: ctx.now.time });
+        self.ask(id, ctx);
+        self.advance(ctx);
+    }
+
+    fn ask(&mut self, id: ProposalId, ctx: &mut Context<'_>) {
+        let again = ctx.now.time + ctx.settings.control.tick * u32::try_from(ctx.settings.control.election_ticks).unwrap_or(u32::MAX);
+        if let Some(read) = self.pending.reads.get_mut(&id) {
+            read.again = again;
+        }
+        if self.raw.is_leader() {
+            self.raw.read_index(id);
+        } else if let Some(leader) = self.raw.leader() {
+            ctx.send(leader, Channel::Ordered, Message::Control(message::Control::ReadIndex { id }));
+        }
+    }
+
+    /// A read of another node. A voter that does not lead passes it on once.
+    pub(super) fn handle_read_index(&mut self, from: NodeId, id: ProposalId, ctx: &mut Context<'_>) {
+        let is_passed_on = id.node != from;
+        let by_voter = self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from));
+        if (is_passed_on && !by_voter) || id.node == self.node {
+            return self.junk(from, "a read in the name of another", ctx);
+        }
+        if self.raw.is_leader() && self.pending.served.len() < ctx.settings.control.max_proposals {
+            self.pending.served.insert(id, ctx.now.time + ctx.settings.control.proposal_timeout);
+            self.raw.read_index(id);
+            return;
+        }
+        match self.raw.leader().filter(|leader| !is_passed_on && *leader != from && *leader != self.node) {
+            Some(leader) => ctx.send(leader, Channel::Ordered, Message::Control(message::Control::ReadIndex { id })),
+            None => ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::ReadIndexed { id, index: None })),
+        }
+    }
+
+    /// The leader's answer to a read of this node's. One that can not say now is asked again.
+    pub(super) fn handle_read_indexed(&mut self, from: NodeId, id: ProposalId, index: Option<Index>, ctx: &mut Context<'_>) {
+        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+            return self.junk(from, "an answer to a read by one that is no voter", ctx);
+        }
+        if index.is_some() && self.pending.reads.remove(&id).is_some() {
+            self.outputs.push_back(Output::Readable { id, index });
+        }
+    }
+
+    /// Answers the reads that raft confirmed, and whose index is applied.
+    pub(super) fn answer_reads(&mut self, ctx: &mut Context<'_>) {
+        let Some(index) = self.facts().map(|facts| facts.position().index) else { return };
+        for id in self.pending.readable(self.raw.applied()) {
+            if id.node == self.node {
+                if self.pending.reads.remove(&id).is_some() {
+                    self.outputs.push_back(Output::Readable { id, index: Some(index) });
+                }
+            } else if self.pending.served.remove(&id).is_some() {
+                ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::ReadIndexed { id, index: Some(index) }));
+            }
+        }
+    }
+
+    /// Asks again for what got no answer, and gives up what waited too long.
+    pub(super) fn retry_reads(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.now.time;
+        self.pending.served.retain(|_, deadline| *deadline > now);
+        let reads: Vec<(ProposalId, Read)> = self.pending.reads.iter().map(|(&id, &read)| (id, read)).collect();
+        for (id, read) in reads {
+            if read.deadline <= now {
+                self.pending.reads.remove(&id);
+                self.outputs.push_back(Output::Readable { id, index: None });
+            } else if read.again <= now {
+                self.ask(id, ctx);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What may reach raft-rs. It panics on messages that no run of Raft produces, about a hundred ways:
+//! each check here stands before some of them.
+
+use protobuf::Message as _;
+use raft::eraftpb::{Message, MessageType, Snapshot};
+
+use super::applied::Applied;
+use super::log::is_conf_state_of;
+use super::snapshot;
+use crate::ids::NodeId;
+use crate::wire::frame::STREAM_LIMIT;
+
+/// Terms and indices stay below this: a log does not reach it, and additions do not overflow.
+const MAX_NUMBER: u64 = 1 << 60;
+/// The longest context: a name of a read, or `CampaignTransfer`.
+const MAX_CONTEXT: usize = 64;
+
+/// What the receiving node knows, as far as the checks need it.
+pub(super) struct Receiver {
+    pub(super) node: NodeId,
+    pub(super) term: u64,
+    pub(super) last_index: u64,
+    pub(super) leader: Option<NodeId>,
+    /// Entries or a snapshot are on their way to the disk.
+    pub(super) is_writing: bool,
+}
+
+/// Reads a message of raft's, and checks it.
+///
+/// # Errors
+/// Which rule it breaks; the sender is at fault.
+pub(super) fn read(from: NodeId, bytes: &[u8], receiver: &Receiver) -> Result<Message, &'static str> {
+    if bytes.len() > STREAM_LIMIT {
+        return Err("a Raft message above the limit of a frame");
+    }
+    let message = Message::parse_from_bytes(bytes).map_err(|_| "no Raft message")?;
+    check(from, &message, receiver)?;
+    Ok(message)
+}
+
+fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'static str> {
+    if message.from != from.as_u64() || message.to != receiver.node.as_u64() || from == receiver.node {
+        return Err("a Raft message of another sender or for another node");
+    }
+    let numbers = [message.term, message.log_term, message.index, message.commit, message.commit_term, message.reject_hint];
+    if message.term == 0 || numbers.iter().any(|number| *number >= MAX_NUMBER) {
+        return Err("a Raft message with an impossible term or index");
+    }
+    if message.context.len() > MAX_CONTEXT || message.priority != 0 || message.deprecated_priority != 0 || message.request_snapshot != 0 {
+        return Err("a Raft message that uses what is not used here");
+    }
+    let kind = message.get_msg_type();
+    if kind != MessageType::MsgAppend && !message.entries.is_empty() {
+        return Err("entries in a Raft message that carries none");
+    }
+    if kind != MessageType::MsgSnapshot && message.has_snapshot() {
+        return Err("a snapshot in a Raft message that carries none");
+    }
+    match kind {
+        MessageType::MsgAppend => check_append(message),
+        MessageType::MsgAppendResponse if !message.reject && message.index > receiver.last_index => Err("an acknowledgement of the future"),
+        MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse => Ok(()),
+        MessageType::MsgHeartbeat if message.commit > receiver.last_index => Err("a commit index above the log"),
+        MessageType::MsgHeartbeat => Ok(()),
+        // A node without a term has no part in an election; raft-rs would answer with a term of zero.
+        MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if receiver.term == 0 => Err("a vote asked of one that has none"),
+        MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => check_log_term(message),
+        MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse if receiver.is_writing => {
+            Err("a vote for one that did not ask: it still writes")
+        }
+        MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => Ok(()),
+        MessageType::MsgTimeoutNow if receiver.leader != Some(from) => Err("a transfer of leadership by one that has it not"),
+        MessageType::MsgTimeoutNow if receiver.is_writing => Err("a transfer of leadership to one that still writes"),
+        MessageType::MsgTimeoutNow => Ok(()),
+        MessageType::MsgSnapshot => check_snapshot(message, receiver.node),
+        MessageType::MsgHup
+        | MessageType::MsgBeat
+        | MessageType::MsgPropose
+        | MessageType::MsgUnreachable
+        | MessageType::MsgSnapStatus
+        | MessageType::MsgCheckQuorum
+        | MessageType::MsgTransferLeader
+        | MessageType::MsgReadIndex
+        | MessageType::MsgReadIndexResp => Err("a Raft message that does not travel"),
+    }
+}
+
+fn check_log_term(message: &Message) -> Result<(), &'static str> {
+    if message.log_term > message.term || (message.log_term == 0) != (message.index == 0) {
+        return Err("a log term that its index can not have");
+    }
+    Ok(())
+}
+
+fn check_append(message: &Message) -> Result<(), &'static str> {
+    check_log_term(message)?;
+    let mut last = (message.index, message.log_term);
+    for entry in message.get_entries() {
+        if entry.index != last.0 + 1 || entry.term < last.1 || entry.term > message.term || entry.term == 0 {
+            return Err("entries that are not consecutive");
+        }
+        last = (entry.index, entry.term);
+    }
+    Ok(())
+}
+
+fn check_snapshot(message: &Message, receiver: NodeId) -> Result<(), &'static str> {
+    let metadata = message.get_snapshot().get_metadata();
+    if metadata.index == 0 || metadata.term == 0 || metadata.index >= MAX_NUMBER || metadata.term > message.term {
+        return Err("a snapshot at an impossible place");
+    }
+    let applied = applied_of(message.get_snapshot()).map_err(|_| "a snapshot that does not decode")?;
+    if !applied.facts.voters().contains_key(&receiver) {
+        return Err("a snapshot without its receiver");
+    }
+    Ok(())
+}
+
+/// The state in a snapshot, where its configuration is the one in its metadata.
+///
+/// # Errors
+/// Which of both is wrong.
+pub(super) fn applied_of(found: &Snapshot) -> Result<Applied, snapshot::SnapshotError> {
+    let applied = snapshot::decode(&found.data)?;
+    if applied.voters().next().is_none() || !is_conf_state_of(found.get_metadata().get_conf_state(), &applied.facts) {
+        return Err(snapshot::SnapshotError::Contradiction("its configuration is not the one of its facts"));
+    }
+    Ok(applied)
+}

@@ -1,0 +1,12 @@
+//! Tests of the control plane: a small net of them on a virtual clock.
+
+mod net;
+
+mod commands;
+mod elections;
+mod faults;
+mod group;
+mod hostile;
+mod recovery;
+mod rules;
+mod scripts;

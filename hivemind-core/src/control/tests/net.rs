@@ -1,0 +1,595 @@
+//! A net of control planes on a virtual clock: seeded delays, loss, duplication, slow disks, crashes.
+//! Only what was answered as stored survives a crash.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use protobuf::Message as _;
+use raft::eraftpb;
+
+use crate::context::{Context, Outbox, Recipient, Report};
+use crate::control::{Control, Output};
+use crate::facts::Facts;
+use crate::ids::{BootNonce, ClusterId, Digest256, Index, NodeId, NodeName, ProposalId, PublicKey};
+use crate::keys::{Keys, Purpose, Signature, hash};
+use crate::rng::Rng;
+use crate::settings::Settings;
+use crate::storage::{LogEntry, LogSnapshot, RecoveredLog, Write};
+use crate::time::{Now, Time, Timestamp};
+use crate::timers::{Timer, Timers};
+use crate::wire::codec;
+use crate::wire::command::{Command, Outcome, Proposal};
+use crate::wire::event::LogEvent;
+use crate::wire::member::{JoinRequest, MemberRecord, SignedJoin};
+use crate::wire::message::{self, Message};
+
+/// A scheme for tests: anybody could forge it, but nothing verifies that was not signed.
+pub(super) struct TestKeys(pub(super) PublicKey);
+
+pub(super) fn sign(key: &PublicKey, digest: &Digest256) -> Signature {
+    let half = hash(&[&key.0, &digest.0]).0;
+    let mut whole = [0; 64];
+    whole[..32].copy_from_slice(&half);
+    whole[32..].copy_from_slice(&half);
+    Signature(whole)
+}
+
+impl Keys for TestKeys {
+    fn public(&self) -> PublicKey {
+        self.0
+    }
+
+    fn sign(&self, digest: &Digest256) -> Signature {
+        sign(&self.0, digest)
+    }
+
+    fn verify(&self, key: &PublicKey, digest: &Digest256, signature: &Signature) -> bool {
+        sign(key, digest) == *signature
+    }
+}
+
+/// The key that a name's node has, unless a test says otherwise.
+pub(super) fn key_of(name: &str) -> PublicKey {
+    PublicKey(hash(&[b"key of", name.as_bytes()]).0)
+}
+
+pub(super) fn request(name: &str, nonce: u64) -> JoinRequest {
+    JoinRequest {
+        nonce,
+        name: NodeName::new(name).unwrap(),
+        key: key_of(name),
+        addresses: vec!["127.0.0.1:6550".parse().unwrap()],
+        roles: Vec::new(),
+        voter_eligible: true,
+        previous: None,
+    }
+}
+
+pub(super) fn signed(request: JoinRequest) -> Command {
+    let signature = sign(&request.key, &Purpose::Join.digest(&codec::encode(&request)));
+    Command::Join(SignedJoin { request, signature })
+}
+
+/// How bad the net and the disks are.
+#[derive(Clone, Debug)]
+pub(super) struct Faults {
+    pub(super) delay: (Duration, Duration),
+    pub(super) loss_ppm: u32,
+    pub(super) duplicate_ppm: u32,
+    pub(super) disk: (Duration, Duration),
+}
+
+impl Faults {
+    pub(super) const NONE: Faults = Faults {
+        delay: (Duration::from_millis(1), Duration::from_millis(1)),
+        loss_ppm: 0,
+        duplicate_ppm: 0,
+        disk: (Duration::from_millis(1), Duration::from_millis(1)),
+    };
+    pub(super) const BAD: Faults = Faults {
+        delay: (Duration::from_micros(200), Duration::from_millis(30)),
+        loss_ppm: 50_000,
+        duplicate_ppm: 50_000,
+        disk: (Duration::from_micros(100), Duration::from_millis(20)),
+    };
+}
+
+#[derive(Default)]
+pub(super) struct Disk {
+    snapshot: Option<LogSnapshot>,
+    hard_state: Option<bytes::Bytes>,
+    entries: BTreeMap<u64, LogEntry>,
+}
+
+impl Disk {
+    fn write(&mut self, write: &Write) {
+        match write {
+            Write::Log { hard_state, entries } => {
+                if let Some(state) = hard_state {
+                    self.hard_state = Some(state.clone());
+                }
+                if let Some(first) = entries.first() {
+                    self.entries.split_off(&first.index);
+                }
+                self.entries.extend(entries.iter().map(|entry| (entry.index, entry.clone())));
+            }
+            Write::Snapshot(snapshot) => self.snapshot = Some(snapshot.clone()),
+            Write::Compact { below } => self.entries = self.entries.split_off(below),
+            Write::DropLog => *self = Disk::default(),
+            Write::Identity(_) | Write::Own(_) | Write::Cache(_) | Write::ClearCache => panic!("not the control plane's to write"),
+        }
+    }
+
+    pub(super) fn found(&self) -> RecoveredLog {
+        RecoveredLog {
+            snapshot: self.snapshot.clone(),
+            hard_state: self.hard_state.clone(),
+            entries: self.entries.values().cloned().collect(),
+        }
+    }
+}
+
+/// One node: its control plane, if it has one, and what came out of it.
+pub(super) struct Host {
+    pub(super) control: Option<Control>,
+    timers: Timers,
+    rng: Rng,
+    boots: u32,
+    counter: u64,
+    pub(super) disk: Disk,
+    /// Writes on their way: when they are done.
+    writing: VecDeque<(Time, u64, Vec<Write>)>,
+    pub(super) events: Vec<LogEvent>,
+    pub(super) outcomes: BTreeMap<ProposalId, Outcome>,
+    pub(super) reads: BTreeMap<ProposalId, Option<Index>>,
+    pub(super) beats: u64,
+    pub(super) junk: u64,
+    pub(super) removed: bool,
+    pub(super) is_up: bool,
+}
+
+enum Due {
+    Message { from: NodeId, to: NodeId, message: message::Control },
+    Stored { node: NodeId, boots: u32 },
+}
+
+pub(super) struct Net {
+    pub(super) now: Time,
+    pub(super) settings: Settings,
+    pub(super) faults: Faults,
+    pub(super) hosts: BTreeMap<NodeId, Host>,
+    cut: BTreeSet<(NodeId, NodeId)>,
+    queue: BTreeMap<(Time, u64), Due>,
+    sequence: u64,
+    rng: Rng,
+    seed: u64,
+    /// Everything that was sent or came out, in words.
+    pub(super) trace: Vec<String>,
+    pub(super) trace_hash: Digest256,
+    nonces: u64,
+}
+
+pub(super) const V1: NodeId = NodeId::new(1, 1);
+pub(super) const V2: NodeId = NodeId::new(1, 2);
+pub(super) const V3: NodeId = NodeId::new(1, 3);
+pub(super) const V4: NodeId = NodeId::new(1, 4);
+
+impl Net {
+    /// A cluster of one voter, named v1.
+    pub(super) fn new(seed: u64) -> Net {
+        Net::with(seed, Settings::default())
+    }
+
+    pub(super) fn with(seed: u64, settings: Settings) -> Net {
+        let mut net = Net {
+            now: Time::ZERO,
+            settings,
+            faults: Faults::NONE,
+            hosts: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            rng: Rng::new(seed),
+            seed,
+            trace: Vec::new(),
+            trace_hash: Digest256::default(),
+            nonces: 100,
+        };
+        let first = MemberRecord {
+            node: V1,
+            name: NodeName::new("v1").unwrap(),
+            key: key_of("v1"),
+            addresses: Vec::new(),
+            roles: Vec::new(),
+            voter_eligible: true,
+            joined: Index(0),
+        };
+        net.add_host(V1);
+        net.with_host(V1, |host, ctx| host.control = Some(Control::birth(ClusterId(7), 9, first, seed, ctx)));
+        net
+    }
+
+    /// A cluster of `count` voters, v1 and on; v1 leads.
+    pub(super) fn of_voters(seed: u64, count: u64) -> Net {
+        let mut settings = Settings::default();
+        settings.control.voters = usize::try_from(count).unwrap();
+        Net::of(seed, count, settings)
+    }
+
+    /// A cluster of `count` members, v1 and on, with as many voters as the settings want.
+    pub(super) fn of(seed: u64, count: u64, settings: Settings) -> Net {
+        let voters = settings.control.voters.min(usize::try_from(count).unwrap());
+        let mut net = Net::with(seed, settings);
+        for number in 2..=count {
+            net.join(&format!("v{number}"));
+        }
+        net.until(Duration::from_secs(10), "all voters vote", |net| net.voters(V1).len() == voters);
+        net.run(Duration::from_millis(300));
+        net
+    }
+
+    pub(super) fn add_host(&mut self, node: NodeId) {
+        let rng = Rng::new(self.seed ^ node.as_u64());
+        let host = Host {
+            control: None,
+            timers: Timers::default(),
+            rng,
+            boots: 1,
+            counter: 0,
+            disk: Disk::default(),
+            writing: VecDeque::new(),
+            events: Vec::new(),
+            outcomes: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            beats: 0,
+            junk: 0,
+            removed: false,
+            is_up: true,
+        };
+        self.hosts.insert(node, host);
+    }
+
+    /// Calls into a node, and takes what comes out.
+    pub(super) fn with_host<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Host, &mut Context<'_>) -> T) -> T {
+        let mut host = self.hosts.remove(&node).expect("a host");
+        let mut out = Outbox::default();
+        let mut timers = std::mem::take(&mut host.timers);
+        let mut rng = host.rng.clone();
+        let keys = TestKeys(PublicKey([1; 32]));
+        let wall = Timestamp(1_000_000 + u64::try_from(self.now.since_origin().as_millis()).unwrap());
+        let mut ctx = Context {
+            now: Now { time: self.now, wall },
+            node,
+            boot: BootNonce::new(host.boots, 0),
+            settings: &self.settings,
+            keys: &keys,
+            rng: &mut rng,
+            out: &mut out,
+            timers: &mut timers,
+        };
+        let result = act(&mut host, &mut ctx);
+        host.timers = timers;
+        host.rng = rng;
+        while let Some(output) = host.control.as_mut().and_then(Control::poll_output) {
+            self.note(format!("{node} {}", super::scripts::describe_output(&output)));
+            self.take(node, &mut host, output);
+        }
+        self.hosts.insert(node, host);
+        for outgoing in out.sends {
+            let Recipient::Node(to) = outgoing.to else { panic!("the control plane speaks to members") };
+            let Message::Control(message) = outgoing.message else { panic!("the control plane speaks its own language") };
+            self.note(format!("{node} -> {to} {}", super::scripts::describe_message(&message)));
+            self.send(node, to, message);
+        }
+        for report in out.reports {
+            if let Report::Dropped { why, .. } = report {
+                self.note(format!("{node} drops: {why:?}"));
+                self.hosts.get_mut(&node).unwrap().junk += 1;
+            }
+        }
+        result
+    }
+
+    fn take(&mut self, node: NodeId, host: &mut Host, output: Output) {
+        match output {
+            Output::Persist { number, writes } => {
+                let (least, most) = self.faults.disk;
+                let at = (self.now + least + self.rng.duration_below(most - least)).max(host.writing.back().map_or(Time::ZERO, |last| last.0));
+                host.writing.push_back((at, number, writes));
+                self.sequence += 1;
+                self.queue.insert((at, self.sequence), Due::Stored { node, boots: host.boots });
+            }
+            Output::Committed { events } => {
+                for event in &events {
+                    assert_eq!(event.index, host.events.last().map_or(event.index, |last| last.index.next()), "{node}: events without a gap");
+                }
+                host.events.extend(events);
+            }
+            Output::Installed { facts, tail } => {
+                assert!(host.events.last().is_none_or(|last| last.index <= facts.position().index), "{node}: never back");
+                host.events = tail;
+            }
+            Output::Outcome { id, outcome } => {
+                let earlier = host.outcomes.insert(id, outcome.clone());
+                assert!(earlier.is_none(), "{node}: one outcome for {id:?}, not {earlier:?} and {outcome:?}");
+            }
+            Output::Readable { id, index } => {
+                let earlier = host.reads.insert(id, index);
+                assert_eq!(earlier, None, "{node}: one answer for a read");
+            }
+            Output::Beat(_) => host.beats += 1,
+            Output::Leader { .. } => {}
+            Output::Removed => {
+                host.removed = true;
+                host.events.clear();
+            }
+        }
+    }
+
+    fn note(&mut self, line: String) {
+        let line = format!("{:>7.1}ms {line}", f64::from(u32::try_from(self.now.since_origin().as_micros()).unwrap()) / 1000.0);
+        self.trace_hash = hash(&[&self.trace_hash.0, line.as_bytes()]);
+        self.trace.push(line);
+    }
+
+    fn send(&mut self, from: NodeId, to: NodeId, message: message::Control) {
+        if self.cut.contains(&(from, to)) || self.rng.chance_ppm(self.faults.loss_ppm) {
+            return;
+        }
+        let copies = 1 + u32::from(self.rng.chance_ppm(self.faults.duplicate_ppm));
+        for _ in 0..copies {
+            let (least, most) = self.faults.delay;
+            let at = self.now + least + self.rng.duration_below(most - least);
+            self.sequence += 1;
+            self.queue.insert((at, self.sequence), Due::Message { from, to, message: message.clone() });
+        }
+    }
+
+    /// Runs to the next thing that is due, if that is before `end`.
+    fn step(&mut self, end: Time) -> bool {
+        let timer = self.hosts.iter().filter(|(_, host)| host.is_up).filter_map(|(&node, host)| Some((host.timers.next_due()?, node))).min();
+        let due = self.queue.keys().next().copied();
+        let at = match (timer, due) {
+            (None, None) => return false,
+            (Some((at, _)), None) => at,
+            (None, Some((at, _))) => at,
+            (Some((timer_at, _)), Some((due_at, _))) => timer_at.min(due_at),
+        };
+        if at > end {
+            return false;
+        }
+        self.now = self.now.max(at);
+        match due.filter(|(due_at, _)| *due_at == at) {
+            Some(key) => {
+                let due = self.queue.remove(&key).unwrap();
+                self.happen(due);
+            }
+            None => {
+                let (_, node) = timer.unwrap();
+                let timer = self.hosts.get_mut(&node).unwrap().timers.take_due(self.now).unwrap();
+                self.fire(node, timer);
+            }
+        }
+        self.check();
+        true
+    }
+
+    pub(super) fn fire(&mut self, node: NodeId, timer: Timer) {
+        self.with_host(node, |host, ctx| {
+            if let Some(control) = &mut host.control {
+                control.handle_timer(timer, ctx);
+            }
+        });
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Message { from, to, message } => self.deliver(from, to, message),
+            Due::Stored { node, boots } => {
+                if self.hosts.get(&node).is_some_and(|host| host.is_up && host.boots == boots) {
+                    self.with_host(node, |host, ctx| {
+                        let (_, number, writes) = host.writing.pop_front().unwrap();
+                        for write in &writes {
+                            host.disk.write(write);
+                        }
+                        host.control.as_mut().unwrap().handle_stored(number, ctx);
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn deliver(&mut self, from: NodeId, to: NodeId, message: message::Control) {
+        let is_up = self.hosts.get(&to).is_some_and(|host| host.is_up);
+        if !is_up || self.cut.contains(&(from, to)) {
+            return;
+        }
+        let seed = self.seed;
+        self.with_host(to, |host, ctx| {
+            if host.control.is_none() && matches!(message, message::Control::Raft(_)) {
+                host.control = Some(Control::learner(to, seed, ctx));
+            }
+            match (&mut host.control, message) {
+                (Some(control), message) => control.handle_message(from, message, ctx),
+                (None, message::Control::Outcome { id, outcome }) => {
+                    host.outcomes.insert(id, outcome);
+                }
+                (None, message::Control::ReadIndexed { id, index }) => {
+                    host.reads.insert(id, index);
+                }
+                (None, _) => {}
+            }
+        });
+    }
+
+    /// What must hold after every step: no two nodes disagree about an event (S2), and one leader a term.
+    fn check(&self) {
+        let mut leaders: BTreeMap<u64, NodeId> = BTreeMap::new();
+        let mut known: BTreeMap<Index, &LogEvent> = BTreeMap::new();
+        for (&node, host) in self.hosts.iter().filter(|(_, host)| host.is_up) {
+            let Some(control) = &host.control else { continue };
+            if control.is_leader() {
+                assert_eq!(*leaders.entry(control.term()).or_insert(node), node, "two leaders in term {}", control.term());
+            }
+            for event in host.events.iter().rev().take(8) {
+                assert_eq!(*known.entry(event.index).or_insert(event), event, "{node} disagrees about {}", event.index);
+            }
+        }
+    }
+
+    pub(super) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until something holds; fails where it does not within `limit`. Says how long it took.
+    pub(super) fn until(&mut self, limit: Duration, what: &str, holds: impl Fn(&Net) -> bool) -> Duration {
+        let begin = self.now;
+        while !holds(self) {
+            assert!(self.step(begin + limit), "not within {limit:?}: {what}\n{}", self.last_lines());
+        }
+        self.now.since(begin)
+    }
+
+    pub(super) fn last_lines(&self) -> String {
+        self.trace[self.trace.len().saturating_sub(40)..].join("\n")
+    }
+
+    pub(super) fn control(&self, node: NodeId) -> &Control {
+        self.hosts[&node].control.as_ref().expect("a control plane")
+    }
+
+    pub(super) fn facts(&self, node: NodeId) -> &Facts {
+        self.control(node).facts().expect("facts")
+    }
+
+    pub(super) fn voters(&self, node: NodeId) -> Vec<NodeId> {
+        let facts = self.facts(node);
+        facts.voters().keys().copied().filter(|voter| facts.is_voter(*voter)).collect()
+    }
+
+    /// The live leader of the highest term.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let leads = |host: &Host| host.is_up && host.control.as_ref().is_some_and(Control::is_leader);
+        let leaders = self.hosts.iter().filter(|(_, host)| leads(host));
+        leaders.max_by_key(|(_, host)| host.control.as_ref().map(Control::term)).map(|(&node, _)| node)
+    }
+
+    pub(super) fn id(&mut self, node: NodeId) -> ProposalId {
+        let host = self.hosts.get_mut(&node).unwrap();
+        host.counter += 1;
+        ProposalId { node, boot: BootNonce::new(host.boots, 0), counter: host.counter }
+    }
+
+    pub(super) fn propose_as(&mut self, id: ProposalId, command: Command) {
+        self.with_host(id.node, |host, ctx| {
+            host.control.as_mut().unwrap().propose(Proposal { id, time: ctx.now.wall, command }, ctx);
+        });
+    }
+
+    pub(super) fn propose(&mut self, node: NodeId, command: Command) -> ProposalId {
+        let id = self.id(node);
+        self.propose_as(id, command);
+        id
+    }
+
+    pub(super) fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
+        self.hosts[&id.node].outcomes.get(&id)
+    }
+
+    /// Proposes, and waits for the outcome.
+    pub(super) fn decide(&mut self, node: NodeId, command: Command) -> Outcome {
+        let id = self.propose(node, command);
+        self.until(Duration::from_secs(8), "an outcome", |net| net.outcome(id).is_some());
+        self.outcome(id).unwrap().clone()
+    }
+
+    pub(super) fn nonce(&mut self) -> u64 {
+        self.nonces += 1;
+        self.nonces
+    }
+
+    /// A node of this name joins through v1; its host is added.
+    pub(super) fn join(&mut self, name: &str) -> NodeId {
+        let nonce = self.nonce();
+        self.join_with(request(name, nonce))
+    }
+
+    pub(super) fn join_with(&mut self, wish: JoinRequest) -> NodeId {
+        let through = self.leader().unwrap_or(V1);
+        let (key, nonce) = (wish.key, wish.nonce);
+        let outcome = self.decide(through, signed(wish));
+        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+        let node = self.control(through).granted(key, nonce).expect("a grant");
+        if !self.hosts.contains_key(&node) {
+            self.add_host(node);
+        }
+        node
+    }
+
+    pub(super) fn read(&mut self, node: NodeId) -> ProposalId {
+        let id = self.id(node);
+        self.with_host(node, |host, ctx| host.control.as_mut().unwrap().read_index(id, ctx));
+        id
+    }
+
+    pub(super) fn evidence(&mut self, voter: NodeId, observer: NodeId, suspect: NodeId) {
+        self.with_host(voter, |host, ctx| host.control.as_mut().unwrap().handle_evidence(observer, suspect, ctx));
+    }
+
+    /// The process dies; of the writes on their way the first `done` get through.
+    pub(super) fn crash_after(&mut self, node: NodeId, done: usize) {
+        let host = self.hosts.get_mut(&node).unwrap();
+        let writing = std::mem::take(&mut host.writing);
+        for write in writing.iter().flat_map(|(_, _, writes)| writes).take(done) {
+            host.disk.write(write);
+        }
+        host.is_up = false;
+        host.control = None;
+        host.timers.clear();
+    }
+
+    pub(super) fn crash(&mut self, node: NodeId) {
+        self.crash_after(node, 0);
+    }
+
+    pub(super) fn restart(&mut self, node: NodeId) {
+        let seed = self.seed;
+        let host = self.hosts.get_mut(&node).unwrap();
+        host.is_up = true;
+        host.boots += 1;
+        host.counter = 0;
+        host.events.clear();
+        let log = host.disk.found();
+        self.with_host(node, |host, ctx| {
+            host.control = Some(Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole"));
+        });
+    }
+
+    /// Cuts both directions between two groups.
+    pub(super) fn split(&mut self, one: &[NodeId], other: &[NodeId]) {
+        for &a in one {
+            for &b in other {
+                self.cut.insert((a, b));
+                self.cut.insert((b, a));
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.cut.clear();
+    }
+}
+
+/// A raft message out of a control message.
+pub(super) fn raft(message: &message::Control) -> Option<eraftpb::Message> {
+    match message {
+        message::Control::Raft(bytes) => eraftpb::Message::parse_from_bytes(bytes).ok(),
+        message::Control::Forward(_)
+        | message::Control::Outcome { .. }
+        | message::Control::ReadIndex { .. }
+        | message::Control::ReadIndexed { .. }
+        | message::Control::Evidence { .. } => None,
+    }
+}

@@ -1,0 +1,321 @@
+//! One foca instance: the neighborhood as foca sees it, and nothing into it that the event log denies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::time::Duration;
+
+use bytes::Bytes;
+use foca::{BroadcastHandler, Config, Foca, Identity, Invalidates, Member, Message, Notification, PeriodicParams, Runtime, State};
+
+use super::packet::{self, Packet, PacketError, PeerCodec};
+use super::peer::Peer;
+use crate::context::{Context, Junk};
+use crate::ids::{Index, NeighborhoodId, NodeId};
+use crate::rng::Rng;
+use crate::settings::MembershipSettings;
+use crate::timers::Timer;
+use crate::wire::frame::Channel;
+use crate::wire::message;
+
+/// The most broadcasts that wait to be passed on. Above it, pulling serves better than pushing.
+const BACKLOG_LIMIT: usize = 64;
+
+/// What foca says of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is probed (a suspect is, too).
+    Up,
+    /// Its latest known identity was called down.
+    Down,
+    /// It is not in this neighborhood.
+    Unknown,
+}
+
+/// What changed in foca's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A node is probed from now on.
+    Up(NodeId),
+    /// A node was called down: somebody's opinion.
+    Down(NodeId),
+}
+
+/// A foca instance and what belongs to it.
+pub(super) struct Instance {
+    number: u64,
+    codec: PeerCodec,
+    foca: Foca<Peer, PeerCodec, Rng, Keyed>,
+    /// The other members of the neighborhood by the event log. foca's list is a subset of it.
+    peers: BTreeSet<NodeId>,
+    slots: Slots,
+    changes: Vec<Change>,
+}
+
+/// foca's timers, until they are due.
+#[derive(Default)]
+struct Slots {
+    next: u64,
+    waiting: BTreeMap<u64, foca::Timer<Peer>>,
+}
+
+impl Instance {
+    /// Starts probing as `ctx.node`. `number` is of this instance alone.
+    pub(super) fn start(number: u64, neighborhood: NeighborhoodId, created: Index, ctx: &mut Context<'_>) -> Self {
+        let own = Peer::started(ctx.node, neighborhood, created, ctx.boot);
+        let codec = PeerCodec { neighborhood, created };
+        let foca = Foca::with_custom_broadcast(own, config(&ctx.settings.membership), ctx.rng.fork(), codec, Keyed);
+        Instance { number, codec, foca, peers: BTreeSet::new(), slots: Slots::default(), changes: Vec::new() }
+    }
+
+    /// Which neighborhood, and the event that made it.
+    pub(super) fn home(&self) -> (NeighborhoodId, Index) {
+        (self.codec.neighborhood, self.codec.created)
+    }
+
+    /// The other members.
+    pub(super) fn peers(&self) -> &BTreeSet<NodeId> {
+        &self.peers
+    }
+
+    /// What changed since the last call, in order.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Adds members by the event log. Nothing is known of their starts: their own word will tell.
+    pub(super) fn admit(&mut self, nodes: &[NodeId], ctx: &mut Context<'_>) {
+        let own = self.foca.identity().node;
+        let new: Vec<NodeId> = nodes.iter().copied().filter(|&node| node != own && self.peers.insert(node)).collect();
+        let codec = self.codec;
+        let members = new.into_iter().map(|node| Member::alive(Peer::unheard(node, codec.neighborhood, codec.created)));
+        self.with_foca(ctx, |foca, runtime| foca.apply_many(members, false, runtime));
+    }
+
+    /// Makes the own identity known: to a few at once, and asks two for theirs.
+    pub(super) fn introduce(&mut self, ctx: &mut Context<'_>) {
+        self.with_foca(ctx, |foca, runtime| foca.gossip(runtime));
+        let peers: Vec<NodeId> = self.peers.iter().copied().collect();
+        for node in ctx.rng.sample(&peers, 2) {
+            self.announce(node, ctx);
+        }
+    }
+
+    /// Drops one that is no member any more, from foca's list, too.
+    pub(super) fn dismiss(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        if self.peers.remove(&node) {
+            self.erase(node, ctx);
+            self.changes.retain(|change| !matches!(change, Change::Up(of) | Change::Down(of) if *of == node));
+        }
+    }
+
+    /// Forgets the identity of `node` that foca holds, and starts anew with it: it is one that the
+    /// node, which answers, does not have.
+    pub(super) fn readmit(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        if self.peers.contains(&node) {
+            self.erase(node, ctx);
+            self.peers.remove(&node);
+            self.admit(&[node], ctx);
+        }
+    }
+
+    fn erase(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        let Some(known) = self.member(node).cloned() else { return };
+        let peer = *known.id();
+        let down = Member::new(peer, known.incarnation(), State::Down);
+        self.with_foca(ctx, |foca, runtime| foca.apply_many(std::iter::once(down), false, runtime));
+        // foca removes members in answer to this timer only.
+        self.with_foca(ctx, |foca, runtime| foca.handle_timer(foca::Timer::RemoveDown(peer), runtime));
+    }
+
+    /// Asks a node that foca holds for down to show itself: its answer meets *you are down*, upon which
+    /// it takes a new identity.
+    pub(super) fn announce(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        let to = self.identity_of(node);
+        self.with_foca(ctx, |foca, runtime| foca.announce(to, runtime));
+    }
+
+    /// What foca says of a node.
+    pub(super) fn standing(&self, node: NodeId) -> Standing {
+        match self.member(node).map(Member::state) {
+            Some(State::Alive | State::Suspect) => Standing::Up,
+            Some(State::Down) => Standing::Down,
+            None => Standing::Unknown,
+        }
+    }
+
+    /// How often this node was called down and took a new identity.
+    #[cfg(test)]
+    pub(super) fn renewals(&self) -> u32 {
+        self.foca.identity().renewal - 1
+    }
+
+    fn member(&self, node: NodeId) -> Option<&Member<Peer>> {
+        self.foca.iter_membership_state().find(|member| member.id().node == node)
+    }
+
+    fn identity_of(&self, node: NodeId) -> Peer {
+        let known = self.member(node).map(|member| *member.id());
+        known.unwrap_or_else(|| Peer::unheard(node, self.codec.neighborhood, self.codec.created))
+    }
+
+    /// A timer of foca's is due.
+    pub(super) fn handle_timer(&mut self, slot: u64, ctx: &mut Context<'_>) {
+        if let Some(timer) = self.slots.waiting.remove(&slot) {
+            self.with_foca(ctx, |foca, runtime| foca.handle_timer(timer, runtime));
+        }
+    }
+
+    /// Takes a packet that came from `from`, and returns the batches in it.
+    ///
+    /// # Errors
+    /// [`Junk`]: it did not reach foca.
+    pub(super) fn receive(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) -> Result<Vec<(Index, Bytes)>, Junk> {
+        if !self.peers.contains(&from) {
+            return Err(Junk::NotAMember);
+        }
+        let mut packet = Packet::decode(bytes, self.codec).map_err(|_| Junk::Invalid("a SWIM packet that does not decode"))?;
+        let own = *self.foca.identity();
+        if packet.header.src.node != from || packet.header.dst.node != own.node {
+            return Err(Junk::Invalid("a SWIM packet in another's name"));
+        }
+        // Sender and recipient need not be at the same event: not junk, but nothing for foca either.
+        let known = |peer: &Peer| peer.node == own.node || self.peers.contains(&peer.node);
+        if packet.third_party().is_some_and(|peer| !known(&peer)) {
+            return Ok(packet.batches);
+        }
+        if own.win_addr_conflict(&packet.header.dst) {
+            // The sender knows an earlier identity of this node. What it asks is meant for this node all
+            // the same, and the answer tells it the present one; that the earlier one is down is true.
+            if packet.header.message == Message::TurnUndead {
+                return Ok(packet.batches);
+            }
+            packet.header.dst = own;
+        }
+        packet.updates.retain(|update| self.peers.contains(&update.id().node) || *update.id() == own);
+        let clean = packet.encode_for_foca(self.codec).map_err(|_| Junk::Invalid("a SWIM packet that does not decode"))?;
+        self.bridged(ctx, |foca, runtime| foca.handle_data(&clean, runtime))
+            .map_err(|_| Junk::Invalid("a SWIM packet that makes no sense"))?;
+        Ok(packet.batches)
+    }
+
+    /// Passes a batch on: to `first` at once, and to anyone while foca's backlog lasts. Whether there was room.
+    pub(super) fn spread(&mut self, index: Index, batch: &[u8], first: &[NodeId], ctx: &mut Context<'_>) -> bool {
+        let item = packet::broadcast_item(index, batch);
+        let from = *self.foca.identity();
+        for &node in first {
+            let packet = packet::broadcast_packet(from, self.identity_of(node), &item, self.codec);
+            self.send(node, packet.expect("the caller keeps to the limit of a batch"), ctx);
+        }
+        if self.foca.num_members() == 0 {
+            return true;
+        }
+        if self.foca.custom_broadcast_backlog() >= BACKLOG_LIMIT {
+            return false;
+        }
+        self.foca.add_broadcast(&item).expect("an item of ours has an index and is below the limit of a packet")
+    }
+
+    fn send(&self, to: NodeId, packet: Bytes, ctx: &mut Context<'_>) {
+        let (neighborhood, created) = self.home();
+        ctx.send(to, Channel::Datagram, message::Message::Membership(message::Membership::Swim { neighborhood, created, packet }));
+    }
+
+    /// For calls that can only fail by a bug of ours or foca's: neither may stop a node.
+    fn with_foca(
+        &mut self,
+        ctx: &mut Context<'_>,
+        call: impl FnOnce(&mut Foca<Peer, PeerCodec, Rng, Keyed>, &mut Bridge<'_, '_>) -> Result<(), foca::Error>,
+    ) {
+        let result = self.bridged(ctx, call);
+        debug_assert!(result.is_ok(), "foca refused what only this module asks of it: {result:?}");
+    }
+
+    fn bridged<T>(
+        &mut self,
+        ctx: &mut Context<'_>,
+        call: impl FnOnce(&mut Foca<Peer, PeerCodec, Rng, Keyed>, &mut Bridge<'_, '_>) -> Result<T, foca::Error>,
+    ) -> Result<T, foca::Error> {
+        let mut runtime = Bridge { instance: self.number, peers: &self.peers, slots: &mut self.slots, changes: &mut self.changes, ctx };
+        call(&mut self.foca, &mut runtime)
+    }
+}
+
+fn config(settings: &MembershipSettings) -> Config {
+    let at_least_one = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+    Config {
+        probe_period: settings.probe_period,
+        // foca needs the end of the direct probe before the end of the period.
+        probe_rtt: settings.probe_timeout.min(settings.probe_period / 2),
+        num_indirect_probes: at_least_one(settings.indirect_probes),
+        max_transmissions: NonZeroU8::new(settings.max_transmissions).unwrap_or(NonZeroU8::MIN),
+        suspect_to_down_after: settings.suspicion,
+        // A node has one place in foca's list, and a leave removes it: there is nothing to forget by time.
+        remove_down_after: None,
+        max_packet_size: at_least_one(packet::PACKET_LIMIT),
+        notify_down_members: true,
+        // The list comes from the event log.
+        periodic_announce: None,
+        // Whoever is down is pinged and announced to first-hand, even where foca, having nobody left,
+        // would stop.
+        periodic_announce_to_down_members: None,
+        periodic_gossip: Some(PeriodicParams { frequency: settings.gossip_period, num_members: at_least_one(settings.gossip_fanout) }),
+    }
+}
+
+/// What foca wants done, turned into effects.
+struct Bridge<'a, 'c> {
+    instance: u64,
+    peers: &'a BTreeSet<NodeId>,
+    slots: &'a mut Slots,
+    changes: &'a mut Vec<Change>,
+    ctx: &'a mut Context<'c>,
+}
+
+impl Runtime<Peer> for Bridge<'_, '_> {
+    fn notify(&mut self, notification: Notification<'_, Peer>) {
+        match notification {
+            Notification::MemberUp(peer) => self.changes.push(Change::Up(peer.node)),
+            Notification::MemberDown(peer) => self.changes.push(Change::Down(peer.node)),
+            // A new identity of a node changes nothing for others than foca; whether this node is
+            // connected or was called down, its own probes tell.
+            Notification::Rename(..) | Notification::Active | Notification::Idle | Notification::Defunct | Notification::Rejoin(_) => {}
+        }
+    }
+
+    fn send_to(&mut self, to: Peer, data: &[u8]) {
+        if self.peers.contains(&to.node) {
+            let swim =
+                message::Membership::Swim { neighborhood: to.neighborhood, created: to.created, packet: Bytes::copy_from_slice(data) };
+            self.ctx.send(to.node, Channel::Datagram, message::Message::Membership(swim));
+        }
+    }
+
+    fn submit_after(&mut self, event: foca::Timer<Peer>, after: Duration) {
+        let slot = self.slots.next;
+        self.slots.next += 1;
+        self.slots.waiting.insert(slot, event);
+        self.ctx.after(after, Timer::Swim { instance: self.instance, slot });
+    }
+}
+
+/// Batches are known to foca by their index. It never sees those that come in: they are passed on once
+/// their content was verified.
+struct Keyed;
+
+#[derive(PartialEq)]
+struct BatchKey(Index);
+
+impl Invalidates for BatchKey {
+    fn invalidates(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+impl BroadcastHandler<Peer> for Keyed {
+    type Key = BatchKey;
+    type Error = PacketError;
+
+    fn receive_item(&mut self, data: &[u8], _sender: Option<&Peer>) -> Result<Option<BatchKey>, PacketError> {
+        packet::item_index(data).map(|index| Some(BatchKey(index)))
+    }
+}

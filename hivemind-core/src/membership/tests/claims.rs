@@ -1,0 +1,260 @@
+use std::time::Duration;
+
+use super::net::{Net, id, ms};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent).div_ceil(100).clamp(1, sorted.len()) - 1]
+}
+
+#[test]
+fn a_crash_is_confirmed_by_three_observers_in_time() {
+    let seeds = from_env("SWIM_SEEDS", 200);
+    let mut times: Vec<Duration> = (0..seeds)
+        .map(|seed| {
+            let mut net = Net::new(48, seed);
+            net.loss_ppm = 10_000;
+            net.run(secs(5) + ms(seed * 37 % 1_000));
+            let victim = id(1 + seed % 48);
+            let crashed = net.now;
+            net.crash(victim);
+            assert!(net.run_until(secs(30), |net| net.convicted.contains_key(&victim)), "seed {seed}");
+            assert_eq!(net.convicted.len(), 1, "seed {seed}: a live node was convicted");
+            net.now.since(crashed)
+        })
+        .collect();
+    times.sort_unstable();
+    let (median, p99, most) = (percentile(&times, 50), percentile(&times, 99), percentile(&times, 100));
+    println!("crash at 48 nodes, 1 % loss, {seeds} seeds: three observers after {median:?} (median), {p99:?} (p99), {most:?} (most)");
+    assert!(median < secs(4) && p99 < ms(6_500), "{median:?} {p99:?}");
+}
+
+#[test]
+fn no_live_node_gets_three_observers() {
+    let minutes = from_env("SWIM_MINUTES", 10);
+    let mut net = Net::new(48, from_env("SWIM_SEED", 7));
+    net.loss_ppm = 10_000;
+    for _ in 0..minutes {
+        net.run(secs(60));
+        assert!(net.convicted.is_empty(), "{:?} by {:?}", net.convicted, net.now);
+    }
+    println!("{minutes} virtual minutes of 48 nodes, 1 % loss: {} suspicions confirmed first-hand, none by three", net.suspicions);
+    println!("per node and second: {} bytes, {} frames", net.bytes / (48 * 60 * minutes), net.frames * 100 / (48 * 60 * minutes));
+}
+
+fn from_env(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn a_starved_node_alone_makes_no_case_against_anyone() {
+    let (mut woke, mut failures) = (0, 0);
+    for seed in 0..10 {
+        let mut net = Net::new(48, seed);
+        net.loss_ppm = 10_000;
+        net.run(secs(5));
+        let starved = id(1 + seed * 5 % 48);
+        for round in 0..20 {
+            net.starve(starved, secs(2 + round % 6));
+            net.run(secs(8));
+            woke += 1;
+        }
+        net.convicted.remove(&starved);
+        assert!(net.convicted.is_empty(), "seed {seed}: {:?}", net.convicted);
+        net.run(secs(5));
+        failures += net.suspicions;
+        let fine = net.members.iter().all(|&at| net.node(at).membership.unreachable().is_empty());
+        assert!(fine, "seed {seed}: someone is still held for unreachable");
+    }
+    println!("a node starved {woke} times for 2 to 7 s: {failures} first-hand failures in all, of it and by it");
+    assert_eq!(woke, 200);
+}
+
+#[test]
+fn a_node_that_gets_too_little_time_makes_no_case_against_anyone() {
+    let mut net = Net::new(48, 18);
+    net.run(secs(5));
+    let starved = id(30);
+    for _ in 0..200 {
+        net.starve(starved, ms(1_600));
+        net.run(ms(1_620));
+    }
+    net.convicted.remove(&starved);
+    assert!(net.convicted.is_empty(), "{:?}", net.convicted);
+    println!("20 ms of time every 1.6 s: {} first-hand failures, {} identities renewed", net.suspicions, net.renewed());
+}
+
+#[test]
+fn a_node_that_hears_nobody_makes_no_case_against_others() {
+    let mut net = Net::new(48, 11);
+    net.run(secs(5));
+    let deaf = id(20);
+    for other in net.members.clone() {
+        net.cut.insert((other, deaf));
+    }
+    net.run(secs(60));
+    assert!(net.node(deaf).membership.unreachable().len() > 40, "it should hold the others for unreachable");
+    // It answers nobody: that it is itself convicted is right.
+    net.convicted.remove(&deaf);
+    assert!(net.convicted.is_empty(), "{:?}", net.convicted);
+    net.cut.clear();
+    net.run(secs(3));
+    assert!(net.node(deaf).membership.unreachable().is_empty());
+}
+
+#[test]
+fn a_single_broken_link_leaves_both_ends_reachable_for_all() {
+    let mut net = Net::new(12, 12);
+    net.run(secs(5));
+    net.cut.insert((id(3), id(4)));
+    net.cut.insert((id(4), id(3)));
+    net.run(secs(120));
+    assert!(net.convicted.is_empty(), "{:?}", net.convicted);
+    assert!(net.members.iter().all(|&at| net.node(at).membership.unreachable().is_empty()));
+}
+
+#[test]
+fn a_restarted_node_is_readmitted_at_once() {
+    for seed in 0..20 {
+        let mut net = Net::new(48, seed);
+        net.loss_ppm = 10_000;
+        net.run(secs(5));
+        let node = id(1 + seed % 48);
+        net.crash(node);
+        // Long enough to be unreachable for all, or short enough that nobody noticed.
+        net.run(if seed % 2 == 0 { secs(15) } else { ms(300) });
+        net.start(node);
+        let back = |net: &Net| net.members.iter().all(|&at| at == node || net.node(at).membership.swim_standing(node).0);
+        assert!(net.run_until(secs(3), back), "seed {seed}");
+        net.run(secs(20));
+        assert!(back(&net), "seed {seed}: it did not stay");
+        assert!(net.members.iter().all(|&at| net.node(at).membership.unreachable().is_empty()), "seed {seed}");
+    }
+}
+
+#[test]
+fn two_that_lost_each_other_find_each_other_again() {
+    let mut net = Net::new(2, 13);
+    net.run(secs(5));
+    net.cut.insert((id(1), id(2)));
+    net.cut.insert((id(2), id(1)));
+    net.run(secs(30));
+    assert!(net.is_unreachable(id(1), id(2)) && net.is_unreachable(id(2), id(1)));
+    net.cut.clear();
+    let healed = |net: &Net| {
+        let up = |at, of| !net.is_unreachable(at, of) && net.node(at).membership.swim_standing(of).0;
+        up(id(1), id(2)) && up(id(2), id(1))
+    };
+    assert!(net.run_until(secs(5), healed));
+}
+
+#[test]
+fn a_partition_heals() {
+    let mut net = Net::new(48, 14);
+    net.run(secs(5));
+    for (left, right) in (1..=24).flat_map(|left| (25..=48).map(move |right| (left, right))) {
+        net.cut.insert((id(left), id(right)));
+        net.cut.insert((id(right), id(left)));
+    }
+    net.run(secs(60));
+    assert_eq!(net.node(id(1)).membership.unreachable().len(), 24);
+    net.cut.clear();
+    let healed = |net: &Net| {
+        net.members.iter().all(|&at| {
+            let membership = &net.node(at).membership;
+            membership.unreachable().is_empty() && net.members.iter().all(|&of| of == at || membership.swim_standing(of).0)
+        })
+    };
+    assert!(net.run_until(secs(10), healed));
+}
+
+#[test]
+fn a_left_member_is_not_readmitted_by_late_gossip() {
+    let mut net = Net::new(12, 15);
+    net.run(secs(5));
+    let left = id(12);
+    // Half of the nodes have not heard of the leave: they go on to probe it and to speak of it.
+    for node in 1..=6 {
+        net.with(id(node), |membership, ctx| membership.peer_left(left, ctx));
+    }
+    net.run(secs(10));
+    net.crash(left);
+    net.run(secs(10));
+    net.start(left);
+    net.run(secs(10));
+    for node in 1..=6 {
+        assert!(!net.node(id(node)).membership.swim_standing(left).1, "{node} speaks of one that left");
+        assert!(!net.is_unreachable(id(node), left));
+    }
+    assert!(net.node(id(7)).membership.swim_standing(left).0, "those who have not heard of it know it still");
+}
+
+#[test]
+fn a_broadcast_reaches_all_at_once() {
+    let mut times = Vec::new();
+    for seed in 0..50 {
+        let mut net = Net::new(48, seed);
+        net.run(secs(5) + ms(seed * 31 % 500));
+        let sent = net.now;
+        net.broadcast(id(1 + seed % 48), 100 + seed, 300);
+        net.run(secs(2));
+        for node in net.nodes.values() {
+            times.push(node.batches.get(&(100 + seed)).expect("everyone gets it").since(sent));
+        }
+    }
+    times.sort_unstable();
+    let (median, most) = (percentile(&times, 50), percentile(&times, 100));
+    println!("a batch at 48 nodes, no loss: known after {median:?} (median), {most:?} (most)");
+    assert!(most < ms(500), "{most:?}");
+}
+
+#[test]
+fn broadcasts_reach_all_despite_loss_and_crashes() {
+    let mut net = Net::new(48, 16);
+    net.loss_ppm = 10_000;
+    net.run(secs(5));
+    (40..=44).for_each(|node| net.crash(id(node)));
+    let before = (net.frames, net.bytes);
+    for index in 1..=40 {
+        net.broadcast(id(1 + index % 20), index, 8 + (index as usize * 97) % 900);
+        net.run(ms(250));
+    }
+    net.run(secs(2));
+    println!("40 batches in 10 s: {} frames, {} bytes in all", net.frames - before.0, net.bytes - before.1);
+    for (id, node) in net.nodes.iter().filter(|(id, _)| !(40..=44).contains(&id.counter())) {
+        assert_eq!(node.batches.len(), 40, "{id}");
+    }
+}
+
+#[test]
+fn a_batch_is_passed_on_once_by_each_node() {
+    let mut net = Net::new(48, 17);
+    net.run(secs(5));
+    net.broadcast(id(1), 9, 100);
+    net.run(secs(3));
+    let before = net.frames;
+    net.broadcast(id(1), 9, 100);
+    net.broadcast(id(30), 9, 100);
+    assert_eq!(net.frames, before, "a batch went out a second time");
+}
+
+#[test]
+fn one_seed_is_one_trace() {
+    let trace = |seed| {
+        let mut net = Net::new(24, seed);
+        net.loss_ppm = 20_000;
+        net.run(secs(5));
+        net.crash(id(3));
+        net.starve(id(5), secs(3));
+        net.broadcast(id(7), 1, 200);
+        net.run(secs(10));
+        net.start(id(3));
+        net.run(secs(5));
+        net.trace
+    };
+    assert_eq!(trace(1), trace(1));
+    assert_ne!(trace(1), trace(2));
+}
