@@ -87,11 +87,6 @@ impl Folder {
         self.files.values().filter_map(|state| state.in_force.as_ref()).map(|host| (&host.name, host)).collect()
     }
 
-    /// The files that are known.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.keys().map(PathBuf::as_path)
-    }
-
     /// Takes in what was read anew and what is gone. Files that are named in neither stay as they are.
     /// Names that are not of host files are passed over.
     pub fn update(&mut self, mut read: BTreeMap<PathBuf, Content>, gone: &BTreeSet<PathBuf>) -> FolderChange {

@@ -152,7 +152,8 @@ async fn a_folder_that_is_moved_away_keeps_its_hosts_until_a_new_one_says_otherw
     watched.web1_gets("10.0.0.6").await;
 }
 
-#[tokio::test]
+/// The clock is paused: it moves on to the next slow scan as soon as nothing else is to be done.
+#[tokio::test(start_paused = true)]
 async fn a_file_behind_a_link_that_is_written_in_place_is_found_by_the_slow_scan() {
     let mut watched = Watched::start().await;
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
