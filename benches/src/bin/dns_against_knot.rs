@@ -38,16 +38,17 @@ fn main() -> Result<()> {
     let options = options(&arguments)?;
     let folder = tempfile::tempdir()?;
     write_zone(folder.path(), options.names)?;
-    let mut rates = [Vec::new(), Vec::new()];
+    let mut runs = [Vec::new(), Vec::new()];
     for repeat in 0..options.repeats {
         for which in [repeat % 2, 1 - repeat % 2] {
             let (mut server, address) = if which == 0 { start_knot(folder.path())? } else { start_ours(options.names)? };
             wait_until_answering(&mut server.0, address)?;
-            rates[which].push(load(folder.path(), address, options.seconds)?);
+            runs[which].push(load(folder.path(), server.0.id(), address, options.seconds)?);
         }
-        eprintln!("repeat {} of {}: knot {:.0}/s, hivemind {:.0}/s", repeat + 1, options.repeats, rates[0][repeat], rates[1][repeat]);
+        let [knot, ours] = [&runs[0][repeat], &runs[1][repeat]];
+        eprintln!("repeat {} of {}: knot {:.0}/s, hivemind {:.0}/s", repeat + 1, options.repeats, knot.per_second, ours.per_second);
     }
-    report(&options, rates)
+    report(&options, &runs)
 }
 
 fn options(arguments: &[String]) -> Result<Options> {
@@ -100,7 +101,8 @@ impl Drop for Running {
 
 fn start_knot(folder: &Path) -> Result<(Running, SocketAddr)> {
     let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let run = folder.join("knot");
+    // A folder of its own for each start: the last one was ended without a chance to tidy up.
+    let run = folder.join(format!("knot-{}", address.port()));
     std::fs::create_dir_all(&run)?;
     let config = format!(
         "server:\n    rundir: \"{run}\"\n    listen: {ip}@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n\
@@ -181,34 +183,63 @@ fn wait_until_answering(server: &mut Child, address: SocketAddr) -> Result<()> {
     bail!("the server at {address} does not answer after {START_LIMIT:?}")
 }
 
-/// Queries per second, as dnsperf measures them.
-fn load(folder: &Path, address: SocketAddr, seconds: u32) -> Result<f64> {
+/// One run of the load.
+struct Run {
+    per_second: f64,
+    /// Of the server's CPU, for one query: what other processes do at the time shows less in it.
+    cpu_us: f64,
+}
+
+/// Runs dnsperf against the server of process `pid`.
+fn load(folder: &Path, pid: u32, address: SocketAddr, seconds: u32) -> Result<Run> {
+    let before = cpu_ns(pid)?;
     let output = Command::new("taskset")
         .args(["-c", LOAD_CPU, "dnsperf", "-s", &address.ip().to_string(), "-p", &address.port().to_string(), "-d"])
         .arg(folder.join("queries"))
         .args(["-c", "8", "-q", "200", "-T", "1", "-l", &seconds.to_string()])
         .output()
         .context("dnsperf does not start; install the Debian package dnsperf")?;
+    let used = cpu_ns(pid)? - before;
     let text = String::from_utf8_lossy(&output.stdout);
-    let value = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
-    let codes = value("Response codes:").with_context(|| format!("dnsperf says: {text}"))?;
+    let value = |name: &str| {
+        let found = text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
+        found.with_context(|| format!("dnsperf does not say {name:?}: {text}"))
+    };
+    let codes = value("Response codes:")?;
     ensure!(codes.contains("(100.00%)") && codes.starts_with("NOERROR"), "not every answer was good: {codes}");
-    value("Queries per second:").context("dnsperf says no rate")?.parse().context("dnsperf's rate is no number")
+    let completed: f64 = value("Queries completed:")?.split_whitespace().next().context("a number")?.parse()?;
+    Ok(Run { per_second: value("Queries per second:")?.parse()?, cpu_us: used as f64 / 1000.0 / completed })
 }
 
-fn report(options: &Options, mut rates: [Vec<f64>; 2]) -> Result<()> {
-    for rates in &mut rates {
-        rates.sort_by(f64::total_cmp);
+/// The CPU time that all threads of a process have used.
+fn cpu_ns(pid: u32) -> Result<u64> {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        sum += text.split_whitespace().next().context("schedstat begins with nanoseconds")?.parse::<u64>()?;
     }
-    let [knot, ours] = rates.each_ref().map(|rates| rates[rates.len() / 2]);
-    println!("{:<10} {:>12} {:>12} {:>12}", "server", "median /s", "least /s", "most /s");
-    for (name, rates) in ["knot", "hivemind"].iter().zip(&rates) {
-        println!("{name:<10} {:>12.0} {:>12.0} {:>12.0}", rates[rates.len() / 2], rates[0], rates[rates.len() - 1]);
+    Ok(sum)
+}
+
+fn median(runs: &[Run], of: impl Fn(&Run) -> f64) -> f64 {
+    let mut values: Vec<f64> = runs.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn report(options: &Options, runs: &[Vec<Run>; 2]) -> Result<()> {
+    let rates = runs.each_ref().map(|runs| median(runs, |run| run.per_second));
+    let costs = runs.each_ref().map(|runs| median(runs, |run| run.cpu_us));
+    println!("{:<10} {:>20} {:>24}", "server", "median queries/s", "median CPU us a query");
+    for (at, name) in ["knot", "hivemind"].into_iter().enumerate() {
+        println!("{name:<10} {:>20.0} {:>24.2}", rates[at], costs[at]);
     }
-    println!("hivemind reaches {:.2} of knot's rate ({} A names, {} repeats)", ours / knot, options.names, options.repeats);
+    let ratio = rates[1] / rates[0];
+    println!("hivemind reaches {ratio:.2} of knot's rate ({} A names, {} repeats)", options.names, options.repeats);
     let line = serde_json::json!({
         "bench": "dns_against_knot", "names": options.names, "repeats": options.repeats,
-        "knot_per_s": knot.round(), "hivemind_per_s": ours.round(), "ratio": ours / knot,
+        "knot_per_s": rates[0].round(), "hivemind_per_s": rates[1].round(), "ratio": ratio,
+        "knot_cpu_us": costs[0], "hivemind_cpu_us": costs[1],
     });
     println!("{line}");
     Ok(())
