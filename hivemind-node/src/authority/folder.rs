@@ -1,0 +1,148 @@
+//! The authority on disk: `authority.pem`, and `authority.key` that only its owner can read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rcgen::{Issuer, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use thiserror::Error;
+use webpki::EndEntityCert;
+
+use super::{Authority, authority_params, parse_spiffe_cluster};
+use crate::keys::key_of_spki;
+
+const CERTIFICATE_FILE: &str = "authority.pem";
+const KEY_FILE: &str = "authority.key";
+
+/// Why an authority was not saved or loaded.
+#[derive(Debug, Error)]
+pub enum AuthorityFolderError {
+    /// The folder or a file in it can not be read or written. Where it was a save, no file is half written.
+    #[error("{path}: {source}; check that the folder exists and that this user may use it")]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not what it should be: it was damaged, or is not an authority's.
+    #[error("{path}: {why}; restore the file from a copy, or choose another folder for a new cluster")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl Authority {
+    /// Keeps the authority in `folder`, which is made where it is missing. The key file gets mode 0600.
+    ///
+    /// # Errors
+    /// [`AuthorityFolderError::Io`].
+    pub fn save(&self, folder: &Path) -> Result<(), AuthorityFolderError> {
+        fs::create_dir_all(folder).map_err(|source| AuthorityFolderError::Io { path: folder.to_owned(), source })?;
+        write_whole(&folder.join(KEY_FILE), self.issuer.key().serialize_pem().as_bytes())?;
+        write_whole(&folder.join(CERTIFICATE_FILE), self.pem.as_bytes())
+    }
+
+    /// Finds the authority that was kept in `folder`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`AuthorityFolderError`].
+    pub fn load(folder: &Path) -> Result<Option<Self>, AuthorityFolderError> {
+        let certificate_path = folder.join(CERTIFICATE_FILE);
+        let key_path = folder.join(KEY_FILE);
+        let Some(pem) = read(&certificate_path)? else { return Ok(None) };
+        let damaged = |path: &Path, why| AuthorityFolderError::Damaged { path: path.to_owned(), why };
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged(&certificate_path, "no certificate"))?;
+        let key = read(&key_path)?.ok_or_else(|| damaged(&key_path, "missing beside its certificate"))?;
+        let key = KeyPair::from_pem(&key).map_err(|_| damaged(&key_path, "no private key"))?;
+
+        let parsed = EndEntityCert::try_from(&certificate).map_err(|_| damaged(&certificate_path, "no certificate"))?;
+        let cluster = parsed.valid_uri_names().find_map(parse_spiffe_cluster);
+        let cluster = cluster.ok_or_else(|| damaged(&certificate_path, "not the authority of a cluster"))?;
+        let certified = key_of_spki(&parsed.subject_public_key_info());
+        if certified.is_none_or(|certified| certified.0 != *key.public_key_raw()) {
+            return Err(damaged(&key_path, "not the key of the certificate beside it"));
+        }
+        let params = authority_params(cluster).map_err(|_| damaged(&certificate_path, "not the authority of a cluster"))?;
+        Ok(Some(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem }))
+    }
+}
+
+/// A file of text; bytes that are none read as a text that no parser takes.
+fn read(path: &Path) -> Result<Option<String>, AuthorityFolderError> {
+    match fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(AuthorityFolderError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// Written beside, synced, renamed: after a crash there is the whole file or none.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AuthorityFolderError> {
+    let beside = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        let folder = path.parent().expect("the path of a file in a folder");
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|source| AuthorityFolderError::Io { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use hivemind_core::ids::ClusterId;
+
+    use super::*;
+
+    #[test]
+    fn a_saved_authority_loads_as_the_same_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Authority::new(ClusterId(0x1234)).unwrap();
+        made.save(folder.path()).unwrap();
+        let loaded = Authority::load(folder.path()).unwrap().unwrap();
+        assert_eq!(loaded.cluster(), ClusterId(0x1234));
+        assert_eq!(loaded.certificate, made.certificate);
+        let mode = fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_empty_folder_has_no_authority() {
+        assert!(Authority::load(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        Authority::new(ClusterId(1)).unwrap().save(folder.path()).unwrap();
+        fs::write(folder.path().join(KEY_FILE), b"\xff\xfe nonsense").unwrap();
+        let error = Authority::load(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("authority.key: no private key"), "{error}");
+        Authority::new(ClusterId(1)).unwrap().save(folder.path()).unwrap();
+        fs::write(folder.path().join(CERTIFICATE_FILE), b"").unwrap();
+        let error = Authority::load(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("authority.pem: no certificate"), "{error}");
+    }
+
+    #[test]
+    fn the_key_of_another_authority_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        Authority::new(ClusterId(1)).unwrap().save(folder.path()).unwrap();
+        Authority::new(ClusterId(1)).unwrap().save(other.path()).unwrap();
+        fs::copy(other.path().join(KEY_FILE), folder.path().join(KEY_FILE)).unwrap();
+        let error = Authority::load(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("not the key of the certificate"), "{error}");
+    }
+}

@@ -1,0 +1,48 @@
+//! What a node proves itself with.
+
+use std::sync::Arc;
+
+use hivemind_core::ids::PublicKey;
+use hivemind_core::keys::Keys;
+use rustls::pki_types::CertificateDer;
+
+use crate::keys::Ed25519Keys;
+
+/// A node's key, the certificate that lets it speak to its cluster, and the authority that it accepts
+/// others' certificates from.
+#[derive(Clone, Debug)]
+pub struct NodeIdentity {
+    keys: Arc<Ed25519Keys>,
+    chain: Vec<CertificateDer<'static>>,
+    roots: Vec<CertificateDer<'static>>,
+}
+
+impl NodeIdentity {
+    /// An identity of parts that were made elsewhere: the node's key, its certificate followed by
+    /// those between it and the authority, and the authority's own.
+    ///
+    /// Whether they fit together shows when a node binds with them.
+    pub fn from_parts(keys: Arc<Ed25519Keys>, chain: Vec<CertificateDer<'static>>, roots: Vec<CertificateDer<'static>>) -> Self {
+        NodeIdentity { keys, chain, roots }
+    }
+
+    /// The node's public key.
+    pub fn public(&self) -> PublicKey {
+        self.keys.public()
+    }
+
+    /// The node's key.
+    pub fn keys(&self) -> &Arc<Ed25519Keys> {
+        &self.keys
+    }
+
+    /// The certificate, and those between it and the authority.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// The authority's certificates.
+    pub fn roots(&self) -> &[CertificateDer<'static>] {
+        &self.roots
+    }
+}

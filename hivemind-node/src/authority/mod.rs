@@ -1,0 +1,119 @@
+//! The cluster's certificate authority: who holds it says which keys may speak to the cluster at all.
+//!
+//! A certificate binds a node's key to a name under the cluster, as one SPIFFE id:
+//! `spiffe://<cluster>/node/<name>`. It is the ticket to a connection and no more: whether a key is a
+//! member, and under which name, is decided by the applied state.
+
+mod folder;
+mod identity;
+mod verify;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hivemind_core::ids::{ClusterId, NodeName};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ED25519, SanType,
+};
+use rustls::pki_types::CertificateDer;
+use thiserror::Error;
+
+pub use folder::AuthorityFolderError;
+pub use identity::NodeIdentity;
+pub use verify::{CERTIFICATE_GRACE, parse_spiffe_cluster};
+pub(crate) use verify::{PeerVerifier, peer_key};
+
+use crate::keys::Ed25519Keys;
+
+/// How long a certificate is valid from its issue. Short, since it is renewed by being issued again;
+/// [`CERTIFICATE_GRACE`] is what saves a cluster that was off.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// A clock that is behind by up to this much does not find a fresh certificate not yet valid.
+const BACKDATED: Duration = Duration::from_secs(3600);
+
+/// Why a certificate could not be made. Nothing changed.
+#[derive(Debug, Error)]
+pub enum AuthorityError {
+    /// The key is none that certificates are made for.
+    #[error("the certificate can not be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+}
+
+/// The authority of one cluster: its key, and its self-signed certificate.
+pub struct Authority {
+    cluster: ClusterId,
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+    pem: String,
+}
+
+impl Authority {
+    /// Makes the authority of a new cluster, with a new key.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]: the operating system gave no randomness.
+    pub fn new(cluster: ClusterId) -> Result<Self, AuthorityError> {
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
+        let params = authority_params(cluster)?;
+        let certificate = params.self_signed(&key)?;
+        let (pem, certificate) = (certificate.pem(), certificate.der().clone());
+        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem })
+    }
+
+    /// Which cluster's.
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// Issues a certificate of [`CERTIFICATE_LIFETIME`] for a node's key, under `name`.
+    ///
+    /// # Errors
+    /// [`AuthorityError`].
+    pub fn issue(&self, keys: Arc<Ed25519Keys>, name: &NodeName) -> Result<NodeIdentity, AuthorityError> {
+        self.issue_at(keys, name, SystemTime::now())
+    }
+
+    fn issue_at(&self, keys: Arc<Ed25519Keys>, name: &NodeName, now: SystemTime) -> Result<NodeIdentity, AuthorityError> {
+        let pair = KeyPair::try_from(keys.pkcs8())?;
+        let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(name.as_str());
+        params.not_before = rcgen::date_time_ymd(1970, 1, 1) + since_1970.saturating_sub(BACKDATED);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970 + CERTIFICATE_LIFETIME;
+        params.subject_alt_names = vec![SanType::URI(format!("{}/node/{name}", trust_domain(self.cluster)).try_into()?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&pair, &self.issuer)?.der().clone();
+        Ok(NodeIdentity::from_parts(keys, vec![certificate], vec![self.certificate.clone()]))
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Authority({})", self.cluster)
+    }
+}
+
+/// The SPIFFE trust domain of a cluster.
+fn trust_domain(cluster: ClusterId) -> String {
+    format!("spiffe://{cluster}")
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+/// All of it follows from the cluster, so that a loaded authority issues under the very name that its
+/// certificate carries.
+fn authority_params(cluster: ClusterId) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(&format!("hivemind authority of cluster {cluster}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.subject_alt_names = vec![SanType::URI(trust_domain(cluster).try_into()?)];
+    Ok(params)
+}

@@ -1,0 +1,255 @@
+//! Whether a certificate lets its holder speak to this cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hivemind_core::ids::{ClusterId, PublicKey};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
+use thiserror::Error;
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyUsage, anchor_from_trusted_cert};
+
+use super::trust_domain;
+use crate::keys::key_of_spki;
+
+/// A certificate is accepted for this long after its end: 90 days, so that a cluster that was off for
+/// a month returns by itself. One that is not yet valid is always accepted: a board without a battery
+/// boots in 1970. The chain to the authority, and the key, are checked in either case; whether that
+/// key is a member's and was not revoked is for the applied state to say.
+pub const CERTIFICATE_GRACE: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// What is wrong with a certificate that the authority did issue.
+#[derive(Debug, Error)]
+enum Unfit {
+    #[error("the certificate must name exactly one SPIFFE id of this cluster")]
+    SpiffeId,
+    #[error("the certificate's key must be an Ed25519 key")]
+    Key,
+    #[error(transparent)]
+    Chain(#[from] webpki::Error),
+}
+
+impl From<Unfit> for rustls::Error {
+    fn from(unfit: Unfit) -> Self {
+        let reason = match unfit {
+            Unfit::Chain(webpki::Error::UnknownIssuer) => CertificateError::UnknownIssuer,
+            Unfit::Chain(webpki::Error::CertExpired { time, not_after }) => CertificateError::ExpiredContext { time, not_after },
+            // A chain that does not hold is one that this authority did not make.
+            Unfit::Chain(webpki::Error::InvalidSignatureForPublicKey) => CertificateError::UnknownIssuer,
+            other @ (Unfit::SpiffeId | Unfit::Key | Unfit::Chain(_)) => CertificateError::Other(OtherError(Arc::new(other))),
+        };
+        rustls::Error::InvalidCertificate(reason)
+    }
+}
+
+/// The cluster that a SPIFFE id belongs to; `None` where it is no id of a hivemind cluster.
+pub fn parse_spiffe_cluster(uri: &str) -> Option<ClusterId> {
+    let domain = uri.strip_prefix("spiffe://")?.split('/').next()?;
+    let number = u64::from_str_radix(domain, 16).ok()?;
+    let cluster = ClusterId(number);
+    (cluster.to_string() == domain).then_some(cluster)
+}
+
+/// The key that a connection was proven with.
+pub(crate) fn peer_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
+    let parsed = EndEntityCert::try_from(certificate).ok()?;
+    key_of_spki(&parsed.subject_public_key_info())
+}
+
+/// Checks both sides of every connection.
+#[derive(Debug)]
+pub(crate) struct PeerVerifier {
+    anchors: Vec<TrustAnchor<'static>>,
+    clusters: Vec<String>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl PeerVerifier {
+    /// Accepts what the authorities of `roots` issued; `None` where one of them is no authority of a cluster.
+    pub(crate) fn new(roots: &[CertificateDer<'static>], algorithms: WebPkiSupportedAlgorithms) -> Option<Self> {
+        let mut anchors = Vec::new();
+        let mut clusters = Vec::new();
+        for root in roots {
+            anchors.push(anchor_from_trusted_cert(root).ok()?.to_owned());
+            let parsed = EndEntityCert::try_from(root).ok()?;
+            clusters.push(format!("{}/node/", trust_domain(parsed.valid_uri_names().find_map(parse_spiffe_cluster)?)));
+        }
+        (!anchors.is_empty()).then_some(PeerVerifier { anchors, clusters, algorithms })
+    }
+
+    fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        usage: impl ExtendedKeyUsageValidator + Copy,
+    ) -> Result<(), Unfit> {
+        let certificate = EndEntityCert::try_from(end_entity)?;
+        let chain_at =
+            |time| certificate.verify_for_usage(self.algorithms.all, &self.anchors, intermediates, time, usage, None, None).map(|_| ());
+        match chain_at(now) {
+            Err(webpki::Error::CertExpired { time, not_after })
+                if time.as_secs().saturating_sub(not_after.as_secs()) <= CERTIFICATE_GRACE.as_secs() =>
+            {
+                chain_at(not_after)?;
+            }
+            Err(webpki::Error::CertNotValidYet { not_before, .. }) => chain_at(not_before)?,
+            other => other?,
+        }
+        let mut ids = certificate.valid_uri_names();
+        let id = ids.next().ok_or(Unfit::SpiffeId)?;
+        let ours = self.clusters.iter().any(|cluster| id.strip_prefix(cluster.as_str()).is_some_and(|name| !name.is_empty()));
+        if !ours || ids.next().is_some() {
+            return Err(Unfit::SpiffeId);
+        }
+        key_of_spki(&certificate.subject_public_key_info()).map(|_| ()).ok_or(Unfit::Key)
+    }
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.check(end_entity, intermediates, now, KeyUsage::server_auth())?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.check(end_entity, intermediates, now, KeyUsage::client_auth())?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use hivemind_core::ids::NodeName;
+    use hivemind_core::keys::Keys;
+
+    use super::*;
+    use crate::authority::{Authority, CERTIFICATE_LIFETIME, NodeIdentity};
+    use crate::keys::Ed25519Keys;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn issued(authority: &Authority, at: SystemTime) -> NodeIdentity {
+        authority.issue_at(Arc::new(Ed25519Keys::generate().unwrap()), &NodeName::new("web1").unwrap(), at).unwrap()
+    }
+
+    fn check(verifier_of: &NodeIdentity, whose: &NodeIdentity, at: SystemTime) -> Result<(), Unfit> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let verifier = PeerVerifier::new(verifier_of.roots(), algorithms).unwrap();
+        let now = UnixTime::since_unix_epoch(at.duration_since(SystemTime::UNIX_EPOCH).unwrap());
+        verifier.check(&whose.chain()[0], &[], now, KeyUsage::server_auth())
+    }
+
+    #[test]
+    fn a_certificate_carries_the_key_and_one_spiffe_id() {
+        let authority = Authority::new(ClusterId(0xab)).unwrap();
+        let identity = issued(&authority, SystemTime::now());
+        let certificate = EndEntityCert::try_from(&identity.chain()[0]).unwrap();
+        let ids: Vec<_> = certificate.valid_uri_names().collect();
+        assert_eq!(ids, ["spiffe://00000000000000ab/node/web1"]);
+        assert_eq!(peer_key(&identity.chain()[0]), Some(identity.keys().public()));
+    }
+
+    #[test]
+    fn an_expired_certificate_is_accepted_within_the_grace_and_not_after_it() {
+        let authority = Authority::new(ClusterId(1)).unwrap();
+        let now = SystemTime::now();
+        let identity = issued(&authority, now);
+        let end = now + CERTIFICATE_LIFETIME;
+        assert!(check(&identity, &identity, end + CERTIFICATE_GRACE - DAY).is_ok());
+        let refused = check(&identity, &identity, end + CERTIFICATE_GRACE + DAY);
+        assert!(matches!(refused, Err(Unfit::Chain(webpki::Error::CertExpired { .. }))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_board_that_boots_in_1970_accepts_its_peers() {
+        let authority = Authority::new(ClusterId(1)).unwrap();
+        let identity = issued(&authority, SystemTime::now());
+        assert!(check(&identity, &identity, SystemTime::UNIX_EPOCH).is_ok());
+    }
+
+    #[test]
+    fn another_authority_is_refused_at_any_date() {
+        let ours = issued(&Authority::new(ClusterId(1)).unwrap(), SystemTime::now());
+        let theirs = issued(&Authority::new(ClusterId(1)).unwrap(), SystemTime::now());
+        for at in [SystemTime::UNIX_EPOCH, SystemTime::now(), SystemTime::now() + 2 * CERTIFICATE_LIFETIME] {
+            let refused = check(&ours, &theirs, at);
+            assert!(matches!(refused, Err(Unfit::Chain(_))), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn only_canonical_ids_name_a_cluster() {
+        assert_eq!(parse_spiffe_cluster("spiffe://00000000000000ff/node/a"), Some(ClusterId(255)));
+        for other in ["spiffe://ff/node/a", "spiffe://00000000000000FF", "http://00000000000000ff", "spiffe://", ""] {
+            assert_eq!(parse_spiffe_cluster(other), None, "{other}");
+        }
+    }
+}

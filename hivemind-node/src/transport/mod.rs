@@ -1,0 +1,272 @@
+//! Frames between nodes, over QUIC (RFC 9000) with mutual TLS.
+//!
+//! One endpoint per node, made for IPv4 and IPv6 alike. Connections are known by the peer's key and
+//! made on demand; of two that are made at the same time, both ends keep the one that the smaller key
+//! made. [`Channel::Datagram`] travels in QUIC datagrams, [`Channel::Ordered`] on one long-lived stream
+//! in each direction, [`Channel::Bulk`] on a stream per frame, of lower priority.
+//!
+//! Whatever a peer does costs bounded memory: what it sends waits unread in QUIC's windows once the
+//! inbox is full, and what it does not take is dropped on this side and counted.
+
+mod backlog;
+mod connection;
+mod counters;
+mod dial;
+mod filter;
+mod registry;
+mod settings;
+mod socket;
+mod streams;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hivemind_core::ids::PublicKey;
+use hivemind_core::machine::Destination;
+use hivemind_core::wire::frame::{Channel, STREAM_LIMIT};
+use quinn::{AsyncUdpSocket, Endpoint, Runtime, SendDatagramError, TokioRuntime, VarInt};
+use ring::rand::{SecureRandom, SystemRandom};
+use thiserror::Error;
+use tokio::sync::{Semaphore, mpsc};
+
+pub use counters::{Discard, Flow, Flows, Refused, TransportStats};
+pub use filter::Filter;
+pub use settings::TransportSettings;
+pub use tls::IdentityError;
+
+use crate::authority::NodeIdentity;
+use crate::tasks::Tasks;
+use connection::CloseCode;
+use registry::{Live, Registry, Route};
+
+/// How long a stop waits for peers to take its goodbye.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Why a transport does not listen. Nothing changed.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// The address is taken, is not this machine's, or may not be used.
+    #[error("can not listen on {address} (UDP): {source}; stop what uses it, or choose another address or port (0 lets the system choose)")]
+    Address {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The identity can not be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The operating system gave no randomness.
+    #[error("the operating system gives no randomness")]
+    NoRandomness,
+}
+
+/// What comes from the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A frame.
+    Frame {
+        /// The key that the connection was proven with.
+        peer: PublicKey,
+        /// Where it came from.
+        source: SocketAddr,
+        /// How it came.
+        channel: Channel,
+        /// The frame.
+        bytes: Bytes,
+    },
+    /// The last connection to this key was lost, or none could be made.
+    Lost {
+        /// Whose.
+        peer: PublicKey,
+    },
+}
+
+/// A node's endpoint. Clones are the same endpoint.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    own: PublicKey,
+    instance: u64,
+    address: SocketAddr,
+    /// Held by the endpoint and its connections.
+    socket: Weak<dyn AsyncUdpSocket>,
+    endpoint: Endpoint,
+    registry: Mutex<Registry>,
+    counters: counters::Counters,
+    filter: Filter,
+    inbox: mpsc::Sender<Incoming>,
+    settings: TransportSettings,
+    dials: Semaphore,
+    tasks: Tasks,
+}
+
+impl Transport {
+    /// Listens at `listen`, whose port may be 0. What comes is received from the second value, which
+    /// must be read: while it is full, peers are not read either. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn bind(
+        listen: SocketAddr,
+        identity: &NodeIdentity,
+        settings: TransportSettings,
+    ) -> Result<(Self, mpsc::Receiver<Incoming>), BindError> {
+        let configs = tls::Configs::new(identity, &settings)?;
+        let mut instance = [0; 8];
+        SystemRandom::new().fill(&mut instance).map_err(|_| BindError::NoRandomness)?;
+        let instance = u64::from_be_bytes(instance);
+        let open = || {
+            let socket = socket::open(listen)?;
+            let address = socket.local_addr()?;
+            let socket = TokioRuntime.wrap_udp_socket(socket)?;
+            let in_use = Arc::downgrade(&socket);
+            let endpoint = Endpoint::new_with_abstract_socket(configs.endpoint, Some(configs.server), socket, Arc::new(TokioRuntime))?;
+            Ok((endpoint, address, in_use))
+        };
+        let (mut endpoint, address, in_use) = open().map_err(|source| BindError::Address { address: listen, source })?;
+        endpoint.set_default_client_config(configs.client);
+        let (inbox, incoming) = mpsc::channel(settings.inbox);
+        let own = identity.public();
+        let shared = Arc::new(Shared {
+            own,
+            instance,
+            address,
+            socket: in_use,
+            endpoint,
+            registry: Mutex::new(Registry::new(own, instance)),
+            counters: counters::Counters::default(),
+            filter: Filter::default(),
+            inbox,
+            dials: Semaphore::new(settings.max_dials),
+            settings,
+            tasks: Tasks::new(),
+        });
+        shared.tasks.spawn(dial::accept(shared.clone()));
+        Ok((Transport { shared }, incoming))
+    }
+
+    /// Where it listens; with the port that the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// The key that it proves itself with.
+    pub fn public(&self) -> PublicKey {
+        self.shared.own
+    }
+
+    /// What keeps peers apart on purpose.
+    pub fn filter(&self) -> &Filter {
+        &self.shared.filter
+    }
+
+    /// What it counted.
+    pub fn stats(&self) -> TransportStats {
+        let open = self.shared.registry().open();
+        self.shared.counters.stats(open)
+    }
+
+    /// Sends a frame, or queues it; never waits. A frame that can not be sent is counted and dropped.
+    /// Must be called within a tokio runtime.
+    pub fn send(&self, to: &Destination, channel: Channel, bytes: Bytes) {
+        let shared = &self.shared;
+        if bytes.is_empty() || bytes.len() > STREAM_LIMIT {
+            return shared.counters.discarded(Discard::TooLarge, 1);
+        }
+        let first = to.addresses.first().copied();
+        if !shared.filter.passes(to.key.as_ref(), if to.key.is_some() { None } else { first }) {
+            return shared.counters.discarded(Discard::Blocked, 1);
+        }
+        let route = shared.registry().route(to, channel, bytes, &shared.settings);
+        match route {
+            Route::Live(live, bytes) => shared.transmit(&live, channel, bytes),
+            Route::Waits { dropped: 0 } => {}
+            Route::Waits { dropped } => shared.counters.discarded(Discard::BacklogFull, dropped),
+            Route::Dial { target, addresses } => shared.tasks.spawn(dial::dial(shared.clone(), target, addresses)),
+            Route::Discard(why) => shared.counters.discarded(why, 1),
+        }
+    }
+
+    /// Closes all connections, telling the peers so, and frees the port. Waits until all is done.
+    pub async fn close(&self) {
+        let shared = &self.shared;
+        shared.shut();
+        // A peer that does not confirm the goodbye in time does without.
+        let _ = tokio::time::timeout(FAREWELL, shared.endpoint.wait_idle()).await;
+        shared.fall_silent();
+        shared.ended().await;
+    }
+
+    /// Falls silent at once, as a process that crashes: no peer is told. Frees the port.
+    pub async fn abort(&self) {
+        self.shared.fall_silent();
+        self.shared.shut();
+        self.shared.ended().await;
+    }
+}
+
+impl Shared {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut(&self) {
+        let waited = self.registry().close();
+        self.counters.discarded(Discard::Closed, waited);
+        self.endpoint.close(VarInt::from_u32(CloseCode::Stopping as u32), b"");
+    }
+
+    fn fall_silent(&self) {
+        let silence = Arc::new(socket::Silence { address: self.address });
+        // The endpoint goes on listening on the socket before the last: so twice.
+        for _ in 0..2 {
+            self.endpoint.rebind_abstract(silence.clone()).expect("the address of this socket is at hand");
+        }
+    }
+
+    /// Waits until nothing of the transport runs, and each connection has let go of the socket.
+    async fn ended(&self) {
+        self.tasks.all_ended().await;
+        while self.socket.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Sends a frame on an established connection, without waiting.
+    fn transmit(&self, live: &Live, channel: Channel, bytes: Bytes) {
+        if !self.filter.passes(Some(&live.peer), Some(live.remote())) {
+            return self.counters.discarded(Discard::Blocked, 1);
+        }
+        let length = bytes.len();
+        let sent = match channel {
+            Channel::Datagram => self.datagram(live, bytes),
+            Channel::Ordered => live.ordered.offer(bytes).map_err(|_| Discard::QueueFull),
+            Channel::Bulk => live.bulk.offer(bytes).map_err(|_| Discard::QueueFull),
+        };
+        match sent {
+            Ok(()) => self.counters.sent(channel, length),
+            Err(why) => self.counters.discarded(why, 1),
+        }
+    }
+
+    fn datagram(&self, live: &Live, bytes: Bytes) -> Result<(), Discard> {
+        match live.connection.send_datagram(bytes.clone()) {
+            Ok(()) => Ok(()),
+            Err(SendDatagramError::ConnectionLost(_)) => Err(Discard::Closed),
+            Err(SendDatagramError::TooLarge | SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled) => {
+                self.counters.datagrams_by_stream.fetch_add(1, Ordering::Relaxed);
+                live.bulk.offer(bytes).map_err(|_| Discard::QueueFull)
+            }
+        }
+    }
+}
