@@ -1,0 +1,112 @@
+//! The oracle: the events that voters applied, each as it was seen first, and their fold.
+
+use std::collections::VecDeque;
+
+use hivemind_core::facts::Facts;
+use hivemind_core::ids::{Index, NodeName, Position};
+use hivemind_core::time::Time;
+use hivemind_core::wire::event::LogEvent;
+
+use super::{At, Invariant, Violation};
+
+/// So many of the last positions can be compared; what is older is not judged any more.
+const WINDOW: usize = 4096;
+
+/// An event as the first voter applied it, and the facts after it.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The event; `None` for the state that the history begins with.
+    pub logged: Option<LogEvent>,
+    /// The fold up to it. Shares structure with its neighbors.
+    pub facts: Facts,
+    /// Who applied it first.
+    pub by: NodeName,
+    /// When.
+    pub time: Time,
+}
+
+/// The committed events of a run.
+#[derive(Debug, Default)]
+pub struct History {
+    entries: VecDeque<Committed>,
+}
+
+impl History {
+    /// Begins with the first view of the first voter.
+    pub fn begin(&mut self, facts: Facts, at: At<'_>) {
+        self.entries.push_back(Committed { logged: None, facts, by: at.name.clone(), time: at.time });
+    }
+
+    /// Whether it has begun.
+    pub fn has_begun(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// The last committed event.
+    pub fn last(&self) -> Option<&Committed> {
+        self.entries.back()
+    }
+
+    /// What was committed at `index`, if it still is in the window.
+    pub fn at(&self, index: Index) -> Option<&Committed> {
+        let first = self.entries.front()?.facts.position().index;
+        self.entries.get(usize::try_from(index.0.checked_sub(first.0)?).ok()?)
+    }
+
+    /// A voter applied an event. True where it is the first to do so.
+    ///
+    /// # Errors
+    /// S3 where events are missing before it; S1 where it does not follow from them; S2 where the voter's position is
+    /// not what follows from it.
+    pub fn commit(&mut self, at: At<'_>, position: Position, logged: &LogEvent) -> Result<bool, Violation> {
+        let last = self.last().expect("a history begins with the first voter's first view");
+        let next = last.facts.position().index.next();
+        if logged.index < next {
+            return Ok(false);
+        }
+        if logged.index > next {
+            return Err(at.violates(Invariant::S3, format!("voter applied event {}, but nobody applied event {next}", logged.index)));
+        }
+        let mut facts = last.facts.clone();
+        facts.apply(logged).map_err(|error| at.violates(Invariant::S1, format!("a committed event does not fit: {error}")))?;
+        if facts.position() != position {
+            let what = format!("after event {} the position is {position:?}, its fold says {:?}", logged.index, facts.position());
+            return Err(at.violates(Invariant::S2, what));
+        }
+        if self.entries.len() == WINDOW {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Committed { logged: Some(logged.clone()), facts, by: at.name.clone(), time: at.time });
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fabricated::{at, history, join, name};
+    use super::*;
+
+    #[test]
+    fn a_voter_that_skips_an_event_is_caught() {
+        let mut history = history(3);
+        let position = history.last().expect("begun").facts.position();
+        let violation = history.commit(at(&name("voter2")), position, &join(5)).expect_err("event 3 is missing");
+        assert_eq!(violation.invariant, Invariant::S3);
+    }
+
+    #[test]
+    fn a_committed_event_that_contradicts_the_facts_is_caught() {
+        let mut history = history(3);
+        let position = history.last().expect("begun").facts.position();
+        let twice = LogEvent { index: Index(3), ..join(3) };
+        let violation = history.commit(at(&name("voter2")), position, &twice).expect_err("member 3 is one already");
+        assert_eq!(violation.invariant, Invariant::S1);
+    }
+
+    #[test]
+    fn what_was_committed_is_found_by_its_index() {
+        let history = history(4);
+        assert_eq!(history.at(Index(2)).expect("in the window").facts.members().len(), 3);
+        assert!(history.at(Index(9)).is_none());
+    }
+}

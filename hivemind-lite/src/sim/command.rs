@@ -1,0 +1,171 @@
+//! The command `hivemind-lite sim`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::profile::Faults;
+use super::scenario::{Outcome, RunOptions, Scenario, run as run_seed};
+use super::summary::{self, Cost};
+use super::world::World;
+
+/// A run that says nothing for so long tells how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Simulates a cluster in virtual time, deterministically, and checks its invariants after every step.
+#[derive(Clone, Debug, Args)]
+pub struct SimArgs {
+    /// Nodes at birth: 3 voters, about 4 % (at least 2) that answer for all hosts, and hosts.
+    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(i64::from(RunOptions::MIN_NODES)..=4096))]
+    pub nodes: u32,
+    /// Where all chance comes from: one seed, one run.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Run so many seeds, from --seed on, and sum up.
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// Seconds of virtual time under load [default: until there are 200 samples; idle: 60].
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub duration: Option<u64>,
+    /// What happens to the cluster.
+    #[arg(long, value_enum, default_value_t = Scenario::Idle)]
+    pub scenario: Scenario,
+    /// What goes wrong by itself.
+    #[arg(long, value_enum, default_value_t = Faults::None)]
+    pub faults: Faults,
+    /// One JSON object per seed; its `trace` is a hash over everything that happened.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl SimArgs {
+    /// The run of one of the seeds.
+    pub fn options(&self, seed: u64) -> RunOptions {
+        let duration = self.duration.map(Duration::from_secs);
+        RunOptions { nodes: self.nodes, seed, duration, scenario: self.scenario, faults: self.faults }
+    }
+}
+
+/// Runs the command: summaries to `stdout`; progress and violations, with the command that replays them, to `stderr`.
+/// The status is 0, 1 after a violation, 2 where `stdout` can not be written.
+pub fn run(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> ExitCode {
+    match run_all(args, stdout, stderr) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Whoever closed the pipe has seen enough, and there may be nobody to tell.
+            let _ = writeln!(stderr, "error: the summary could not be written: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_all(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<bool> {
+    let begin = Instant::now();
+    let mut outcomes = Vec::new();
+    for seed in (0..args.seeds).map(|count| args.seed.wrapping_add(count)) {
+        let started = Instant::now();
+        let outcome = run_with_progress(args.options(seed), stderr);
+        let cost = Cost::after(started.elapsed());
+        let told = match (args.json, args.seeds) {
+            (true, _) => summary::json(&outcome, cost),
+            (false, 1) => summary::text(&outcome, cost),
+            (false, _) => summary::line(&outcome, cost),
+        };
+        stdout.write_all(told.as_bytes())?;
+        stdout.flush()?;
+        tell_violation(&outcome, stderr)?;
+        outcomes.push(outcome);
+    }
+    if args.seeds > 1 && !args.json {
+        stdout.write_all(summary::sum(&outcomes, Cost::after(begin.elapsed())).as_bytes())?;
+    }
+    Ok(outcomes.iter().all(|outcome| outcome.violation.is_none()))
+}
+
+fn run_with_progress(options: RunOptions, stderr: &mut dyn Write) -> Outcome {
+    let mut told = Instant::now();
+    run_seed(options, &mut |world: &World| {
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            let (now, events, samples) = (world.now().since_origin().as_secs(), world.committed(), samples_of(world));
+            // Progress that nobody can see is not worth failing for.
+            let _ =
+                writeln!(stderr, "seed {}: {now} s virtual, {} members, {events} events, {samples} samples", options.seed, world.members());
+        }
+    })
+}
+
+fn samples_of(world: &World) -> usize {
+    world.samples().distributions().map(|(_, of)| of.count).max().unwrap_or(0)
+}
+
+fn tell_violation(outcome: &Outcome, stderr: &mut dyn Write) -> io::Result<()> {
+    let Some((violation, lines)) = &outcome.violation else { return Ok(()) };
+    writeln!(stderr, "error: {violation}")?;
+    writeln!(stderr, "what the nodes in it did last:")?;
+    lines.iter().try_for_each(|line| writeln!(stderr, "  {line}"))?;
+    writeln!(stderr, "replay it with:\n  {}", outcome.options.command())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::checkers::{Invariant, Violation};
+    use super::super::samples::Samples;
+    use super::super::traffic::Traffic;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: SimArgs,
+    }
+
+    #[test]
+    fn what_is_typed_again_from_a_replay_command_is_the_same_run() {
+        let typed = ["sim", "--nodes", "12", "--seed", "99", "--duration", "30", "--scenario", "crash", "--faults", "lan"];
+        let options = Typed::parse_from(typed).args.options(99);
+        let again: Vec<_> = options.command().split(' ').skip(1).map(str::to_owned).collect();
+        assert_eq!(Typed::parse_from(again).args.options(99), options);
+    }
+
+    #[test]
+    fn too_few_nodes_and_unknown_scenarios_are_usage_errors() {
+        for wrong in [&["sim", "--nodes", "5"][..], &["sim", "--scenario", "storm"], &["sim", "--seeds", "0"], &["sim", "--duration", "0"]]
+        {
+            let error = Typed::try_parse_from(wrong).err().expect("a usage error");
+            assert_eq!(error.exit_code(), 2, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_violation_is_told_with_the_last_lines_and_the_command_that_replays_it() {
+        let node = hivemind_core::ids::NodeName::new("dns1").expect("a valid name");
+        let violation =
+            Violation { invariant: Invariant::S5, node, with: None, time: Default::default(), what: "host3 is gone".to_owned() };
+        let outcome = Outcome {
+            options: Typed::parse_from(["sim", "--seed", "5"]).args.options(5),
+            trace: String::new(),
+            members: 0,
+            events: 0,
+            virtual_time: Duration::ZERO,
+            load_time: Duration::ZERO,
+            samples: Samples::default(),
+            traffic: Traffic::default(),
+            steps: 0,
+            crashes: 0,
+            junk: 0,
+            violation: Some((violation, vec!["1.000000s dns1 timeout".to_owned()])),
+        };
+        let mut told = Vec::new();
+        tell_violation(&outcome, &mut told).expect("a vector takes everything");
+        let expected = "error: S5 violated at 0.000000s by dns1: host3 is gone\n\
+            what the nodes in it did last:\n  1.000000s dns1 timeout\n\
+            replay it with:\n  hivemind-lite sim --nodes 48 --seed 5 --scenario idle --faults none\n";
+        assert_eq!(String::from_utf8(told).expect("text"), expected);
+    }
+}

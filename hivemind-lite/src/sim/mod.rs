@@ -1,0 +1,31 @@
+//! `hivemind-lite sim`: a deterministic world in virtual time around machines, with faults from a seed.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`world`] | nodes, one queue of what happens, inputs in and effects out |
+//! | [`network`], [`disk`], [`keys`], [`profile`] | what a node touches, simulated; which faults it has |
+//! | [`checkers`] | what must never happen, judged after every step |
+//! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
+//! | [`cluster`] | plain verbs over a world, for scenarios in tests |
+//! | [`scenario`], [`summary`], [`command`] | what `hivemind-lite sim` runs and tells |
+//!
+//! Nothing that decides reads a clock or iterates in an order that is not its keys': one seed, one trace.
+
+pub mod checkers;
+pub mod cluster;
+pub mod command;
+pub mod disk;
+pub mod keys;
+pub mod network;
+pub mod node;
+pub mod profile;
+pub mod queue;
+pub mod roles;
+pub mod samples;
+pub mod scenario;
+pub mod summary;
+pub mod trace;
+pub mod traffic;
+pub mod watch;
+pub mod world;

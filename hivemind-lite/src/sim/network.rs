@@ -1,0 +1,291 @@
+//! The simulated network: which messages arrive, when, and which connections break.
+//!
+//! It carries what a QUIC transport carries: datagrams may be lost, doubled and reordered; the ordered
+//! stream keeps its order per pair and is delayed instead of lost; each bulk message has a stream of its
+//! own. A connection belongs to one start of each of its two processes. When one side is gone, the other
+//! notices by a time-out, and when it has restarted, by its reset. A cut drops what is sent across it,
+//! silently; connections outlast it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::Duration;
+
+use hivemind_core::rng::Rng;
+use hivemind_core::time::Time;
+use hivemind_core::wire::frame::Channel;
+
+use super::profile::Profile;
+
+/// The number of a simulated node: of its place in the world, which outlives its processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// For indexing.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It arrives, a datagram perhaps a second time.
+    Arrives {
+        /// When.
+        first: Time,
+        /// And again.
+        again: Option<Time>,
+    },
+    /// It is gone, and nobody is told.
+    Lost,
+    /// It is gone, and at that time the sender learns that the connection broke or could not be made.
+    Breaks(Time),
+}
+
+/// One side's end of a connection.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// The start of the other process that it was made with.
+    peer_life: u32,
+    /// Nothing arrives before the handshake is through.
+    ready: Time,
+    /// When the last message of the ordered stream arrives.
+    ordered: Time,
+    /// Once something could not be delivered: when the time-out strikes. Until then the rest is lost too.
+    failing: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Peer {
+    /// Which start of its process is running.
+    life: Option<u32>,
+    isolated: bool,
+}
+
+/// The links between all nodes of a world.
+#[derive(Debug)]
+pub struct Network {
+    profile: Profile,
+    rng: Rng,
+    peers: Vec<Peer>,
+    ends: BTreeMap<(Slot, Slot), End>,
+    /// Until when an attempt to connect is under way that will fail.
+    dialing: BTreeMap<(Slot, Slot), Time>,
+}
+
+impl Network {
+    /// A network without nodes.
+    pub fn new(profile: Profile, rng: Rng) -> Self {
+        Network { profile, rng, peers: Vec::new(), ends: BTreeMap::new(), dialing: BTreeMap::new() }
+    }
+
+    /// Start number `life` of the process in `slot` listens from now on.
+    pub fn up(&mut self, slot: Slot, life: u32) {
+        if self.peers.len() <= slot.at() {
+            self.peers.resize_with(slot.at() + 1, Peer::default);
+        }
+        self.peers[slot.at()].life = Some(life);
+    }
+
+    /// The process in `slot` is gone; the other sides of its connections notice later.
+    pub fn down(&mut self, slot: Slot) {
+        self.peers[slot.at()].life = None;
+        let own = (Bound::Included((slot, Slot(0))), Bound::Included((slot, Slot(u32::MAX))));
+        let gone: Vec<_> = self.ends.range(own).map(|(&pair, _)| pair).collect();
+        for pair in gone {
+            self.ends.remove(&pair);
+        }
+        self.dialing.retain(|pair, _| pair.0 != slot);
+    }
+
+    /// Whether the process that runs in `slot` is start number `life`.
+    pub fn is_up(&self, slot: Slot, life: u32) -> bool {
+        self.peers.get(slot.at()).is_some_and(|peer| peer.life == Some(life))
+    }
+
+    /// Cuts a node off from every other.
+    pub fn isolate(&mut self, slot: Slot) {
+        self.peers[slot.at()].isolated = true;
+    }
+
+    /// Whether a node is cut off.
+    pub fn is_isolated(&self, slot: Slot) -> bool {
+        self.peers[slot.at()].isolated
+    }
+
+    /// Ends every isolation. Attempts to connect that were under way begin anew.
+    pub fn heal(&mut self) {
+        for peer in &mut self.peers {
+            peer.isolated = false;
+        }
+        self.dialing.clear();
+    }
+
+    /// Whether `from` has a connection to `to`, as far as it knows.
+    pub fn is_connected(&self, from: Slot, to: Slot) -> bool {
+        self.ends.contains_key(&(from, to))
+    }
+
+    /// Drops `from`'s end, when its time-out or the other side's reset was told.
+    pub fn forget(&mut self, from: Slot, to: Slot) {
+        self.ends.remove(&(from, to));
+        self.dialing.remove(&(from, to));
+    }
+
+    /// The start of the process that a message from `from` to `to` would reach.
+    fn reaches(&self, from: Slot, to: Slot) -> Option<u32> {
+        self.peers[to.at()].life.filter(|_| !self.is_cut(from, to) && self.peers[from.at()].life.is_some())
+    }
+
+    fn is_cut(&self, from: Slot, to: Slot) -> bool {
+        self.peers[from.at()].isolated || self.peers[to.at()].isolated
+    }
+
+    /// Sends `length` bytes on the connection between two nodes, and makes one where there is none.
+    pub fn send(&mut self, now: Time, from: Slot, to: Slot, channel: Channel, length: usize) -> Passage {
+        let Some(end) = self.ends.get(&(from, to)).copied() else {
+            return match self.connect(now, from, to) {
+                Ok(end) => self.carry(now, from, to, end, channel, length),
+                Err(passage) => passage,
+            };
+        };
+        if end.failing.is_some() {
+            return Passage::Lost;
+        }
+        let breaks = match self.reaches(from, to) {
+            Some(life) if life == end.peer_life && self.ends.contains_key(&(to, from)) => {
+                return self.carry(now, from, to, end, channel, length);
+            }
+            // The process there knows nothing of this connection and resets it (RFC 9000 section 10.3).
+            Some(_) => now + self.round_trip(),
+            None if self.is_cut(from, to) => return Passage::Lost,
+            None => now + self.profile.idle_timeout,
+        };
+        self.ends.insert((from, to), End { failing: Some(breaks), ..end });
+        Passage::Breaks(breaks)
+    }
+
+    fn connect(&mut self, now: Time, from: Slot, to: Slot) -> Result<End, Passage> {
+        if self.dialing.get(&(from, to)).is_some_and(|until| now < *until) {
+            return Err(Passage::Lost);
+        }
+        let (Some(life), Some(own)) = (self.reaches(from, to), self.peers[from.at()].life) else {
+            let breaks = now + self.profile.connect_timeout;
+            self.dialing.insert((from, to), breaks);
+            return Err(Passage::Breaks(breaks));
+        };
+        let ready = now + self.round_trip();
+        let end = End { peer_life: life, ready, ordered: ready, failing: None };
+        self.ends.insert((from, to), end);
+        self.ends.insert((to, from), End { peer_life: own, ..end });
+        Ok(end)
+    }
+
+    fn round_trip(&mut self) -> Duration {
+        self.profile.stream_latency(0, &mut self.rng) + self.profile.stream_latency(0, &mut self.rng)
+    }
+
+    fn carry(&mut self, now: Time, from: Slot, to: Slot, end: End, channel: Channel, length: usize) -> Passage {
+        let start = now.max(end.ready);
+        match channel {
+            Channel::Datagram => {
+                if self.profile.loses(&mut self.rng) {
+                    return Passage::Lost;
+                }
+                let first = start + self.profile.latency(length, &mut self.rng);
+                let twice = self.profile.duplicate_ppm > 0 && self.rng.chance_ppm(self.profile.duplicate_ppm);
+                let again = twice.then(|| first + self.profile.latency(length, &mut self.rng));
+                Passage::Arrives { first, again }
+            }
+            Channel::Ordered => {
+                let first = (start + self.profile.stream_latency(length, &mut self.rng)).max(end.ordered);
+                self.ends.insert((from, to), End { ordered: first, ..end });
+                Passage::Arrives { first, again: None }
+            }
+            Channel::Bulk => Passage::Arrives { first: start + self.profile.stream_latency(length, &mut self.rng), again: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::Faults;
+    use super::*;
+
+    const A: Slot = Slot(0);
+    const B: Slot = Slot(1);
+
+    fn pair(faults: Faults) -> Network {
+        let mut network = Network::new(faults.profile(), Rng::new(1));
+        network.up(A, 1);
+        network.up(B, 1);
+        network
+    }
+
+    fn millis(count: u64) -> Time {
+        Time::from_origin(Duration::from_millis(count))
+    }
+
+    #[test]
+    fn the_ordered_stream_keeps_its_order_under_loss_and_datagrams_do_not() {
+        let mut network = pair(Faults::Lan);
+        let mut last = Time::ZERO;
+        let (mut lost, mut twice, mut overtaken, mut newest) = (0, 0, 0, Time::ZERO);
+        for step in 0..20_000 {
+            let now = Time::from_origin(Duration::from_micros(100 * step));
+            match network.send(now, A, B, Channel::Ordered, 100) {
+                Passage::Arrives { first, again: None } if first >= last => last = first,
+                other => panic!("the stream lost its order: {other:?} after {last:?}"),
+            }
+            match network.send(now, A, B, Channel::Datagram, 100) {
+                Passage::Arrives { first, again } => {
+                    twice += u32::from(again.is_some());
+                    overtaken += u32::from(first < newest);
+                    newest = newest.max(first);
+                }
+                Passage::Lost => lost += 1,
+                Passage::Breaks(at) => panic!("broke at {at:?}"),
+            }
+        }
+        assert!((100..400).contains(&lost), "1 % of 20,000 lost: {lost}");
+        assert!(twice > 0 && overtaken > 0, "{twice} doubled, {overtaken} overtaken");
+    }
+
+    #[test]
+    fn a_dead_peer_breaks_the_connection_once_after_the_time_out() {
+        let mut network = pair(Faults::None);
+        assert!(matches!(network.send(millis(0), A, B, Channel::Ordered, 10), Passage::Arrives { .. }));
+        network.down(B);
+        assert_eq!(network.send(millis(10), A, B, Channel::Ordered, 10), Passage::Breaks(millis(30_010)));
+        assert_eq!(network.send(millis(20), A, B, Channel::Ordered, 10), Passage::Lost);
+        network.forget(A, B);
+        assert!(!network.is_connected(A, B));
+    }
+
+    #[test]
+    fn a_restarted_peer_resets_the_old_connection_at_once() {
+        let mut network = pair(Faults::None);
+        network.send(millis(0), A, B, Channel::Ordered, 10);
+        network.down(B);
+        network.up(B, 2);
+        let Passage::Breaks(at) = network.send(millis(10), A, B, Channel::Ordered, 10) else { panic!("an old connection carried") };
+        assert!(at < millis(20));
+        network.forget(A, B);
+        assert!(matches!(network.send(millis(20), A, B, Channel::Ordered, 10), Passage::Arrives { .. }));
+    }
+
+    #[test]
+    fn an_isolated_node_reaches_nobody_until_it_is_healed() {
+        let mut network = pair(Faults::None);
+        network.isolate(B);
+        assert_eq!(network.send(millis(0), B, A, Channel::Datagram, 10), Passage::Breaks(millis(3000)));
+        assert_eq!(network.send(millis(1), A, B, Channel::Datagram, 10), Passage::Breaks(millis(3001)));
+        network.heal();
+        assert!(matches!(network.send(millis(2), A, B, Channel::Datagram, 10), Passage::Arrives { .. }));
+        network.isolate(A);
+        assert_eq!(network.send(millis(3), A, B, Channel::Ordered, 10), Passage::Lost);
+        network.heal();
+        assert!(matches!(network.send(millis(4), A, B, Channel::Ordered, 10), Passage::Arrives { .. }), "the connection is still there");
+    }
+}

@@ -1,0 +1,177 @@
+//! One simulated node: its place in the world, its disk, and the process that runs there now.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use hivemind_core::ids::{NodeId, NodeName, PublicKey};
+use hivemind_core::keys::Keys;
+use hivemind_core::machine::{Birth, HaltReason, Machine, StartError, Startup};
+use hivemind_core::role::InstalledRole;
+use hivemind_core::settings::Settings;
+use hivemind_core::time::{Now, Time};
+use hivemind_core::view::View;
+use hivemind_core::wire::config::Section;
+
+use super::checkers::Liveness;
+use super::disk::Disk;
+use super::keys::SimKeys;
+use super::network::Slot;
+use super::roles::{self, Names};
+use super::trace::LastLines;
+
+/// The port that nodes listen on.
+const PEER_PORT: u16 = 6550;
+
+/// What a node is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// It may vote; it has no role.
+    Voter,
+    /// It answers for all hosts.
+    Consumer,
+    /// It publishes.
+    Host,
+}
+
+/// A place in the world. It outlives processes and memberships.
+pub struct SimNode {
+    /// Its number.
+    pub slot: Slot,
+    /// Its name.
+    pub name: NodeName,
+    /// What it is there for.
+    pub part: Part,
+    /// Its key.
+    pub keys: Arc<SimKeys>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its disk.
+    pub disk: Disk,
+    /// When the last write on its way is durable.
+    pub disk_free: Time,
+    /// How often a process started here.
+    pub life: u32,
+    /// What its host publishes: the "host file" of this machine.
+    pub sections: Arc<Vec<Section>>,
+    /// What runs.
+    pub process: Option<Process>,
+    /// Why the last process stopped by itself.
+    pub halted: Option<HaltReason>,
+    /// Since when its process has run without being cut off.
+    pub undisturbed: Time,
+    /// When it was killed, until its leave is committed.
+    pub crashed: Option<Time>,
+    /// What happened here last.
+    pub lines: LastLines,
+}
+
+/// A running process.
+pub struct Process {
+    /// The node itself.
+    pub machine: Machine,
+    /// When its next timeout is due, as the queue has it.
+    pub wake: Option<Time>,
+    /// Its view.
+    pub view: Option<Arc<View>>,
+    /// What it answers, where it is a consumer.
+    pub names: Option<Names>,
+    /// When it started, until it is a member.
+    pub joining: Option<Time>,
+    /// When it started, until it has caught up.
+    pub catching_up: Option<Time>,
+}
+
+/// What all nodes of a world are started with.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// The seed of the world.
+    pub seed: u64,
+    /// How nodes are tuned.
+    pub settings: Settings,
+    /// What the cluster is called.
+    pub birth: Birth,
+    /// Where joiners ask.
+    pub seeds: Vec<SocketAddr>,
+}
+
+impl SimNode {
+    /// A place without a process. `number` is that of its key.
+    pub fn new(slot: Slot, name: NodeName, part: Part, seed: u64) -> Self {
+        SimNode {
+            slot,
+            name,
+            part,
+            keys: Arc::new(SimKeys::new(seed, u64::from(slot.0))),
+            address: address(slot),
+            disk: Disk::default(),
+            disk_free: Time::ZERO,
+            life: 0,
+            sections: Arc::default(),
+            process: None,
+            halted: None,
+            undisturbed: Time::ZERO,
+            crashed: None,
+            lines: LastLines::default(),
+        }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> PublicKey {
+        self.keys.public()
+    }
+
+    /// Starts a process on what the disk holds. The first one of slot 0 gives birth to the cluster.
+    ///
+    /// # Errors
+    /// As [`Machine::new`].
+    pub fn start(&mut self, common: &Common, now: Now) -> Result<(), StartError> {
+        self.life += 1;
+        self.halted = None;
+        self.undisturbed = now.time;
+        let roles: Vec<InstalledRole> = match self.part {
+            Part::Voter => Vec::new(),
+            Part::Consumer => roles::consumer(),
+            Part::Host => roles::host(self.sections.clone()),
+        };
+        let startup = Startup {
+            name: self.name.clone(),
+            addresses: vec![self.address],
+            roles,
+            voter_eligible: self.part == Part::Voter,
+            seeds: common.seeds.iter().filter(|seed| **seed != self.address).copied().collect(),
+            birth: (self.slot == Slot(0)).then_some(common.birth),
+            recovered: self.disk.recover(),
+            settings: common.settings.clone(),
+            keys: self.keys.clone(),
+            seed: common.seed ^ (u64::from(self.slot.0) << 32) ^ u64::from(self.life),
+        };
+        let machine = Machine::new(startup, now)?;
+        let since = Some(now.time);
+        self.process = Some(Process { machine, wake: None, view: None, names: None, joining: since, catching_up: since });
+        Ok(())
+    }
+
+    /// What its process sees.
+    pub fn view(&self) -> Option<&Arc<View>> {
+        self.process.as_ref()?.view.as_ref()
+    }
+
+    /// Its membership, as far as its process knows.
+    pub fn id(&self) -> Option<NodeId> {
+        self.view().map(|view| view.node)
+    }
+
+    /// Whether the membership `node` is of a process that lives here.
+    pub fn liveness(&self, node: NodeId) -> Liveness {
+        match self.id() {
+            Some(own) if own == node => Liveness::Since(self.undisturbed),
+            Some(_) | None => Liveness::Not,
+        }
+    }
+}
+
+/// Where the node in `slot` listens: no two share an address.
+pub fn address(slot: Slot) -> SocketAddr {
+    let [high, mid, low] = [(slot.0 + 1) >> 16, (slot.0 + 1) >> 8, slot.0 + 1].map(|part| (part & 0xFF) as u8);
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, high, mid, low)), PEER_PORT)
+}

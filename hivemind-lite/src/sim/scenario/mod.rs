@@ -1,0 +1,293 @@
+//! What a run does: a cluster is formed, loaded in one of five ways, and must be calm again at the end.
+
+mod calm;
+mod crash;
+mod event;
+mod idle;
+mod join;
+mod publish;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use hivemind_core::ids::NodeName;
+use hivemind_core::rng::Rng;
+use hivemind_core::settings::Settings;
+use hivemind_core::time::Time;
+
+use super::checkers::{Invariant, Violation};
+use super::network::Slot;
+use super::node::Part;
+use super::profile::Faults;
+use super::roles;
+use super::samples::{Samples, Series};
+use super::traffic::Traffic;
+use super::world::{World, WorldOptions};
+
+/// So many samples are taken where no duration is asked for: enough that a 99th percentile is not the maximum.
+pub const SAMPLES: usize = 200;
+/// The world is looked at this often while something is waited for.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// The load of a run, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Nothing happens: what a cluster costs.
+    Idle,
+    /// Members come and go and say that they restart: how fast events spread.
+    Event,
+    /// Hosts crash: how fast they are gone from the answers. With `--faults lan` any process may also crash and restart in between.
+    Crash,
+    /// Nodes join: how fast they are members, caught up, and known.
+    Join,
+    /// Hosts change what they publish: how fast all consumers answer with it.
+    Publish,
+}
+
+impl Scenario {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Idle => "idle",
+            Scenario::Event => "event",
+            Scenario::Crash => "crash",
+            Scenario::Join => "join",
+            Scenario::Publish => "publish",
+        }
+    }
+
+    /// What decides how long the load lasts where no duration is asked for.
+    fn measures(self) -> Option<Series> {
+        match self {
+            Scenario::Idle => None,
+            Scenario::Event => Some(Series::EventKnown),
+            Scenario::Crash => Some(Series::Gone),
+            Scenario::Join => Some(Series::InViews),
+            Scenario::Publish => Some(Series::Everywhere),
+        }
+    }
+}
+
+/// All that decides a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Nodes at birth: 3 voters, about 4 % consumers and at least 2, hosts.
+    pub nodes: u32,
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// How long the load lasts, in virtual time; until there are [`SAMPLES`] where absent (idle: 60 s).
+    pub duration: Option<Duration>,
+    /// The load.
+    pub scenario: Scenario,
+    /// The faults.
+    pub faults: Faults,
+}
+
+impl RunOptions {
+    /// The voters of a run.
+    pub const VOTERS: u32 = 3;
+    /// The fewest nodes of a run: 3 voters, 2 consumers, a host.
+    pub const MIN_NODES: u32 = 6;
+
+    /// How many consumers there are.
+    pub fn consumers(&self) -> u32 {
+        (self.nodes / 25).max(2)
+    }
+
+    /// The command that repeats exactly this run.
+    pub fn command(&self) -> String {
+        let duration = self.duration.map_or_else(String::new, |duration| format!(" --duration {}", duration.as_secs()));
+        let (scenario, faults) = (self.scenario.name(), self.faults.name());
+        format!("hivemind-lite sim --nodes {} --seed {}{duration} --scenario {scenario} --faults {faults}", self.nodes, self.seed)
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it was made from.
+    pub options: RunOptions,
+    /// The hash over everything that happened.
+    pub trace: String,
+    /// The members at the end.
+    pub members: usize,
+    /// The events committed.
+    pub events: u64,
+    /// The virtual time of the whole run.
+    pub virtual_time: Duration,
+    /// The part of it under load.
+    pub load_time: Duration,
+    /// What was measured under load.
+    pub samples: Samples,
+    /// What was sent under load.
+    pub traffic: Traffic,
+    /// How many things happened.
+    pub steps: u64,
+    /// Processes that were killed.
+    pub crashes: u64,
+    /// Frames that nodes dropped as junk.
+    pub junk: u64,
+    /// Where it failed: what was violated, and the last lines of the nodes in it.
+    pub violation: Option<(Violation, Vec<String>)>,
+}
+
+/// A run under way.
+pub struct Run<'a> {
+    options: RunOptions,
+    world: World,
+    rng: Rng,
+    progress: &'a mut dyn FnMut(&World),
+    crashes: u64,
+    load_time: Duration,
+    traffic: Traffic,
+    next_host: u32,
+}
+
+/// Runs one seed from birth to the end. `progress` is called now and then; it must not change what happens.
+pub fn run(options: RunOptions, progress: &mut dyn FnMut(&World)) -> Outcome {
+    let world_options = WorldOptions { seed: options.seed, profile: options.faults.profile(), settings: Settings::default() };
+    let mut run = Run {
+        options,
+        world: World::new(world_options, RunOptions::VOTERS),
+        rng: Rng::new(options.seed ^ 0x05CE_1A21),
+        progress,
+        crashes: 0,
+        load_time: Duration::ZERO,
+        traffic: Traffic::default(),
+        next_host: 1,
+    };
+    // A panic of a machine is a finding with a seed like any other.
+    let ended = catch_unwind(AssertUnwindSafe(|| run.whole()));
+    let ended = ended.unwrap_or_else(|payload| Err(run.panicked(payload.as_ref())));
+    run.outcome(ended)
+}
+
+impl Run<'_> {
+    fn whole(&mut self) -> Result<(), Violation> {
+        self.form()?;
+        let (begin, before) = (self.world.now(), self.world.traffic().clone());
+        self.world.measure(true);
+        let loaded = match self.options.scenario {
+            Scenario::Idle => self.idle(),
+            Scenario::Event => self.events(),
+            Scenario::Crash => self.crashes(),
+            Scenario::Join => self.joins(),
+            Scenario::Publish => self.publishes(),
+        };
+        self.world.measure(false);
+        self.load_time = self.world.now().since(begin);
+        self.traffic = self.world.traffic().since(&before);
+        loaded?;
+        self.calm("after the load")
+    }
+
+    /// Births the cluster with its first voter, and starts the others within half a second.
+    fn form(&mut self) -> Result<(), Violation> {
+        let consumers = self.options.consumers();
+        for number in 1..=self.options.nodes {
+            let (name, part) = match number.checked_sub(RunOptions::VOTERS) {
+                None | Some(0) => (format!("voter{number}"), Part::Voter),
+                Some(rest) if rest <= consumers => (format!("dns{rest}"), Part::Consumer),
+                Some(_) => {
+                    self.add_host();
+                    continue;
+                }
+            };
+            self.world.add(valid(&name), part, Vec::new());
+        }
+        let slots: Vec<Slot> = self.world.nodes().iter().map(|node| node.slot).collect();
+        for slot in slots {
+            self.world.start(slot)?;
+            let pause = match slot {
+                Slot(0) => Duration::from_millis(200),
+                Slot(_) => self.rng.duration_below(Duration::from_millis(1000) / self.options.nodes),
+            };
+            self.world.run_for(pause)?;
+        }
+        self.calm("after birth")
+    }
+
+    /// A place for a further host.
+    fn add_host(&mut self) -> Slot {
+        let number = self.next_host;
+        self.next_host += 1;
+        self.world.add(valid(&format!("host{number}")), Part::Host, roles::sections(number, 0))
+    }
+
+    /// Whether the load has lasted as long as it should.
+    fn is_loaded(&self, begin: Time) -> bool {
+        match (self.options.duration, self.options.scenario.measures()) {
+            (Some(duration), _) => self.world.now().since(begin) >= duration,
+            (None, Some(series)) => self.world.samples().count(series) >= SAMPLES,
+            (None, None) => self.world.now().since(begin) >= Duration::from_secs(60),
+        }
+    }
+
+    /// Lets the world go on.
+    fn pass(&mut self, duration: Duration) -> Result<(), Violation> {
+        let end = self.world.now() + duration;
+        while self.world.now() < end {
+            let slice = end.since(self.world.now()).min(Duration::from_millis(100));
+            self.world.run_for(slice)?;
+            if let Some((goal, slot)) = self.world.watches().overdue(self.world.now()) {
+                return Err(self.world.at(slot).violates(Invariant::L1, format!("it still has not come to {goal:?}")));
+            }
+            (self.progress)(&self.world);
+        }
+        Ok(())
+    }
+
+    /// Lets the world go on until something is so; false where it is not within `bound`.
+    fn until(&mut self, bound: Duration, is_so: impl Fn(&World) -> bool) -> Result<bool, Violation> {
+        let end = self.world.now() + bound;
+        while !is_so(&self.world) {
+            if self.world.now() >= end {
+                return Ok(false);
+            }
+            self.pass(SLICE)?;
+        }
+        Ok(true)
+    }
+
+    /// A running, settled host, drawn at random.
+    fn some_host(&mut self) -> Option<Slot> {
+        let settled = |slot: Slot| self.world.node(slot).view().is_some() && self.world.is_member(slot);
+        let hosts: Vec<Slot> = self.world.nodes().iter().filter(|node| node.part == Part::Host).map(|node| node.slot).collect();
+        let hosts: Vec<Slot> = hosts.into_iter().filter(|slot| settled(*slot)).collect();
+        self.rng.sample(&hosts, 1).first().copied()
+    }
+
+    fn panicked(&self, payload: &(dyn std::any::Any + Send)) -> Violation {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        self.world.at(self.world.acting()).violates(Invariant::Sound, format!("panic: {text}"))
+    }
+
+    fn outcome(self, ended: Result<(), Violation>) -> Outcome {
+        let world = &self.world;
+        let violation = ended.err().map(|violation| {
+            let mut lines = violation.with.as_ref().map_or_else(Vec::new, |with| world.last_lines(with));
+            lines.extend(world.last_lines(&violation.node));
+            (violation, lines)
+        });
+        Outcome {
+            options: self.options,
+            trace: world.trace().to_string(),
+            members: world.members(),
+            events: world.committed().0,
+            virtual_time: world.now().since_origin(),
+            load_time: self.load_time,
+            samples: world.samples().clone(),
+            traffic: self.traffic,
+            steps: world.steps(),
+            crashes: self.crashes,
+            junk: world.junk(),
+            violation,
+        }
+    }
+}
+
+fn valid(name: &str) -> NodeName {
+    NodeName::new(name).expect("the names made in this program are valid")
+}

@@ -1,0 +1,138 @@
+//! Messages and bytes by what they are for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hivemind_core::wire::codec;
+use hivemind_core::wire::frame::{Header, STREAM_LIMIT, VERSION};
+
+/// What a message is, read from the first bytes of its frame: the numbers of its two enums' variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind(u8, u8);
+
+/// The names of the variants of `wire::message`, in their order.
+const NAMES: [(&str, &[&str]); 5] = [
+    ("admission", &["join", "granted", "refused", "later", "resume", "resumed"]),
+    ("membership", &["swim", "ping", "pong", "evidence"]),
+    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed"]),
+    ("events", &["push", "pull", "range", "collected", "resync", "snapshot"]),
+    ("configs", &["offer", "stored", "compare", "differ", "want", "batch", "fetch", "fetched", "seq-ask", "seq-known"]),
+];
+
+impl Kind {
+    /// Whether it may come from a node that is not at the receiver's history: it asks to be let in or to be brought up
+    /// to date, or it is the answer to that.
+    pub fn may_be_from_elsewhere(self) -> bool {
+        matches!((self.0, self.1), (0, _) | (3, 1..=5))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMES.get(usize::from(self.0)) {
+            Some((subsystem, variants)) => write!(f, "{subsystem}/{}", variants.get(usize::from(self.1)).unwrap_or(&"?")),
+            None => f.write_str("?"),
+        }
+    }
+}
+
+/// Reads the header of one of our own frames, and what kind of message follows.
+pub fn peek(frame: &[u8]) -> Option<(Header, Kind)> {
+    let (&version, body) = frame.split_first()?;
+    if version != VERSION {
+        return None;
+    }
+    let (header, read) = codec::decode_prefix::<Header, STREAM_LIMIT>(body).ok()?;
+    match body.get(read..)? {
+        [subsystem, variant, ..] => Some((header, Kind(*subsystem, *variant))),
+        _ => None,
+    }
+}
+
+/// How much of each kind was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    kinds: BTreeMap<Kind, Count>,
+}
+
+/// Messages, and their bytes without what the transport adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub messages: u64,
+    /// How large together.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    /// Counts one message.
+    pub fn count(&mut self, kind: Kind, bytes: usize) {
+        let count = self.kinds.entry(kind).or_default();
+        count.messages += 1;
+        count.bytes += bytes as u64;
+    }
+
+    /// Everything together.
+    pub fn total(&self) -> Count {
+        self.kinds
+            .values()
+            .fold(Count::default(), |sum, count| Count { messages: sum.messages + count.messages, bytes: sum.bytes + count.bytes })
+    }
+
+    /// By kind.
+    pub fn kinds(&self) -> impl Iterator<Item = (Kind, Count)> {
+        self.kinds.iter().map(|(&kind, &count)| (kind, count))
+    }
+
+    /// What was counted since `before`, an earlier state of this.
+    pub fn since(&self, before: &Traffic) -> Traffic {
+        let less = |kind: Kind, count: Count| {
+            let earlier = before.kinds.get(&kind).copied().unwrap_or_default();
+            Count { messages: count.messages - earlier.messages, bytes: count.bytes - earlier.bytes }
+        };
+        Traffic { kinds: self.kinds().map(|(kind, count)| (kind, less(kind, count))).collect() }
+    }
+
+    /// Adds another run's.
+    pub fn merge(&mut self, other: &Traffic) {
+        for (kind, count) in other.kinds() {
+            let sum = self.kinds.entry(kind).or_default();
+            sum.messages += count.messages;
+            sum.bytes += count.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hivemind_core::ids::{BootNonce, ClusterId, Epoch, Index, NodeId, Seq};
+    use hivemind_core::wire::frame::{Beat, Frame};
+    use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, ResumeAnswer};
+
+    use super::*;
+
+    fn kind_of(message: Message) -> String {
+        let header = Header {
+            cluster: Some(ClusterId(7)),
+            epoch: Epoch { generation: 1, number: 0, tag: u64::MAX },
+            from: NodeId::new(1, 300),
+            boot: BootNonce::new(1, 9),
+            index: Index(70_000),
+            chain: 5,
+            beat: Beat { term: 1, count: 2 },
+        };
+        let (read, kind) = peek(&Frame { header, message }.encode()).expect("our own frame");
+        assert_eq!(read, header);
+        kind.to_string()
+    }
+
+    #[test]
+    fn each_kind_of_message_is_named_from_its_frame() {
+        assert_eq!(kind_of(Message::Admission(Admission::Resumed(ResumeAnswer::Gone))), "admission/resumed");
+        assert_eq!(kind_of(Message::Membership(Membership::Evidence { suspect: NodeId::new(1, 1) })), "membership/evidence");
+        assert_eq!(kind_of(Message::Control(Control::Raft(bytes::Bytes::from_static(b"x")))), "control/raft");
+        assert_eq!(kind_of(Message::Events(Events::Resync)), "events/resync");
+        let known = Configs::SeqKnown { seq: Seq(1), hash: Default::default() };
+        assert_eq!(kind_of(Message::Configs(known)), "configs/seq-known");
+    }
+}

@@ -1,0 +1,374 @@
+//! The world: nodes, their network and disks, one queue of what happens, and the checkers over it all.
+//!
+//! A world is a function of its options: it reads no clock, and all chance is drawn from its seed.
+//! [`World::step`] lets the next thing happen. What a driver of a real node does is in `driving`, what
+//! the world sees of it in `observing`.
+
+mod driving;
+mod observing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hivemind_core::ids::{ClusterId, Index, NodeName, PublicKey, RequestId, Ticket};
+use hivemind_core::machine::{Birth, Effect, Input, Reply};
+use hivemind_core::rng::Rng;
+use hivemind_core::settings::Settings;
+use hivemind_core::time::{Now, Time, Timestamp};
+use hivemind_core::wire::command::Command;
+use hivemind_core::wire::config::Section;
+use hivemind_core::wire::frame::Channel;
+
+use super::checkers::{At, Checkers, Invariant, Violation};
+use super::network::{Network, Slot};
+use super::node::{Common, Part, SimNode, address};
+use super::profile::Profile;
+use super::queue::Queue;
+use super::samples::{Samples, Series};
+use super::trace::{Did, TraceHash};
+use super::traffic::Traffic;
+use super::watch::{Goal, Watches};
+
+/// The wall clock at the origin of virtual time: 2026-01-01T00:00:00Z.
+const WALL_ORIGIN_MS: u64 = 1_767_225_600_000;
+
+/// What a world is made from.
+#[derive(Clone, Debug)]
+pub struct WorldOptions {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// How links and disks behave.
+    pub profile: Profile,
+    /// How nodes are tuned.
+    pub settings: Settings,
+}
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Happening {
+    /// A machine's timeout is due.
+    Wake { slot: Slot, life: u32 },
+    /// A message arrives at a process.
+    Arrive { slot: Slot, life: u32, from: Slot, channel: Channel, bytes: Bytes },
+    /// A process learns that a connection broke.
+    Break { slot: Slot, life: u32, peer: Slot },
+    /// The oldest writes of a process are durable.
+    Stored { slot: Slot, life: u32, ticket: Ticket },
+}
+
+/// A request that waits for its reply.
+#[derive(Debug)]
+struct Asked {
+    slot: Slot,
+    since: Time,
+    publishes: bool,
+}
+
+/// A world.
+pub struct World {
+    now: Time,
+    common: Common,
+    profile: Profile,
+    queue: Queue<Happening>,
+    network: Network,
+    nodes: Vec<SimNode>,
+    keys: BTreeMap<PublicKey, Slot>,
+    addresses: BTreeMap<SocketAddr, Slot>,
+    names: BTreeMap<NodeName, Slot>,
+    disks_rng: Rng,
+    crash_rng: Rng,
+    checkers: Checkers,
+    watches: Watches,
+    traffic: Traffic,
+    trace: TraceHash,
+    steps: u64,
+    asked: BTreeMap<RequestId, Asked>,
+    replies: BTreeMap<RequestId, Reply>,
+    next_request: u64,
+    /// Reused for the effects of each step.
+    effects: Vec<Effect>,
+    /// Whether what happens is measured.
+    measuring: bool,
+    junk: u64,
+    /// Whose machine was called last: who it was, should it panic.
+    acting: Slot,
+}
+
+impl World {
+    /// A world without nodes, at the origin of time. `voters` names the nodes that joiners ask.
+    pub fn new(options: WorldOptions, voters: u32) -> Self {
+        let mut rng = Rng::new(options.seed);
+        let birth = Birth { cluster: ClusterId(rng.next()), tag: rng.next() };
+        let seeds = (0..voters).map(|slot| address(Slot(slot))).collect();
+        World {
+            now: Time::ZERO,
+            common: Common { seed: options.seed, settings: options.settings, birth, seeds },
+            network: Network::new(options.profile.clone(), rng.fork()),
+            profile: options.profile,
+            queue: Queue::default(),
+            nodes: Vec::new(),
+            keys: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            names: BTreeMap::new(),
+            disks_rng: rng.fork(),
+            crash_rng: rng.fork(),
+            checkers: Checkers::default(),
+            watches: Watches::default(),
+            traffic: Traffic::default(),
+            trace: TraceHash::default(),
+            steps: 0,
+            asked: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            next_request: 1,
+            effects: Vec::new(),
+            measuring: false,
+            junk: 0,
+            acting: Slot(0),
+        }
+    }
+
+    /// Adds a place for a node; [`World::start`] starts a process there.
+    pub fn add(&mut self, name: NodeName, part: Part, sections: Vec<Section>) -> Slot {
+        let slot = Slot(u32::try_from(self.nodes.len()).expect("fewer nodes than 2^32"));
+        let mut node = SimNode::new(slot, name.clone(), part, self.common.seed);
+        node.sections = Arc::new(sections);
+        self.keys.insert(node.key(), slot);
+        self.addresses.insert(node.address, slot);
+        self.names.insert(name, slot);
+        self.nodes.push(node);
+        slot
+    }
+
+    /// Starts a process on what the disk of `slot` holds. Does nothing where one runs.
+    ///
+    /// # Errors
+    /// [`Invariant::Sound`] where the machine can not be made from what it kept itself.
+    pub fn start(&mut self, slot: Slot) -> Result<(), Violation> {
+        if self.nodes[slot.at()].process.is_some() {
+            return Ok(());
+        }
+        let now = self.clocks();
+        let node = &mut self.nodes[slot.at()];
+        node.crashed = None;
+        let started = node.start(&self.common, now);
+        if let Err(error) = started {
+            return Err(self.at(slot).violates(Invariant::Sound, format!("the node does not start: {error}")));
+        }
+        let life = self.nodes[slot.at()].life;
+        self.network.up(slot, life);
+        self.checkers.started(slot);
+        self.note(slot, Did::Started);
+        self.trace.word(u64::from(slot.0) << 8 | 1);
+        self.finish(slot, None)
+    }
+
+    /// Kills the process of `slot`, as `kill -9` does: what is not durable yet is lost.
+    pub fn kill(&mut self, slot: Slot) {
+        let node = &mut self.nodes[slot.at()];
+        if node.process.take().is_none() {
+            return;
+        }
+        node.crashed = Some(self.now);
+        node.disk.crash(&mut self.crash_rng);
+        self.gone(slot);
+        self.note(slot, Did::Killed);
+    }
+
+    /// What a process that is not there any more leaves behind.
+    fn gone(&mut self, slot: Slot) {
+        self.nodes[slot.at()].disk_free = self.now;
+        self.network.down(slot);
+        self.watches.left(slot, self.now);
+        self.asked.retain(|_, asked| asked.slot != slot);
+        self.trace.word(u64::from(slot.0) << 8 | 2);
+    }
+
+    /// Cuts a node off from every other node.
+    pub fn isolate(&mut self, slot: Slot) {
+        self.network.isolate(slot);
+        self.trace.word(u64::from(slot.0) << 8 | 3);
+    }
+
+    /// Ends every isolation.
+    pub fn heal(&mut self) {
+        for node in &mut self.nodes {
+            if self.network.is_isolated(node.slot) {
+                node.undisturbed = self.now;
+            }
+        }
+        self.network.heal();
+        self.trace.word(4);
+    }
+
+    /// Asks a node to publish, and measures until all consumers answer with it. `None` where no process runs.
+    ///
+    /// # Errors
+    /// What the checkers see.
+    pub fn publish(&mut self, slot: Slot, sections: Vec<Section>) -> Result<Option<RequestId>, Violation> {
+        let node = &mut self.nodes[slot.at()];
+        let mut whole: BTreeMap<_, _> = node.sections.iter().map(|section| (section.kind.clone(), section.clone())).collect();
+        whole.extend(sections.iter().map(|section| (section.kind.clone(), section.clone())));
+        whole.retain(|_, section| !section.body.is_empty());
+        node.sections = Arc::new(whole.into_values().collect());
+        self.ask(slot, true, |request| Input::Publish { request, sections })
+    }
+
+    /// Asks a node to propose a command. `None` where no process runs.
+    ///
+    /// # Errors
+    /// What the checkers see.
+    pub fn propose(&mut self, slot: Slot, command: Command) -> Result<Option<RequestId>, Violation> {
+        self.ask(slot, false, |request| Input::Propose { request, command })
+    }
+
+    /// Asks a node for a linearizable read. `None` where no process runs.
+    ///
+    /// # Errors
+    /// What the checkers see.
+    pub fn read(&mut self, slot: Slot) -> Result<Option<RequestId>, Violation> {
+        self.ask(slot, false, |request| Input::Read { request })
+    }
+
+    fn ask(&mut self, slot: Slot, publishes: bool, input: impl FnOnce(RequestId) -> Input) -> Result<Option<RequestId>, Violation> {
+        if self.nodes[slot.at()].process.is_none() {
+            return Ok(None);
+        }
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.asked.insert(request, Asked { slot, since: self.now, publishes });
+        self.trace.word(u64::from(slot.0) << 8 | 5);
+        self.note(slot, Did::Asked(if publishes { "publish" } else { "propose or read" }));
+        self.feed(slot, input(request), None)?;
+        Ok(Some(request))
+    }
+
+    /// The reply to a request, once it came. It is told once.
+    pub fn take_reply(&mut self, request: RequestId) -> Option<Reply> {
+        self.replies.remove(&request)
+    }
+
+    /// Lets the world go on for `duration`.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn run_for(&mut self, duration: Duration) -> Result<(), Violation> {
+        let end = self.now + duration;
+        while self.queue.next_at().is_some_and(|at| at <= end) {
+            self.step()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// Measures until no consumer answers for `name` any more.
+    pub fn watch_gone(&mut self, name: &NodeName, since: Time) {
+        let remaining = self.consumers_where(|names| names.is_some_and(|names| names.contains_key(name)));
+        self.watches.start(Goal::Gone(name.clone()), Series::Gone, since, self.now, remaining);
+    }
+
+    fn consumers_where(&self, wanted: impl Fn(Option<&super::roles::Names>) -> bool) -> BTreeSet<Slot> {
+        let live = self.nodes.iter().filter(|node| node.part == Part::Consumer && !self.network.is_isolated(node.slot));
+        live.filter_map(|node| Some((node.slot, node.process.as_ref()?)))
+            .filter(|(_, process)| wanted(process.names.as_ref()))
+            .map(|(slot, _)| slot)
+            .collect()
+    }
+
+    /// Begins to measure, or stops; watches that run go on.
+    pub fn measure(&mut self, measuring: bool) {
+        self.measuring = measuring;
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// All places, in the order of their numbers.
+    pub fn nodes(&self) -> &[SimNode] {
+        &self.nodes
+    }
+
+    /// One place.
+    pub fn node(&self, slot: Slot) -> &SimNode {
+        &self.nodes[slot.at()]
+    }
+
+    /// The place of a name.
+    pub fn named(&self, name: &NodeName) -> Option<Slot> {
+        self.names.get(name).copied()
+    }
+
+    /// The last committed event.
+    pub fn committed(&self) -> Index {
+        self.checkers.committed()
+    }
+
+    /// The members as they are committed.
+    pub fn members(&self) -> usize {
+        self.checkers.history.last().map_or(0, |last| last.facts.members().len())
+    }
+
+    /// Whether the last membership of a place is committed and has not ended.
+    pub fn is_member(&self, slot: Slot) -> bool {
+        let key = self.nodes[slot.at()].key();
+        self.checkers.history.last().is_some_and(|last| last.facts.with_key(&key).is_some())
+    }
+
+    /// What was measured.
+    pub fn samples(&self) -> &Samples {
+        &self.watches.samples
+    }
+
+    /// What is being measured.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
+    /// What was sent.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// The hash over everything so far.
+    pub fn trace(&self) -> TraceHash {
+        self.trace
+    }
+
+    /// How many things have happened.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How many frames were dropped as junk.
+    pub fn junk(&self) -> u64 {
+        self.junk
+    }
+
+    /// Whose machine was called last.
+    pub fn acting(&self) -> Slot {
+        self.acting
+    }
+
+    /// Here and now at a node.
+    pub fn at(&self, slot: Slot) -> At<'_> {
+        At { slot, name: &self.nodes[slot.at()].name, time: self.now }
+    }
+
+    /// The last lines of a node, the oldest first.
+    pub fn last_lines(&self, name: &NodeName) -> Vec<String> {
+        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name))
+    }
+
+    fn clocks(&self) -> Now {
+        let wall = WALL_ORIGIN_MS + u64::try_from(self.now.since_origin().as_millis()).expect("virtual time stays below 2^64 ms");
+        Now { time: self.now, wall: Timestamp(wall) }
+    }
+
+    fn note(&mut self, slot: Slot, did: Did) {
+        self.nodes[slot.at()].lines.push(self.now, did);
+    }
+}

@@ -1,0 +1,182 @@
+//! What the world sees of its nodes: the checkers judge it, watches measure it, the trace keeps it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hivemind_core::context::Report;
+use hivemind_core::ids::Position;
+use hivemind_core::machine::Effect;
+use hivemind_core::role::AnyDesired;
+use hivemind_core::view::{Changed, View};
+use hivemind_core::wire::event::{Event, LogEvent};
+
+use super::super::checkers::{At, Invariant, Liveness, Violation};
+use super::super::network::Slot;
+use super::super::node::Part;
+use super::super::roles::Directory;
+use super::super::samples::Series;
+use super::super::trace::Did;
+use super::super::watch::Goal;
+use super::World;
+
+/// Where something was seen. A method would borrow the whole world, checkers included.
+macro_rules! at {
+    ($world:expr, $slot:expr) => {
+        At { slot: $slot, name: &$world.nodes[$slot.at()].name, time: $world.now }
+    };
+}
+
+impl World {
+    /// Takes what a voter committed into the history, before anything is judged by it.
+    pub(super) fn commit(&mut self, slot: Slot, effects: &[Effect]) -> Result<(), Violation> {
+        if self.nodes[slot.at()].part != Part::Voter {
+            return Ok(());
+        }
+        if !self.checkers.history.has_begun() {
+            let first = effects.iter().find_map(|effect| match effect {
+                Effect::View { view, .. } => Some(view),
+                Effect::Store { .. }
+                | Effect::Send { .. }
+                | Effect::Reply { .. }
+                | Effect::Applied { .. }
+                | Effect::Desired { .. }
+                | Effect::Report(_)
+                | Effect::Halt(_) => None,
+            });
+            let Some(first) = first else { return Ok(()) };
+            self.checkers.history.begin(first.facts.clone(), at!(self, slot));
+        }
+        for effect in effects {
+            if let Effect::Applied { position, logged, event } = effect
+                && self.checkers.history.commit(at!(self, slot), *position, logged)?
+            {
+                self.committed_first(slot, *position, event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An event was applied by a voter, the first to do so.
+    fn committed_first(&mut self, slot: Slot, position: Position, event: &Event) -> Result<(), Violation> {
+        let liveness = |node| self.nodes.iter().map(|place| place.liveness(node)).find(|found| *found != Liveness::Not);
+        if let Event::Left { node, .. } = event {
+            let cut_off = self.nodes.iter().any(|place| place.id() == Some(*node) && self.network.is_isolated(place.slot));
+            let found = if cut_off { Liveness::Not } else { liveness(*node).unwrap_or(Liveness::Not) };
+            self.checkers.eviction.committed(at!(self, slot), event, found)?;
+        }
+        self.measure_event(position, event);
+        Ok(())
+    }
+
+    fn measure_event(&mut self, position: Position, event: &Event) {
+        let before = hivemind_core::ids::Index(position.index.0.saturating_sub(1));
+        let key = match event {
+            Event::Left { node, .. } => {
+                self.checkers.history.at(before).and_then(|before| before.facts.member(*node)).map(|member| member.key)
+            }
+            Event::Joined { member, .. } => Some(member.key),
+            Event::Voter { .. }
+            | Event::Restarting { .. }
+            | Event::Restarted { .. }
+            | Event::Addresses { .. }
+            | Event::EpochAdvanced { .. } => None,
+        };
+        let subject = key.and_then(|key| self.keys.get(&key).copied());
+        let crashed = match (event, subject) {
+            (Event::Left { .. }, Some(subject)) => self.nodes[subject.at()].crashed.take(),
+            (_, Some(_) | None) => None,
+        };
+        if !self.measuring {
+            return;
+        }
+        if let Some(crashed) = crashed {
+            self.watches.samples.add(Series::LeaveCommitted, self.now.since(crashed));
+        }
+        let live = self.nodes.iter().filter(|node| Some(node.slot) != subject && !self.network.is_isolated(node.slot));
+        let behind = live.filter(|node| node.view().is_some_and(|view| view.facts.position().index < position.index));
+        let remaining: BTreeSet<Slot> = behind.map(|node| node.slot).collect();
+        self.watches.start(Goal::Event(position.index), Series::EventKnown, self.now, self.now, remaining.clone());
+        let joining = subject.and_then(|subject| self.nodes[subject.at()].process.as_ref()?.joining);
+        if let (Event::Joined { .. }, Some(since)) = (event, joining) {
+            self.watches.start(Goal::Event(position.index), Series::InViews, since, self.now, remaining);
+        }
+    }
+
+    pub(super) fn applied(&mut self, slot: Slot, position: Position, logged: &LogEvent) -> Result<(), Violation> {
+        self.trace.word(u64::from(slot.0) << 8 | 50);
+        self.trace.word(position.chain.prefix());
+        self.note(slot, Did::Applied(logged.index));
+        self.checkers.order.applied(at!(self, slot), logged.index)?;
+        self.checkers.agreement.applied(at!(self, slot), &self.checkers.history, position, logged)
+    }
+
+    pub(super) fn viewed(&mut self, slot: Slot, view: Arc<View>, changed: &Changed) -> Result<(), Violation> {
+        let position = view.facts.position();
+        self.trace.word(u64::from(slot.0) << 8 | 51);
+        self.trace.word(position.index.0 ^ position.chain.prefix());
+        self.trace.word((view.configs.len() as u64) << 32 | view.unreachable.len() as u64);
+        self.note(slot, Did::View(position.index));
+        let at = at!(self, slot);
+        let checkers = &mut self.checkers;
+        checkers.order.viewed(at, position.index, changed.everything)?;
+        checkers.agreement.viewed(at, &checkers.history, position)?;
+        checkers.views.viewed(at, &checkers.history, &view, changed)?;
+        if self.nodes[slot.at()].part == Part::Consumer {
+            let keys = self.nodes[slot.at()].keys.clone();
+            checkers.configs.viewed(at, &view, changed, keys.as_ref())?;
+        }
+        self.watches.viewed(slot, position.index, self.now);
+        self.grew_up(slot, &view);
+        let process = self.nodes[slot.at()].process.as_mut().expect("a halted node has no view");
+        process.view = Some(view);
+        Ok(())
+    }
+
+    /// Measures how far a process is that has started.
+    fn grew_up(&mut self, slot: Slot, view: &View) {
+        let committed = self.checkers.committed();
+        let (now, measuring) = (self.now, self.measuring);
+        let process = self.nodes[slot.at()].process.as_mut().expect("a halted node has no view");
+        let is_member = view.facts.member(view.node).is_some();
+        if is_member
+            && let Some(since) = process.joining.take()
+            && measuring
+        {
+            self.watches.samples.add(Series::Member, now.since(since));
+        }
+        let is_there = view.facts.position().index >= committed && !view.condition.stale && !view.condition.incomplete;
+        if is_member
+            && is_there
+            && let Some(since) = process.catching_up.take()
+            && measuring
+        {
+            self.watches.samples.add(Series::CaughtUp, now.since(since));
+        }
+    }
+
+    pub(super) fn desired(&mut self, slot: Slot, desired: &AnyDesired) -> Result<(), Violation> {
+        self.trace.word(u64::from(slot.0) << 8 | 52);
+        self.note(slot, Did::Desired);
+        if !self.is_consumer(slot) {
+            return Ok(());
+        }
+        let names = Directory::read(desired).expect("a consumer has this one role").clone();
+        self.trace.word(names.len() as u64);
+        let Some(view) = self.nodes[slot.at()].view().cloned() else {
+            return Err(self.at(slot).violates(Invariant::Sound, "a role wants something before there is a view"));
+        };
+        self.checkers.presence.answered(at!(self, slot), &view, &names)?;
+        self.watches.answered(slot, &names, self.now);
+        let process = self.nodes[slot.at()].process.as_mut().expect("a halted node wants nothing");
+        process.names = Some(names);
+        Ok(())
+    }
+
+    pub(super) fn reported(&mut self, slot: Slot, report: Report) {
+        self.trace.word(u64::from(slot.0) << 8 | 53);
+        if let Report::Dropped { .. } = &report {
+            self.junk += 1;
+        }
+        self.note(slot, Did::Reported(report));
+    }
+}
