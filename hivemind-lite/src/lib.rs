@@ -1,3 +1,8 @@
-//! The whole cluster in one process: for development in real time, and for simulation in virtual time.
+#![doc = include_str!("../README.md")]
 
+pub mod args;
+pub mod console;
+pub mod home;
+pub mod screen;
+pub mod show;
 pub mod sim;
