@@ -1,6 +1,8 @@
 //! Facts: the fold of the event log. The control plane's applied state and every node's view are this
 //! one fold, so that they can not disagree about what an event means.
 
+mod record;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ pub struct Neighborhood {
 
 /// What the event log says, up to a position. Clones share structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "record::FactsRecord", into = "record::FactsRecord")]
 pub struct Facts {
     cluster: ClusterId,
     position: Position,

@@ -6,6 +6,8 @@ pub mod control;
 pub mod error;
 pub mod events;
 pub mod facts;
+#[cfg(test)]
+mod fixture;
 pub mod ids;
 pub mod keys;
 pub mod machine;

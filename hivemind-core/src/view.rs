@@ -66,6 +66,8 @@ pub struct Changed {
     pub reachability: OrdSet<NodeId>,
     /// The [`Condition`] changed.
     pub condition: bool,
+    /// The position moved.
+    pub position: bool,
 }
 
 impl Changed {
@@ -76,13 +78,19 @@ impl Changed {
 
     /// Whether nothing moved.
     pub fn is_empty(&self) -> bool {
-        !self.everything && self.members.is_empty() && self.configs.is_empty() && self.reachability.is_empty() && !self.condition
+        !self.everything
+            && self.members.is_empty()
+            && self.configs.is_empty()
+            && self.reachability.is_empty()
+            && !self.condition
+            && !self.position
     }
 
     /// Adds what `later` says.
     pub fn merge(&mut self, later: Changed) {
         self.everything |= later.everything;
         self.condition |= later.condition;
+        self.position |= later.position;
         self.members = std::mem::take(&mut self.members).union(later.members);
         self.configs = std::mem::take(&mut self.configs).union(later.configs);
         self.reachability = std::mem::take(&mut self.reachability).union(later.reachability);

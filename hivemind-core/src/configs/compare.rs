@@ -21,9 +21,11 @@ pub(super) fn buckets(versions: &BTreeMap<NodeId, ConfigDigest>, counts: impl Fn
     let mut hashes = vec![0_u64; BUCKETS];
     let mut any = false;
     for (member, version) in versions.iter().filter(|(member, _)| counts(**member)) {
-        let mut mixed = member.as_u64() ^ version.hash.prefix();
-        // A sum does not depend on the order, and its hash of one entry depends on all of it.
-        hashes[usize::from(bucket_of(*member))] = hashes[usize::from(bucket_of(*member))].wrapping_add(split_mix(&mut mixed));
+        // Each entry's hash depends on all of it; their sum does not depend on the order.
+        let entry = [member.as_u64(), version.node.as_u64(), version.seq.0, version.hash.prefix()];
+        let mixed = entry.iter().fold(0, |mut mixed, part| split_mix(&mut mixed) ^ part);
+        let bucket = &mut hashes[usize::from(bucket_of(*member))];
+        *bucket = bucket.wrapping_add(split_mix(&mut { mixed }));
         any = true;
     }
     if any { hashes } else { Vec::new() }

@@ -8,6 +8,8 @@ mod exchange;
 mod own;
 mod publish;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

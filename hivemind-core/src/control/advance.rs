@@ -123,12 +123,8 @@ impl Control {
         let facts = applied.facts.clone();
         let tail = applied.tail.to_vec();
         self.outputs.push_back(Output::Installed { facts, tail });
-        let decided: Vec<(ProposalId, Outcome)> = self
-            .pending
-            .flights
-            .keys()
-            .filter_map(|id| applied.registry.outcomes.get(id).map(|outcome| (*id, outcome.clone())))
-            .collect();
+        let decided: Vec<(ProposalId, Outcome)> =
+            self.pending.flights.keys().filter_map(|id| applied.registry.outcomes.get(id).map(|outcome| (*id, outcome.clone()))).collect();
         self.applied = Some(applied);
         for (id, outcome) in decided {
             self.pending.flights.remove(&id);

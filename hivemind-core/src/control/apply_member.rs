@@ -14,7 +14,9 @@ impl Applied {
     pub(super) fn restarting(&self, node: NodeId, grace: Duration) -> Result<Option<Event>, Refusal> {
         self.expect_member(node)?;
         if grace > MAX_RESTART_GRACE {
-            return Err(Refusal::Invalid { why: format!("a grace of {} s; {} s is the most", grace.as_secs(), MAX_RESTART_GRACE.as_secs()) });
+            return Err(Refusal::Invalid {
+                why: format!("a grace of {} s; {} s is the most", grace.as_secs(), MAX_RESTART_GRACE.as_secs()),
+            });
         }
         let grace_ms = u64::try_from(grace.as_millis()).expect("at most an hour");
         let until = Timestamp(self.registry.time.0.saturating_add(grace_ms));

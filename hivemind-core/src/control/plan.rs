@@ -75,9 +75,9 @@ impl Picture<'_> {
         if node != self.node {
             return Some(change(node, VoterPart::None));
         }
-        let heir = voters.iter().find(|heir| {
-            **heir != node && self.heard.contains(heir) && self.caught_up.contains(heir) && !self.asked.contains(heir)
-        })?;
+        let heir = voters
+            .iter()
+            .find(|heir| **heir != node && self.heard.contains(heir) && self.caught_up.contains(heir) && !self.asked.contains(heir))?;
         Some(Step::Transfer(*heir))
     }
 

@@ -212,8 +212,10 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
     }
     match &proposal.command {
         Command::Join(join) => apply_join::check(join, ctx.keys),
-        Command::Leave { .. } | Command::Restarting { .. } | Command::Restarted { .. } | Command::Addresses { .. } | Command::AdvanceEpoch { .. } => {
-            Ok(())
-        }
+        Command::Leave { .. }
+        | Command::Restarting { .. }
+        | Command::Restarted { .. }
+        | Command::Addresses { .. }
+        | Command::AdvanceEpoch { .. } => Ok(()),
     }
 }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use protobuf::Message as _;
-use raft::eraftpb::{ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType, Snapshot};
+use raft::eraftpb::{
+    ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType, Snapshot,
+};
 use raft::{ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use slog::{Discard, Logger, o};
 
@@ -285,7 +287,8 @@ impl Raw {
 
     /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut.
     pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>) -> (u64, Vec<Write>) {
-        let term = self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
+        let term =
+            self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
         let snapshot = log::snapshot_of(facts, data, self.applied, term);
         let writes = self.raft.mut_store().compact(snapshot);
         (self.persist(), writes)

@@ -6,6 +6,8 @@
 
 mod pull;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::collections::VecDeque;

@@ -187,6 +187,9 @@ pub enum HaltReason {
     /// A write failed.
     #[error("the disk failed: {0}; nothing that was acknowledged is lost; make room or repair it, then start again")]
     Storage(String),
+    /// The Raft log does not fit together: a voter never acts on it.
+    #[error("{0}; remove this node's data folder so that it joins anew, while a majority of voters is healthy")]
+    Log(String),
     /// Another live process has this identity.
     #[error(
         "another live process uses this node's identity ({node}): its data folder was copied; stop one of them and remove its data folder"

@@ -1,54 +1,210 @@
-//! The sans-IO state machine of one node.
+//! The sans-IO state machine of one node: routes between the subsystems, which never import each other.
+//!
+//! # The driver's duties
+//!
+//! 1. Make the machine from what was found on disk ([`Machine::new`]).
+//! 2. Whatever happens, hand it in with the time ([`Machine::handle`]).
+//! 3. Carry out its effects, in their order, until there are none ([`Machine::poll_effect`]). A `Store` is
+//!    answered by `Stored` once it is durable; nothing else needs to be waited for: what must not leave
+//!    before it is durable is not handed out earlier.
+//! 4. Call [`Machine::handle`] with `Timeout` at [`Machine::poll_timeout`] at the latest. Early and extra
+//!    ones are harmless.
+//! 5. After `Halt`, hand nothing in any more.
 
+macro_rules! context {
+    ($machine:expr) => {
+        $crate::context::Context {
+            now: $machine.now,
+            node: $crate::machine::node_of($machine.phase, $machine.identity.as_ref()),
+            boot: $machine.boot,
+            settings: &$machine.settings,
+            keys: &*$machine.keys,
+            rng: &mut $machine.rng,
+            out: &mut $machine.out,
+            timers: &mut $machine.timers,
+        }
+    };
+}
+
+mod admission;
+mod condition;
+mod history;
 mod io;
+mod life;
+mod pending;
+mod persist;
+mod receive;
+mod requests;
+mod respond;
+mod route;
 mod startup;
+mod view;
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use io::{Destination, Effect, HaltReason, Input, Phase, PublishError, Reply, Status};
 pub use startup::{Birth, StartError, Startup};
 
-use crate::role::{RoleSpec, RoleStatus};
+use self::admission::Seeking;
+use self::condition::Pulse;
+use self::pending::Pending;
+use self::persist::Tickets;
+use self::receive::Senders;
+use self::respond::Answers;
+use crate::configs::Configs;
+use crate::context::Outbox;
+use crate::control::Control;
+use crate::events::EventLog;
+use crate::ids::{BootNonce, NodeId, NodeName, RequestId, Seq};
+use crate::keys::Keys;
+use crate::membership::Membership;
+use crate::rng::Rng;
+use crate::role::{RoleSpec, RoleStatus, Roles};
+use crate::settings::Settings;
+use crate::storage::{Identity, RecoveredLog};
 use crate::time::{Now, Time};
-use crate::view::View;
+use crate::timers::Timers;
+use crate::view::{Changed, Condition, View};
+use crate::wire::event::VoterPart;
 
 /// One node.
-pub struct Machine {}
+pub struct Machine {
+    name: NodeName,
+    addresses: Vec<SocketAddr>,
+    voter_eligible: bool,
+    seeds: Vec<SocketAddr>,
+    settings: Settings,
+    keys: Arc<dyn Keys>,
+    rng: Rng,
+    raft_seed: u64,
+
+    now: Now,
+    phase: Phase,
+    boot: BootNonce,
+    /// What the identity file says; `None` before the first join is granted.
+    identity: Option<Identity>,
+    /// The Raft log as found, until it is taken up.
+    found_log: Option<RecoveredLog>,
+
+    timers: Timers,
+    out: Outbox,
+    effects: VecDeque<Effect>,
+    tickets: Tickets,
+
+    membership: Membership,
+    control: Option<Control>,
+    log: Option<EventLog>,
+    configs: Configs,
+    roles: Roles,
+
+    seeking: Seeking,
+    answers: Answers,
+    pending: Pending,
+    /// Who waits for a version of the own config to be durable.
+    publishing: Vec<(Seq, RequestId)>,
+    senders: Senders,
+    pulse: Pulse,
+
+    view: Option<Arc<View>>,
+    changed: Changed,
+    condition: Condition,
+    complete: bool,
+    junk: u64,
+}
 
 impl Machine {
-    /// Makes a machine; then poll its effects.
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub fn new(_startup: Startup, _now: Now) -> Result<Machine, StartError> {
-        Ok(Machine {})
+    /// Takes what happened. Poll [`Machine::poll_effect`] until empty afterwards, then
+    /// [`Machine::poll_timeout`].
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.now = Now { time: self.now.time.max(now.time), wall: now.wall };
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        match input {
+            Input::Timeout => {}
+            Input::Received { peer, source, channel, bytes } => self.receive(peer, source, channel, &bytes),
+            Input::Disconnected { peer } => self.disconnected(&peer),
+            Input::Stored { ticket } => self.stored(ticket),
+            Input::StoreFailed { ticket: _, error } => self.halt(HaltReason::Storage(error)),
+            Input::Publish { request, sections } => self.publish(request, sections),
+            Input::Propose { request, command } => self.propose_for_driver(request, command),
+            Input::Read { request } => self.read(request),
+        }
+        self.fire_timers();
+        self.settle();
     }
 
-    /// Takes what happened. Poll [`Machine::poll_effect`] until empty afterwards, then [`Machine::poll_timeout`].
-    pub fn handle(&mut self, _input: Input, _now: Now) {}
-
-    /// The next thing to be done.
+    /// The next thing to be done. May have something new after [`Machine::handle`] and [`Machine::new`].
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        None
+        self.effects.pop_front()
     }
 
-    /// When to call with [`Input::Timeout`] at the latest.
+    /// When to call with [`Input::Timeout`] at the latest. May change after [`Machine::handle`].
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        if self.phase == Phase::Stopped { None } else { self.timers.next_due() }
     }
 
     /// The node's own account of itself.
     pub fn status(&self) -> Status {
-        unimplemented!()
+        let facts = self.log.as_ref().map(EventLog::facts);
+        Status {
+            name: self.name.clone(),
+            node: self.node(),
+            phase: self.phase,
+            position: facts.map(crate::facts::Facts::position),
+            voter: facts.and_then(|facts| facts.voters().get(&self.node()).copied()).unwrap_or(VoterPart::None),
+            leader: self.control.as_ref().and_then(Control::leader),
+            term: self.pulse.beat().term,
+            condition: self.condition,
+            own_seq: self.own_seq(),
+            configs: self.configs.held().len(),
+            junk: self.junk,
+        }
     }
 
     /// Its view, once it has one.
     pub fn view(&self) -> Option<&Arc<View>> {
-        None
+        self.view.as_ref()
     }
 
-    /// How each role fares.
-    pub fn roles(&self) -> Vec<(&RoleSpec, &RoleStatus)> {
-        Vec::new()
+    /// How each role fares, in order of installation.
+    pub fn roles(&self) -> impl Iterator<Item = (&RoleSpec, &RoleStatus)> {
+        self.roles.statuses()
+    }
+
+    fn own_seq(&self) -> Seq {
+        self.configs.own_seq()
+    }
+
+    fn node(&self) -> NodeId {
+        node_of(self.phase, self.identity.as_ref())
+    }
+
+    fn fire_timers(&mut self) {
+        while let Some(timer) = self.timers.take_due(self.now.time) {
+            self.handle_timer(timer);
+            if self.phase == Phase::Stopped {
+                return;
+            }
+        }
+    }
+
+    fn halt(&mut self, reason: HaltReason) {
+        self.phase = Phase::Stopped;
+        self.timers.clear();
+        self.out = Outbox::default();
+        self.effects.push_back(Effect::Halt(reason));
+    }
+}
+
+/// Under which id a node speaks: none while it asks to join.
+fn node_of(phase: Phase, identity: Option<&Identity>) -> NodeId {
+    match phase {
+        Phase::Joining => NodeId::NONE,
+        Phase::Starting | Phase::Resuming | Phase::Member | Phase::Resyncing | Phase::Stopped => {
+            identity.map_or(NodeId::NONE, |identity| identity.node)
+        }
     }
 }

@@ -55,9 +55,6 @@ pub enum StartError {
         /// The name that was asked for.
         expected: NodeName,
     },
-    /// The Raft log does not fit together.
-    #[error("the Raft log is damaged: {0}; remove this node's data folder so that it joins anew, while a majority of voters is healthy")]
-    Log(String),
     /// Neither data, nor birth, nor seeds.
     #[error("there is nothing to start from: no data, and no address of a member to join through")]
     NoSeeds,

@@ -294,14 +294,19 @@ impl Net {
         match output {
             Output::Persist { number, writes } => {
                 let (least, most) = self.faults.disk;
-                let at = (self.now + least + self.rng.duration_below(most - least)).max(host.writing.back().map_or(Time::ZERO, |last| last.0));
+                let at =
+                    (self.now + least + self.rng.duration_below(most - least)).max(host.writing.back().map_or(Time::ZERO, |last| last.0));
                 host.writing.push_back((at, number, writes));
                 self.sequence += 1;
                 self.queue.insert((at, self.sequence), Due::Stored { node, boots: host.boots });
             }
             Output::Committed { events } => {
                 for event in &events {
-                    assert_eq!(event.index, host.events.last().map_or(event.index, |last| last.index.next()), "{node}: events without a gap");
+                    assert_eq!(
+                        event.index,
+                        host.events.last().map_or(event.index, |last| last.index.next()),
+                        "{node}: events without a gap"
+                    );
                 }
                 host.events.extend(events);
             }
@@ -347,7 +352,8 @@ impl Net {
 
     /// Runs to the next thing that is due, if that is before `end`.
     fn step(&mut self, end: Time) -> bool {
-        let timer = self.hosts.iter().filter(|(_, host)| host.is_up).filter_map(|(&node, host)| Some((host.timers.next_due()?, node))).min();
+        let timer =
+            self.hosts.iter().filter(|(_, host)| host.is_up).filter_map(|(&node, host)| Some((host.timers.next_due()?, node))).min();
         let due = self.queue.keys().next().copied();
         let at = match (timer, due) {
             (None, None) => return false,

@@ -1,0 +1,184 @@
+use super::*;
+use crate::fixture::{CheapKeys, Surround, birth, id, joined, member, voter};
+use crate::keys::Keys;
+
+/// The first voter's log with `events` committed, and its surroundings.
+fn leader(events: &[Event]) -> (EventLog, Surround) {
+    let mut around = Surround::new(1);
+    let mut log = EventLog::new(birth(), 16 << 20);
+    for event in events {
+        let logged = LogEvent::new(log.position().index.next(), event);
+        log.commit(vec![logged], true, &mut around.ctx());
+        while log.poll_output().is_some() {}
+    }
+    (log, around)
+}
+
+fn joins(from: u64, to: u64) -> Vec<Event> {
+    (from..=to).map(|counter| joined(counter, false, counter - 1)).collect()
+}
+
+fn range_after(log: &mut EventLog, around: &mut Surround, asker: u64, after: Position) -> Events {
+    around.sent();
+    log.handle_message(id(asker), Events::Pull { after }, &mut around.ctx());
+    match around.sent().pop().expect("a pull is answered").message {
+        Message::Events(answer) => answer,
+        other => panic!("a pull is answered by events, not {other:?}"),
+    }
+}
+
+fn follower() -> (EventLog, Surround) {
+    (EventLog::new(birth(), 64 << 10), Surround::new(2))
+}
+
+fn give(log: &mut EventLog, around: &mut Surround, message: Events) {
+    log.handle_message(id(1), message, &mut around.ctx());
+}
+
+fn batch_of(answer: Events) -> EventBatch {
+    match answer {
+        Events::Range(batch) => batch,
+        other => panic!("not a range: {other:?}"),
+    }
+}
+
+#[test]
+fn a_range_that_a_voter_vouches_for_is_believed() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 9));
+    let (mut log, mut around) = follower();
+    let after = log.position();
+    let range = range_after(&mut leads, &mut at_leader, 2, after);
+    give(&mut log, &mut around, range);
+    assert_eq!(log.position(), leads.position());
+    assert_eq!(log.facts(), leads.facts());
+}
+
+#[test]
+fn a_relay_can_not_alter_an_event() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 5));
+    let (mut log, mut around) = follower();
+    let mut batch = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
+    batch.events[1] = LogEvent::new(Index(2), &joined(40, false, 2));
+    give(&mut log, &mut around, Events::Push(batch));
+    assert_eq!(log.position().index, Index(0));
+    assert!(around.out.reports.contains(&Report::Fork { with: id(1) }));
+}
+
+#[test]
+fn a_relay_can_not_invent_an_event() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 3));
+    let (mut log, mut around) = follower();
+    let mut batch = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
+    batch.events.push(LogEvent::new(Index(3), &joined(40, false, 3)));
+    give(&mut log, &mut around, Events::Push(batch));
+    assert_eq!(log.position().index, Index(0), "nothing vouches for the last event");
+}
+
+#[test]
+fn a_range_can_not_appoint_its_own_witness() {
+    let (mut log, mut around) = follower();
+    let forger = CheapKeys::of(40);
+    let events: Vec<LogEvent> =
+        [joined(40, false, 1), voter(40)].iter().zip(1..).map(|(event, at)| LogEvent::new(Index(at), event)).collect();
+    let mut facts = birth();
+    events.iter().for_each(|logged| drop(facts.apply(logged).expect("folds")));
+    let Position { epoch, index, chain } = facts.position();
+    let signature = forger.sign(&Checkpoint::digest(facts.cluster(), epoch, index, &chain, id(40)));
+    let checkpoint = Checkpoint { cluster: facts.cluster(), epoch, index, chain, voter: id(40), signature };
+    give(&mut log, &mut around, Events::Push(EventBatch { events, checkpoints: vec![checkpoint] }));
+    assert_eq!(log.position().index, Index(0));
+}
+
+#[test]
+fn a_range_across_a_change_of_voters_carries_the_witness_of_each_part() {
+    let (mut leads, mut at_leader) = leader(&[joins(2, 4), vec![voter(2)]].concat());
+    // Member 2 leads from here on, and has told the first part as it heard it.
+    let mut second = Surround::new(2);
+    let mut log_of_second = EventLog::new(birth(), 16 << 20);
+    let after = log_of_second.position();
+    let first_part = batch_of(range_after(&mut leads, &mut at_leader, 2, after));
+    log_of_second.handle_message(id(1), Events::Push(first_part), &mut second.ctx());
+    let demoted = LogEvent::new(Index(5), &Event::Voter { node: id(1), part: crate::wire::event::VoterPart::None });
+    let later = LogEvent::new(Index(6), &joined(9, false, 6));
+    log_of_second.commit(vec![demoted], true, &mut second.ctx());
+    log_of_second.commit(vec![later], true, &mut second.ctx());
+    let (mut log, mut around) = follower();
+    around.node = id(3);
+    let after = log.position();
+    let range = range_after(&mut log_of_second, &mut second, 3, after);
+    give(&mut log, &mut around, range);
+    assert_eq!(log.position(), log_of_second.position());
+}
+
+#[test]
+fn events_ahead_of_a_gap_wait_for_a_pull() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 6));
+    let (mut log, mut around) = follower();
+    let mut ahead = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
+    ahead.events.drain(..2);
+    give(&mut log, &mut around, Events::Push(ahead));
+    assert_eq!(log.position().index, Index(0));
+    let due = around.timers.next_due().expect("a pull is timed");
+    let Some(crate::timers::Timer::Pull { attempt }) = around.timers.take_due(due) else { panic!("a pull") };
+    log.handle_pull(attempt, &mut around.ctx());
+    let sent = around.sent();
+    assert!(matches!(&sent[..], [out] if out.message == Message::Events(Events::Pull { after: log.position() })), "{sent:?}");
+}
+
+#[test]
+fn what_was_collected_is_said_and_only_a_voter_fences() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 30));
+    leads.set_tail_limit(1_000);
+    let (mut log, mut around) = follower();
+    let answer = range_after(&mut leads, &mut at_leader, 2, log.position());
+    assert!(matches!(answer, Events::Collected { floor } if floor > Index(1)), "{answer:?}");
+    log.handle_message(id(5), answer.clone(), &mut around.ctx());
+    assert!(log.poll_output().is_none(), "a member that does not vote may have a short tail");
+    log.handle_message(id(1), answer, &mut around.ctx());
+    assert!(matches!(log.poll_output(), Some(Output::Fenced { by }) if by == id(1)));
+}
+
+#[test]
+fn another_chain_at_the_same_index_shows_as_a_fork() {
+    let (mut log, mut around) = follower();
+    let chain = crate::wire::frame::Header::chain_prefix(&log.position());
+    log.observe(id(1), Index(0), chain, &mut around.ctx());
+    assert!(around.out.reports.is_empty());
+    log.observe(id(1), Index(0), chain ^ 1, &mut around.ctx());
+    assert_eq!(around.out.reports.pop_front(), Some(Report::Fork { with: id(1) }));
+}
+
+#[test]
+fn a_small_batch_rides_on_swim_and_a_large_one_is_announced() {
+    let (mut log, mut around) = follower();
+    around.settings.events.push_fanout = 8;
+    let (mut leads, mut at_leader) = leader(&joins(2, 40));
+    let range = range_after(&mut leads, &mut at_leader, 2, log.position());
+    give(&mut log, &mut around, range);
+    let outputs: Vec<Output> = std::iter::from_fn(|| log.poll_output()).collect();
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Broadcast { .. })));
+    let announced = around.sent();
+    assert_eq!(announced.len(), 8);
+    assert!(announced.iter().all(|out| out.message == Message::Events(Events::Push(EventBatch::default()))));
+
+    let last = LogEvent::new(leads.position().index.next(), &joined(99, false, 40));
+    leads.commit(vec![last], true, &mut at_leader.ctx());
+    let after = log.position();
+    let range = range_after(&mut leads, &mut at_leader, 2, after);
+    give(&mut log, &mut around, range);
+    let outputs: Vec<Output> = std::iter::from_fn(|| log.poll_output()).collect();
+    assert!(outputs.iter().any(|output| matches!(output, Output::Broadcast { index, .. } if *index == Index(40))), "{outputs:?}");
+}
+
+#[test]
+fn an_event_that_contradicts_the_members_changes_nothing() {
+    let mut facts = birth();
+    let before = facts.clone();
+    let twice = Event::Joined { member: member(1, false, 1), neighborhood: crate::ids::NeighborhoodId(0), supersedes: None };
+    let events =
+        [twice, Event::Left { node: id(77), reason: crate::wire::event::LeaveReason::Asked }, Event::Restarted { node: id(1) }, voter(77)];
+    for event in events {
+        assert_eq!(facts.apply(&LogEvent::new(Index(1), &event)), Err(crate::facts::FoldError::Contradiction { index: Index(1) }));
+        assert_eq!(facts, before);
+    }
+}

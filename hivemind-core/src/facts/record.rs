@@ -1,0 +1,87 @@
+//! Facts as they are sent and stored: the members once, what follows from them worked out by the reader,
+//! so that no sender can make the two disagree.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Facts, Neighborhood};
+use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position};
+use crate::time::Timestamp;
+use crate::wire::event::VoterPart;
+use crate::wire::member::MemberRecord;
+
+/// What [`Facts`] are made from.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FactsRecord {
+    cluster: ClusterId,
+    position: Position,
+    floor: Index,
+    members: Vec<Arc<MemberRecord>>,
+    neighborhoods: OrdMap<NeighborhoodId, Neighborhood>,
+    voters: OrdMap<NodeId, VoterPart>,
+    restarting: OrdMap<NodeId, Timestamp>,
+    address_seqs: OrdMap<NodeId, u64>,
+}
+
+/// Why a record does not make facts. Its sender, or the disk, is at fault.
+#[derive(Debug, Error)]
+pub(super) enum RecordError {
+    #[error("two members share an id, a name or a key")]
+    Twice,
+    #[error("a member without a neighborhood, a neighborhood or a part without its member")]
+    Homeless,
+}
+
+impl From<Facts> for FactsRecord {
+    fn from(facts: Facts) -> Self {
+        FactsRecord {
+            cluster: facts.cluster,
+            position: facts.position,
+            floor: facts.floor,
+            members: facts.members.values().cloned().collect(),
+            neighborhoods: facts.neighborhoods,
+            voters: facts.voters,
+            restarting: facts.restarting,
+            address_seqs: facts.address_seqs,
+        }
+    }
+}
+
+impl TryFrom<FactsRecord> for Facts {
+    type Error = RecordError;
+
+    fn try_from(record: FactsRecord) -> Result<Self, RecordError> {
+        let count = record.members.len();
+        let members: OrdMap<NodeId, Arc<MemberRecord>> = record.members.iter().map(|member| (member.node, Arc::clone(member))).collect();
+        let names: OrdMap<_, _> = members.values().map(|member| (member.name.clone(), member.node)).collect();
+        let keys: OrdMap<_, _> = members.values().map(|member| (member.key, member.node)).collect();
+        if [members.len(), names.len(), keys.len()] != [count; 3] {
+            return Err(RecordError::Twice);
+        }
+        let places: usize = record.neighborhoods.values().map(|hood| hood.members.len()).sum();
+        let housed: OrdSet<NodeId> = record.neighborhoods.values().flat_map(|hood| hood.members.iter().copied()).collect();
+        let known = |node: &NodeId| members.contains_key(node);
+        let all_known = record.neighborhoods.values().flat_map(|hood| hood.members.iter()).all(known)
+            && record.voters.keys().all(known)
+            && record.restarting.keys().all(known)
+            && record.address_seqs.keys().all(known);
+        if places != count || housed.len() != count || count == 0 || !all_known {
+            return Err(RecordError::Homeless);
+        }
+        Ok(Facts {
+            cluster: record.cluster,
+            position: record.position,
+            floor: record.floor,
+            members,
+            names,
+            keys,
+            neighborhoods: record.neighborhoods,
+            voters: record.voters,
+            restarting: record.restarting,
+            address_seqs: record.address_seqs,
+        })
+    }
+}

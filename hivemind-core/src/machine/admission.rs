@@ -1,0 +1,230 @@
+//! Becoming a member: asking to join, to resume, to resync, until there is an answer.
+
+use super::persist::Then;
+use super::{HaltReason, Machine, Phase};
+use crate::context::{Junk, Recipient};
+use crate::events::EventLog;
+use crate::ids::{BootNonce, NodeId, Position, PublicKey, Seq};
+use crate::keys::Purpose;
+use crate::storage::Identity;
+use crate::timers::Timer;
+use crate::wire::codec;
+use crate::wire::command::{Command, Refusal};
+use crate::wire::frame::{Channel, Header};
+use crate::wire::member::{JoinRequest, SignedJoin};
+use crate::wire::message::{Admission, Digest, Events, Message, ResumeAnswer};
+
+/// How many are asked at once.
+const ASKED: usize = 3;
+
+/// What this node is asking for.
+#[derive(Debug, Default)]
+pub(super) struct Seeking {
+    attempt: u64,
+    /// One per wish to join, kept over retries.
+    nonce: Option<u64>,
+    /// The membership that the wanted one replaces.
+    pub(super) previous: Option<NodeId>,
+    /// A grant was accepted and is on its way to the disk.
+    accepted: bool,
+}
+
+impl Seeking {
+    /// There is an answer.
+    pub(super) fn stop(&mut self) {
+        self.attempt += 1;
+        self.nonce = None;
+        self.previous = None;
+        self.accepted = false;
+    }
+}
+
+impl Machine {
+    /// Asks now, and again until there is an answer.
+    pub(super) fn seek_now(&mut self) {
+        self.seeking.attempt += 1;
+        let attempt = self.seeking.attempt;
+        self.seek_again(attempt);
+    }
+
+    pub(super) fn seek_again(&mut self, attempt: u64) {
+        if attempt != self.seeking.attempt || self.seeking.accepted {
+            return;
+        }
+        match self.phase {
+            Phase::Joining => self.ask_to_join(),
+            Phase::Resuming => self.ask_to_resume(),
+            Phase::Resyncing => self.ask_to_resync(),
+            Phase::Starting | Phase::Member | Phase::Stopped => return,
+        }
+        let pause = self.settings.admission_retry;
+        let jitter = self.rng.duration_below(pause / 2);
+        self.timers.set(self.now.time + pause + jitter, Timer::Admission { attempt });
+    }
+
+    fn ask_to_join(&mut self) {
+        let nonce = *self.seeking.nonce.get_or_insert_with(|| self.rng.next());
+        let request = JoinRequest {
+            nonce,
+            name: self.name.clone(),
+            key: self.keys.public(),
+            addresses: self.addresses.clone(),
+            roles: self.roles.specs(),
+            voter_eligible: self.voter_eligible,
+            previous: self.seeking.previous,
+        };
+        let signature = self.keys.sign(&Purpose::Join.digest(&codec::encode(&request)));
+        self.ask(Message::Admission(Admission::Join(Box::new(SignedJoin { request, signature }))));
+    }
+
+    /// Asks whether this node is still a member, and tells its new address by the way.
+    pub(super) fn ask_to_resume(&mut self) {
+        let position = self.log.as_ref().map(EventLog::position).or_else(|| {
+            let identity = self.identity.as_ref()?;
+            Some(Position { epoch: identity.epoch, index: Default::default(), chain: Default::default() })
+        });
+        let Some(position) = position else { return };
+        self.ask(Message::Admission(Admission::Resume { position }));
+    }
+
+    fn ask_to_resync(&mut self) {
+        self.ask(Message::Events(Events::Resync));
+    }
+
+    /// To a few: seeds in turn, and members that are known.
+    fn ask(&mut self, message: Message) {
+        let seeds: Vec<_> = self.seeds.iter().copied().filter(|seed| !self.addresses.contains(seed)).collect();
+        let seeds = self.rng.sample(&seeds, ASKED);
+        let own = self.keys.public();
+        let known: Vec<NodeId> = self
+            .log
+            .iter()
+            .flat_map(|log| log.facts().members().values())
+            .filter(|member| member.key != own)
+            .map(|member| member.node)
+            .collect();
+        let known = self.rng.sample(&known, ASKED);
+        let mut ctx = context!(self);
+        for seed in seeds {
+            ctx.send_to(Recipient::Address(seed), Channel::Ordered, message.clone());
+        }
+        for node in known {
+            ctx.send(node, Channel::Ordered, message.clone());
+        }
+    }
+
+    /// An answer of a member to what this node asked for.
+    pub(super) fn admitted(&mut self, peer: PublicKey, header: &Header, answer: Admission) {
+        match answer {
+            Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
+            Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
+            Admission::Resumed(answer) => self.resumed(header, answer),
+            // A later try answers these: an old wish, or not now.
+            Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } => {}
+            Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),
+        }
+    }
+
+    fn wishes(&self, nonce: u64) -> bool {
+        self.phase == Phase::Joining && self.seeking.nonce == Some(nonce) && !self.seeking.accepted
+    }
+
+    fn granted(&mut self, peer: PublicKey, node: NodeId, digest: Digest) {
+        let own = self.keys.public();
+        let names_this = digest.facts.member(node).is_some_and(|member| member.key == own && member.name == self.name);
+        if !names_this || !EventLog::is_vouched(&digest, &context!(self)) {
+            context!(self).junk(peer, Junk::Invalid("a grant that no voter vouches for"));
+            return;
+        }
+        let (cluster, epoch) = (digest.facts.cluster(), digest.facts.epoch());
+        self.seeking.accepted = true;
+        let reserved_seq = self.identity.as_ref().map_or(self.own_seq(), |identity| identity.reserved_seq);
+        let (name, boot) = (self.name.clone(), self.boot);
+        self.identity.get_or_insert(Identity { cluster, epoch, node, name, was_voter: false, boot, reserved_seq: Seq(0) });
+        let change = |identity: &mut Identity| {
+            identity.node = node;
+            identity.epoch = epoch;
+            identity.was_voter = false;
+            identity.boot = boot;
+            identity.reserved_seq = reserved_seq;
+        };
+        self.write_identity(change, Vec::new(), Then::Granted(Box::new(digest)));
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        self.halt(HaltReason::Refused(refusal));
+    }
+
+    fn resumed(&mut self, header: &Header, answer: ResumeAnswer) {
+        // One that knows less can not know whether a membership ended.
+        let knows_enough = self.log.as_ref().is_none_or(|log| header.index >= log.position().index);
+        match answer {
+            ResumeAnswer::Duplicate => {
+                let node = self.node();
+                self.halt(HaltReason::Duplicate { node });
+            }
+            ResumeAnswer::Gone if knows_enough && matches!(self.phase, Phase::Resuming | Phase::Member | Phase::Resyncing) => {
+                self.join_anew()
+            }
+            ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
+            ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
+            ResumeAnswer::Fenced if self.phase == Phase::Member => self.resync(),
+            ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
+        }
+    }
+
+    /// What this node knows is below the floor: it builds its view anew, beside the old one.
+    pub(super) fn resync(&mut self) {
+        if self.control.is_some() {
+            // A voter's own log brings it there.
+            return;
+        }
+        self.set_phase(Phase::Resyncing);
+        self.seek_now();
+    }
+
+    /// Everything, from a member.
+    pub(super) fn resynced(&mut self, peer: PublicKey, digest: Digest) {
+        if self.phase != Phase::Resyncing {
+            return;
+        }
+        let node = self.node();
+        let own = self.keys.public();
+        if !EventLog::is_vouched(&digest, &context!(self)) {
+            context!(self).junk(peer, Junk::Invalid("a snapshot that no voter vouches for"));
+            return;
+        }
+        let older = self.log.as_ref().is_some_and(|log| digest.facts.position().index < log.position().index);
+        if older {
+            return;
+        }
+        if digest.facts.member(node).is_none_or(|member| member.key != own) {
+            self.join_anew();
+            return;
+        }
+        self.membership.leave_all();
+        self.begin_with(digest.facts);
+        if let Some(log) = &mut self.log {
+            log.vouch(digest.checkpoint);
+        }
+        self.become_member();
+    }
+
+    /// A member again after a restart: ends the grace that it asked for, and says where it listens now.
+    pub(super) fn announce_return(&mut self) {
+        let node = self.node();
+        let Some((restarting, record)) = self.log.as_ref().and_then(|log| {
+            let facts = log.facts();
+            Some((facts.restarting_until(node).is_some(), facts.member(node)?.clone()))
+        }) else {
+            return;
+        };
+        if restarting {
+            self.propose(Command::Restarted { node }, super::pending::Waiter::Nobody);
+        }
+        if record.addresses != self.addresses {
+            let seq = u64::from(BootNonce::count(self.boot));
+            self.propose(Command::Addresses { node, seq, addresses: self.addresses.clone() }, super::pending::Waiter::Nobody);
+        }
+    }
+}

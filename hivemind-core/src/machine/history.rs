@@ -1,0 +1,67 @@
+//! The rebuildable memory of the event log: facts now and then, events between, the last checkpoint.
+
+use bytes::Bytes;
+
+use super::Machine;
+use crate::context::Report;
+use crate::events::EventLog;
+use crate::facts::Facts;
+use crate::ids::Position;
+use crate::storage::{CHECKPOINT_KEY, FACTS_KEY, Write, event_key};
+use crate::wire::codec;
+use crate::wire::config::HeldConfig;
+use crate::wire::event::{Checkpoint, LogEvent};
+
+/// The facts are written anew after so many events; what is between is folded at the start.
+const FACTS_EVERY: u64 = 64;
+/// The largest record of the cache.
+const RECORD_LIMIT: usize = 32 << 20;
+
+impl Machine {
+    /// Takes up what the cache holds. Whatever does not fit is left: the node then resyncs.
+    pub(super) fn recall(&mut self, cache: &[(Bytes, Bytes)]) {
+        let value = |key: &Bytes| cache.iter().find(|(found, _)| found == key).map(|(_, value)| value);
+        let Some(stored) = value(&FACTS_KEY) else { return };
+        let Ok(mut facts) = codec::decode::<Facts, RECORD_LIMIT>(stored) else {
+            self.out.reports.push_back(Report::CacheDamaged("the facts do not decode"));
+            return;
+        };
+        if self.identity.as_ref().is_none_or(|identity| identity.cluster != facts.cluster() || identity.epoch.tag != facts.epoch().tag) {
+            self.out.reports.push_back(Report::CacheDamaged("the facts are of another cluster"));
+            return;
+        }
+        let events = cache.iter().filter(|(key, _)| key.first() == Some(&b'e'));
+        for logged in events.filter_map(|(_, value)| codec::decode::<LogEvent, RECORD_LIMIT>(value).ok()) {
+            if logged.index > facts.position().index && facts.apply(&logged).is_err() {
+                break;
+            }
+        }
+        let mut log = EventLog::new(facts, self.settings.events.tail_bytes);
+        if let Some(Ok(checkpoint)) = value(&CHECKPOINT_KEY).map(|value| codec::decode::<Checkpoint, RECORD_LIMIT>(value)) {
+            log.vouch(checkpoint);
+        }
+        let configs = cache.iter().filter(|(key, _)| key.first() == Some(&b'c'));
+        for held in configs.filter_map(|(_, value)| codec::decode::<HeldConfig, RECORD_LIMIT>(value).ok()) {
+            self.configs.restore(held, log.facts(), &context!(self));
+        }
+        self.log = Some(log);
+    }
+
+    /// Writes all facts, and forgets the events that are in them.
+    pub(super) fn remember_facts(&mut self) {
+        let Some(log) = &self.log else { return };
+        let index = log.position().index.0;
+        let mut records = vec![(FACTS_KEY, Some(codec::encode(log.facts()).into()))];
+        records.extend((index.saturating_sub(2 * FACTS_EVERY)..=index).map(|covered| (event_key(covered), None)));
+        self.out.writes.push(Write::Cache(records));
+    }
+
+    /// Writes one event, or, now and then, all facts.
+    pub(super) fn remember_event(&mut self, position: Position, logged: &LogEvent) {
+        if position.index.0.is_multiple_of(FACTS_EVERY) {
+            self.remember_facts();
+        } else {
+            self.out.writes.push(Write::Cache(vec![(event_key(logged.index.0), Some(codec::encode(logged).into()))]));
+        }
+    }
+}

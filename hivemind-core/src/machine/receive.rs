@@ -1,0 +1,261 @@
+//! Frames come in: what is not of this cluster, not of its sender, or from below the floor reaches no
+//! subsystem. Bytes from the network never make a machine fail.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::{Machine, Phase};
+use crate::context::{Junk, Report};
+use crate::ids::{BootNonce, NodeId, PublicKey};
+use crate::time::Time;
+use crate::wire::frame::{Channel, Frame, Header};
+use crate::wire::message::{Admission, Control, Events, Membership, Message};
+
+/// What is known of the senders of frames.
+#[derive(Debug, Default)]
+pub(super) struct Senders {
+    starts: BTreeMap<NodeId, Start>,
+    /// Where members were heard from, other than the log says.
+    sources: BTreeMap<NodeId, SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    boot: BootNonce,
+    since: Time,
+}
+
+impl Senders {
+    /// Where a member was heard from last, where that is not what the log says.
+    pub(super) fn source(&self, node: NodeId) -> Option<SocketAddr> {
+        self.sources.get(&node).copied()
+    }
+
+    pub(super) fn forget(&mut self, node: NodeId) {
+        self.starts.remove(&node);
+        self.sources.remove(&node);
+    }
+}
+
+impl Machine {
+    pub(super) fn receive(&mut self, peer: PublicKey, source: SocketAddr, channel: Channel, bytes: &[u8]) {
+        if self.phase == Phase::Starting {
+            return;
+        }
+        match Frame::decode(bytes, channel) {
+            Ok(frame) => {
+                if let Err(why) = self.admit(peer, source, frame) {
+                    self.drop_junk(peer, why);
+                }
+            }
+            Err(error) => self.drop_junk(peer, Junk::Wire(error)),
+        }
+    }
+
+    fn drop_junk(&mut self, peer: PublicKey, why: Junk) {
+        self.out.reports.push_back(Report::Dropped { peer, why });
+    }
+
+    /// Lets a frame through to its subsystem, or says why not.
+    fn admit(&mut self, peer: PublicKey, source: SocketAddr, frame: Frame) -> Result<(), Junk> {
+        let Frame { header, message } = frame;
+        if let Message::Admission(Admission::Join(join)) = message {
+            self.check_cluster(&header, true)?;
+            self.join_asked(peer, *join);
+            return Ok(());
+        }
+        self.check_cluster(&header, false)?;
+        if let Message::Admission(answer @ (Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. })) = message {
+            self.admitted(peer, &header, answer);
+            return Ok(());
+        }
+        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else {
+            return self.admit_without_facts(peer, &header, message);
+        };
+        if header.from.is_none() {
+            return Err(Junk::NotAMember);
+        }
+        match facts.member(header.from) {
+            Some(member) if member.key != peer => return Err(Junk::NotItsKey),
+            Some(member) => {
+                let known = member.addresses.contains(&source);
+                self.hear_source(header.from, source, known);
+            }
+            None => return self.admit_stranger(peer, &header, message),
+        }
+        if header.from == self.node() {
+            return self.admit_double(peer, &header);
+        }
+        self.check_boot(peer, &header)?;
+        self.admit_member(peer, header, message)
+    }
+
+    fn check_cluster(&self, header: &Header, joins: bool) -> Result<(), Junk> {
+        let Some(own) = &self.identity else { return Ok(()) };
+        match header.cluster {
+            None if joins => Ok(()),
+            Some(cluster)
+                if cluster == own.cluster && (header.epoch.generation, header.epoch.tag) == (own.epoch.generation, own.epoch.tag) =>
+            {
+                Ok(())
+            }
+            None | Some(_) => Err(Junk::Foreign),
+        }
+    }
+
+    /// A member whose cache was lost knows nobody: it takes what it asked for from whoever proved a
+    /// certificate of the cluster, and nothing else.
+    fn admit_without_facts(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
+        match message {
+            Message::Admission(answer @ Admission::Resumed(_)) => {
+                self.admitted(peer, header, answer);
+                Ok(())
+            }
+            Message::Events(Events::Snapshot(digest)) => {
+                self.resynced(peer, *digest);
+                Ok(())
+            }
+            Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => {
+                Err(Junk::NotAMember)
+            }
+        }
+    }
+
+    /// Someone who is no member by what this node knows: new, and this node is behind; or put out, and it
+    /// is told. While this node itself resyncs, a later member may be the one that helps.
+    fn admit_stranger(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
+        match message {
+            Message::Events(Events::Snapshot(digest)) if self.phase == Phase::Resyncing => {
+                self.resynced(peer, *digest);
+                return Ok(());
+            }
+            Message::Admission(answer @ Admission::Resumed(_)) if self.phase == Phase::Resuming => {
+                self.admitted(peer, header, answer);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let behind = self.log.as_ref().is_some_and(|log| header.index > log.position().index);
+        if behind {
+            self.observe(header);
+            return Ok(());
+        }
+        self.tell_gone(header.from, peer, header.index);
+        Err(Junk::NotAMember)
+    }
+
+    /// A frame from this node's own id: a copy of its disk lives elsewhere.
+    fn admit_double(&mut self, peer: PublicKey, header: &Header) -> Result<(), Junk> {
+        if header.boot != self.boot && peer == self.keys.public() {
+            let node = self.node();
+            self.out.reports.push_back(Report::DuplicateNode { node });
+            self.halt(super::HaltReason::Duplicate { node });
+        }
+        Ok(())
+    }
+
+    fn check_boot(&mut self, peer: PublicKey, header: &Header) -> Result<(), Junk> {
+        let fresh = Start { boot: header.boot, since: self.now.time };
+        let start = self.senders.starts.entry(header.from).or_insert(fresh);
+        if header.boot > start.boot {
+            *start = fresh;
+        } else if header.boot < start.boot {
+            let lives = self.now.time.since(start.since) > self.settings.duplicate_after;
+            if lives {
+                self.out.reports.push_back(Report::DuplicateNode { node: header.from });
+                self.tell_duplicate(peer);
+            }
+            return Err(Junk::OldBoot);
+        }
+        Ok(())
+    }
+
+    fn hear_source(&mut self, node: NodeId, source: SocketAddr, known: bool) {
+        if known {
+            self.senders.sources.remove(&node);
+        } else {
+            self.senders.sources.insert(node, source);
+        }
+    }
+
+    fn observe(&mut self, header: &Header) {
+        if self.phase != Phase::Member {
+            return;
+        }
+        if let Some(log) = &mut self.log {
+            log.observe(header.from, header.index, header.chain, &mut context!(self));
+        }
+    }
+
+    /// A genuine frame of a member.
+    fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
+        self.hear_beat(header.beat);
+        let fenced = self.log.as_ref().is_some_and(|log| {
+            let facts = log.facts();
+            header.epoch.number < facts.epoch().number && header.index.next() < facts.floor()
+        });
+        match message {
+            Message::Admission(Admission::Resume { position }) => self.resume_asked(header.from, peer, position),
+            Message::Admission(answer) => self.admitted(peer, &header, answer),
+            Message::Events(Events::Resync) => self.resync_asked(header.from),
+            Message::Events(Events::Snapshot(digest)) => self.resynced(peer, *digest),
+            // Below the floor nothing else is taken: an old plan must not be applied over a newer one.
+            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {}
+            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}
+            message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) => {
+                self.observe(&header);
+                self.membership.heard_from(header.from, &mut context!(self));
+                self.dispatch(header.from, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a message to its subsystem.
+    ///
+    /// # Errors
+    /// What the message is, where it is not possible in a run of this protocol.
+    pub(super) fn dispatch(&mut self, from: NodeId, message: Message) -> Result<(), Junk> {
+        match message {
+            Message::Membership(Membership::Evidence { suspect }) => {
+                if let Some(control) = &mut self.control {
+                    control.handle_evidence(from, suspect, &mut context!(self));
+                }
+            }
+            Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
+            Message::Control(message) => self.dispatch_control(from, message),
+            Message::Events(message) => {
+                if let Some(log) = &mut self.log {
+                    log.handle_message(from, message, &mut context!(self));
+                }
+            }
+            Message::Configs(message) => {
+                let Some(log) = &self.log else { return Ok(()) };
+                let around = crate::configs::Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
+                self.configs.handle_message(from, message, &around, &mut context!(self));
+            }
+            Message::Admission(_) => debug_assert!(false, "admission is answered before it comes here"),
+        }
+        Ok(())
+    }
+
+    fn dispatch_control(&mut self, from: NodeId, message: Control) {
+        if matches!(message, Control::Outcome { .. }) {
+            self.answers.leader_hint = Some(from);
+        }
+        match (&mut self.control, message) {
+            (Some(control), message) => control.handle_message(from, message, &mut context!(self)),
+            (None, Control::Outcome { id, outcome }) => self.outcome(id, outcome),
+            (None, Control::ReadIndexed { id, index }) => self.readable(id, index),
+            // For a voter, and this node is none (yet, or any more).
+            (None, Control::Raft(_) | Control::Forward(_) | Control::ReadIndex { .. } | Control::Evidence { .. }) => {}
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, peer: &PublicKey) {
+        let node = self.log.as_ref().and_then(|log| log.facts().with_key(peer)).map(|member| member.node);
+        if let Some((control, node)) = self.control.as_mut().zip(node) {
+            control.handle_unreachable(node);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Answering those who want to join, resume or resync.
+
+use std::collections::BTreeMap;
+
+use super::pending::Waiter;
+use super::{Machine, Phase};
+use crate::context::{Junk, Recipient};
+use crate::ids::{NodeId, Position, PublicKey};
+use crate::keys::Purpose;
+use crate::time::Time;
+use crate::wire::codec;
+use crate::wire::command::{Command, Refusal};
+use crate::wire::frame::Channel;
+use crate::wire::member::SignedJoin;
+use crate::wire::message::{Admission, Digest, Events, Message, ResumeAnswer};
+
+/// How many that were told that they are no members are remembered, so that each is told once a second.
+const TOLD: usize = 256;
+
+/// What this node keeps in mind while it answers others.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The voter whose outcome came last: most likely the leader.
+    pub(super) leader_hint: Option<NodeId>,
+    told: BTreeMap<NodeId, Time>,
+}
+
+impl Machine {
+    /// A node wants to join: its request goes to the leader, which decides.
+    pub(super) fn join_asked(&mut self, peer: PublicKey, join: SignedJoin) {
+        let request = &join.request;
+        let digest = Purpose::Join.digest(&codec::encode(request));
+        if request.key != peer || !self.keys.verify(&peer, &digest, &join.signature) {
+            context!(self).junk(peer, Junk::Invalid("a join that its key did not sign"));
+            return;
+        }
+        let nonce = request.nonce;
+        if self.phase != Phase::Member || self.condition.degraded {
+            self.put_off_joiner(peer, nonce);
+        } else if !self.pending.has_join(nonce) {
+            self.propose(Command::Join(join), Waiter::Joiner { peer, nonce });
+        }
+    }
+
+    /// Sends their digests to joiners whose join event this node has applied.
+    pub(super) fn serve_grants(&mut self) {
+        let Some(log) = &self.log else { return };
+        let index = log.position().index;
+        if self.pending.grants.iter().all(|grant| grant.index > index) {
+            return;
+        }
+        let (ready, waiting) = std::mem::take(&mut self.pending.grants).into_iter().partition(|grant| grant.index <= index);
+        self.pending.grants = waiting;
+        for grant in ready {
+            let Some(node) = self.log.as_ref().and_then(|log| log.facts().with_key(&grant.peer)).map(|member| member.node) else {
+                continue;
+            };
+            if let Some(digest) = self.digest() {
+                let granted = Admission::Granted { nonce: grant.nonce, node, digest: Box::new(digest) };
+                self.answer_key(grant.peer, granted);
+            }
+        }
+    }
+
+    fn digest(&mut self) -> Option<Digest> {
+        let log = self.log.as_mut()?;
+        let checkpoint = log.checkpoint(&context!(self))?;
+        Some(Digest { facts: log.facts().clone(), checkpoint })
+    }
+
+    pub(super) fn refuse_joiner(&mut self, peer: PublicKey, nonce: u64, refusal: Refusal) {
+        match refusal {
+            Refusal::Degraded | Refusal::Busy | Refusal::StillVoter { .. } => self.put_off_joiner(peer, nonce),
+            Refusal::NameInUse { .. }
+            | Refusal::Revoked
+            | Refusal::Invalid { .. }
+            | Refusal::NotAMember { .. }
+            | Refusal::Restarting { .. }
+            | Refusal::Outdated => self.answer_key(peer, Admission::Refused { nonce, refusal }),
+        }
+    }
+
+    pub(super) fn put_off_joiner(&mut self, peer: PublicKey, nonce: u64) {
+        self.answer_key(peer, Admission::Later { nonce });
+    }
+
+    fn answer_key(&mut self, peer: PublicKey, answer: Admission) {
+        context!(self).send_to(Recipient::Key(peer), Channel::Ordered, Message::Admission(answer));
+    }
+
+    /// A member restarted, and asks whether it may go on.
+    pub(super) fn resume_asked(&mut self, from: NodeId, peer: PublicKey, position: Position) {
+        let Some(facts) = self.log.as_ref().filter(|_| self.phase == Phase::Member).map(|log| log.facts()) else { return };
+        if facts.member(from).is_none() {
+            self.tell_gone(from, peer, position.index);
+            return;
+        }
+        let answer = if position.index.next() < facts.floor() { ResumeAnswer::Fenced } else { ResumeAnswer::Welcome };
+        self.answer_key(peer, Admission::Resumed(answer));
+    }
+
+    /// `from` speaks as a member and is none: it is told, unless it may know more than this node.
+    pub(super) fn tell_gone(&mut self, from: NodeId, peer: PublicKey, knows: crate::ids::Index) {
+        let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
+        if knows > log.position().index {
+            return;
+        }
+        let second_ago = self.now.time - std::time::Duration::from_secs(1);
+        self.answers.told.retain(|_, told| *told > second_ago);
+        if self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from) {
+            self.answers.told.insert(from, self.now.time);
+            self.answer_key(peer, Admission::Resumed(ResumeAnswer::Gone));
+        }
+    }
+
+    pub(super) fn tell_duplicate(&mut self, peer: PublicKey) {
+        self.answer_key(peer, Admission::Resumed(ResumeAnswer::Duplicate));
+    }
+
+    /// A member wants everything.
+    pub(super) fn resync_asked(&mut self, from: NodeId) {
+        if self.phase != Phase::Member {
+            return;
+        }
+        if let Some(digest) = self.digest() {
+            context!(self).send(from, Channel::Bulk, Message::Events(Events::Snapshot(Box::new(digest))));
+        }
+    }
+}

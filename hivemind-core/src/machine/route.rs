@@ -1,0 +1,258 @@
+//! What subsystems put out is routed to others, to the disk, and to the wire, until all is quiet.
+
+use super::persist::Then;
+use super::{Destination, Effect, Machine, Phase};
+use crate::configs::{Output as ConfigsOutput, Surroundings};
+use crate::context::{Outgoing, Recipient, Report};
+use crate::control::Output as ControlOutput;
+use crate::events::Output as EventsOutput;
+use crate::ids::{Epoch, NodeId, Position};
+use crate::membership::Output as MembershipOutput;
+use crate::wire::event::{Event, LogEvent};
+use crate::wire::frame::{Channel, DATAGRAM_LIMIT, Frame, Header};
+
+impl Machine {
+    /// Routes until nothing moves, then hands out what is left.
+    pub(super) fn settle(&mut self) {
+        let mut outgoing = Vec::new();
+        while self.phase != Phase::Stopped {
+            let before = self.progress(&mut outgoing);
+            if !before {
+                break;
+            }
+        }
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        self.refresh_view();
+        self.store_unwaited();
+        let header = self.header();
+        for outgoing in outgoing {
+            self.hand_out(&header, outgoing);
+        }
+        while let Some(report) = self.out.reports.pop_front() {
+            if matches!(report, Report::Dropped { .. }) {
+                self.junk += 1;
+            }
+            self.effects.push_back(Effect::Report(report));
+        }
+    }
+
+    /// Takes one output of each subsystem. False where there was none.
+    fn progress(&mut self, outgoing: &mut Vec<Outgoing>) -> bool {
+        let mut moved = false;
+        if let Some(output) = self.control.as_mut().and_then(|control| control.poll_output()) {
+            self.route_control(output);
+            moved = true;
+        }
+        if let Some(output) = self.log.as_mut().and_then(|log| log.poll_output()) {
+            self.route_events(output);
+            moved = true;
+        }
+        if let Some(output) = self.membership.poll_output() {
+            self.route_membership(output);
+            moved = true;
+        }
+        if let Some(output) = self.configs.poll_output() {
+            self.route_configs(output);
+            moved = true;
+        }
+        while let Some(next) = self.out.sends.pop_front() {
+            moved = true;
+            match next.to {
+                Recipient::Node(node) if node == self.node() => {
+                    let own = self.dispatch(node, next.message);
+                    debug_assert!(own.is_ok(), "what a node says to itself is possible: {own:?}");
+                }
+                Recipient::Node(_) | Recipient::Key(_) | Recipient::Address(_) => outgoing.push(next),
+            }
+        }
+        moved
+    }
+
+    fn route_control(&mut self, output: ControlOutput) {
+        match output {
+            ControlOutput::Persist { number, writes } => {
+                let node = self.node();
+                self.store(writes, Then::Control { number, node });
+            }
+            ControlOutput::Committed { events } => {
+                let leads = self.control.as_ref().is_some_and(|control| control.is_leader());
+                if let Some(log) = &mut self.log {
+                    log.commit(events, leads, &mut context!(self));
+                }
+            }
+            ControlOutput::Installed { facts, tail } => self.installed(facts, tail),
+            ControlOutput::Outcome { id, outcome } => self.outcome(id, outcome),
+            ControlOutput::Readable { id, index } => self.readable(id, index),
+            ControlOutput::Beat(beat) => self.hear_beat(beat),
+            ControlOutput::Leader { leader: _, term: _ } => self.judge(),
+            // The control plane keeps its vote in mind, and nothing else.
+            ControlOutput::Removed => self.judge(),
+        }
+    }
+
+    /// A snapshot of the leader took this voter further than its view.
+    pub(super) fn installed(&mut self, facts: crate::facts::Facts, tail: Vec<LogEvent>) {
+        let ahead = self.log.as_ref().is_none_or(|log| log.position().index < facts.position().index);
+        if !ahead {
+            return;
+        }
+        // Where the tail reaches down to the view, the events between are news; else the view jumps.
+        let known = self.log.as_ref().map_or(Default::default(), |log| log.position().index);
+        let bridges = tail.first().is_some_and(|first| first.index <= known.next());
+        match &mut self.log {
+            Some(log) if bridges => log.commit(tail, false, &mut context!(self)),
+            Some(_) | None => {
+                self.begin_with(facts);
+                self.enter_neighborhood();
+                let Some(log) = &self.log else { return };
+                let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
+                self.configs.replaced(&around);
+            }
+        }
+    }
+
+    fn route_events(&mut self, output: EventsOutput) {
+        match output {
+            EventsOutput::Applied { position, logged, event } => self.applied(position, logged, event),
+            EventsOutput::Broadcast { index, batch } => self.membership.broadcast(index, batch, &mut context!(self)),
+            EventsOutput::Fenced { by: _ } => self.resync(),
+        }
+    }
+
+    /// An event became known here.
+    fn applied(&mut self, position: Position, logged: LogEvent, event: Event) {
+        self.remember_event(position, &logged);
+        let own = self.node();
+        match &event {
+            Event::Joined { member, supersedes, .. } => {
+                if let Some(old) = supersedes {
+                    self.member_gone(*old);
+                }
+                self.changed.members.insert(member.node);
+                if member.node != own {
+                    self.membership.peer_joined(member.node, &mut context!(self));
+                }
+            }
+            Event::Left { node, .. } => self.member_gone(*node),
+            Event::Voter { node, part: _ } | Event::Restarting { node, .. } | Event::Restarted { node } | Event::Addresses { node, .. } => {
+                self.changed.members.insert(*node);
+            }
+            Event::EpochAdvanced { number, .. } => {
+                let number = *number;
+                if let Some(identity) = &mut self.identity {
+                    identity.epoch.number = number;
+                }
+            }
+        }
+        if let Some(log) = &self.log {
+            self.membership.set_voters(super::life::voting(log.facts()));
+            let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
+            self.configs.handle_event(&event, &around, &mut context!(self));
+        }
+        if let (Some(control), Some(log)) = (&mut self.control, &self.log) {
+            control.handle_view(log.facts(), &mut context!(self));
+        }
+        self.changed.position = true;
+        self.tell_event(position, logged, event.clone());
+        self.own_fate(own, &event);
+        self.serve_grants();
+        self.serve_reads();
+    }
+
+    fn member_gone(&mut self, node: NodeId) {
+        self.changed.members.insert(node);
+        self.changed.reachability.insert(node);
+        self.senders.forget(node);
+        if node != self.node() {
+            self.membership.peer_left(node, &mut context!(self));
+        }
+    }
+
+    /// What an event means for this node itself.
+    fn own_fate(&mut self, own: NodeId, event: &Event) {
+        match event {
+            Event::Voter { node, part } if *node == own => self.own_part(*part),
+            Event::Left { node, reason } if *node == own => self.own_end(reason),
+            // Its name and key joined again, elsewhere: this process is the copy.
+            Event::Joined { supersedes: Some(old), .. } if *old == own && self.phase == Phase::Member => {
+                self.halt(super::HaltReason::Duplicate { node: own });
+            }
+            Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Voter { .. }
+            | Event::Restarting { .. }
+            | Event::Restarted { .. }
+            | Event::Addresses { .. }
+            | Event::EpochAdvanced { .. } => {}
+        }
+    }
+
+    fn route_membership(&mut self, output: MembershipOutput) {
+        match output {
+            MembershipOutput::Reachability { node, reachable: _ } => {
+                self.changed.reachability.insert(node);
+            }
+            // This node is the voter that its own evidence is for.
+            MembershipOutput::Evidence { suspect } => {
+                let own = self.node();
+                if let Some(control) = &mut self.control {
+                    control.handle_evidence(own, suspect, &mut context!(self));
+                }
+            }
+            MembershipOutput::Broadcast { from, batch } => {
+                if let Some(log) = &mut self.log {
+                    log.handle_broadcast(from, &batch, &mut context!(self));
+                }
+            }
+        }
+    }
+
+    fn route_configs(&mut self, output: ConfigsOutput) {
+        match output {
+            ConfigsOutput::Changed { member } => {
+                self.changed.configs.insert(member);
+            }
+            ConfigsOutput::Completeness { complete } => {
+                self.complete = complete;
+                self.judge();
+            }
+            ConfigsOutput::Persist { version, reserve, write } => self.store_own(version, reserve, write),
+        }
+    }
+
+    /// What every frame of this moment says of its sender.
+    fn header(&self) -> Header {
+        let known = self.log.as_ref().filter(|_| self.phase != Phase::Joining);
+        let position = known.map(|log| log.position());
+        let nowhere = Epoch { generation: 0, number: 0, tag: 0 };
+        let epoch = self.identity.as_ref().map_or(nowhere, |identity| identity.epoch);
+        Header {
+            cluster: self.identity.as_ref().map(|identity| identity.cluster),
+            epoch: position.map_or(epoch, |position| position.epoch),
+            from: self.node(),
+            boot: self.boot,
+            index: position.map_or_else(Default::default, |position| position.index),
+            chain: position.map_or(0, |position| Header::chain_prefix(&position)),
+            beat: self.pulse.beat(),
+        }
+    }
+
+    fn hand_out(&mut self, header: &Header, outgoing: Outgoing) {
+        let Outgoing { to, channel, message } = outgoing;
+        let to = match to {
+            Recipient::Key(key) => Destination { key: Some(key), addresses: Vec::new() },
+            Recipient::Address(address) => Destination { key: None, addresses: vec![address] },
+            Recipient::Node(node) => {
+                // One that is no member (any more) gets no connection.
+                let Some(member) = self.log.as_ref().and_then(|log| log.facts().member(node)) else { return };
+                let heard = self.senders.source(node);
+                Destination { key: Some(member.key), addresses: heard.into_iter().chain(member.addresses.iter().copied()).collect() }
+            }
+        };
+        let bytes = Frame { header: *header, message }.encode();
+        let channel = if channel == Channel::Datagram && bytes.len() > DATAGRAM_LIMIT { Channel::Ordered } else { channel };
+        self.effects.push_back(Effect::Send { to, channel, bytes });
+    }
+}
