@@ -232,8 +232,8 @@ impl Machine {
         let Some((id, hood)) = facts.neighborhood_of(self.node()) else { return };
         let peers: Vec<NodeId> = hood.members.iter().copied().filter(|&peer| peer != self.node()).collect();
         let created = hood.created;
-        self.membership.set_voters(voting(facts));
         self.membership.leave_all();
+        self.membership.set_voters(voting(facts));
         self.membership.enter(id, created, &peers, &mut context!(self));
     }
 

@@ -221,6 +221,8 @@ impl Machine {
                 if let Some(control) = &mut self.control {
                     control.handle_evidence(from, suspect, &mut context!(self));
                 }
+                // A voter that hears of it probes for itself, and tops the evidence up.
+                return self.membership.handle_message(from, Membership::Evidence { suspect }, &mut context!(self));
             }
             Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
             Message::Control(message) => self.dispatch_control(from, message),

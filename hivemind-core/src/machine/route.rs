@@ -131,7 +131,11 @@ impl Machine {
                     self.member_gone(*old);
                 }
                 self.changed.members.insert(member.node);
-                if member.node != own {
+                let same_hood = self.log.as_ref().is_some_and(|log| {
+                    let facts = log.facts();
+                    facts.neighborhood_of(own).is_some_and(|(_, hood)| hood.members.contains(&member.node))
+                });
+                if member.node != own && same_hood {
                     self.membership.peer_joined(member.node, &mut context!(self));
                 }
             }

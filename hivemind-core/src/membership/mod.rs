@@ -66,7 +66,8 @@ pub struct Membership {
     next_instance: u64,
     /// Members that this node probes itself, or has failed to reach.
     doubts: BTreeMap<NodeId, Doubt>,
-    next_round: u64,
+    /// Of the last timer of a doubt: an earlier one of the same node does nothing.
+    last_round: u64,
     /// Those of `doubts` that failed.
     unreachable: OrdSet<NodeId>,
     voters: Vec<NodeId>,
@@ -92,6 +93,8 @@ impl Membership {
             return;
         }
         self.instances.clear();
+        let strangers: Vec<NodeId> = self.doubts.keys().copied().filter(|node| !peers.contains(node)).collect();
+        strangers.into_iter().for_each(|node| self.end_doubt(node));
         let mut instance = Instance::start(self.next_instance, neighborhood, created, ctx);
         instance.admit(peers, ctx);
         instance.introduce(ctx);
@@ -100,9 +103,9 @@ impl Membership {
         self.follow_changes(ctx);
     }
 
-    /// The node is no member any more: nothing of what it knew of others counts.
+    /// The node is no member any more: nothing of what it knew of others counts, voters included.
     pub fn leave_all(&mut self) {
-        *self = Membership { next_instance: self.next_instance, next_round: self.next_round, ..Membership::default() };
+        *self = Membership { next_instance: self.next_instance, last_round: self.last_round, ..Membership::default() };
     }
 
     /// A member was added to this node's neighborhood.
@@ -127,8 +130,8 @@ impl Membership {
         self.voters = voters;
     }
 
-    /// Takes what the member `from` said. Evidence is not for this subsystem: the machine hands it to
-    /// the control plane, and calls [`Membership::suspect`].
+    /// Takes what the member `from` said. Evidence is for the control plane, to which the machine hands
+    /// it; here it only makes this node ask for itself.
     ///
     /// # Errors
     /// [`Junk`], to be reported by the machine, which knows the sender's key. Nothing changed.
@@ -185,7 +188,8 @@ impl Membership {
         }
         // A neighborhood hears of a suspect within moments: jitter keeps it from pinging as one.
         let delay = ctx.rng.duration_below(ctx.settings.membership.confirm_interval);
-        let round = self.new_round();
+        self.last_round += 1;
+        let round = self.last_round;
         self.doubts.insert(node, Doubt::new(round, ctx.now.time + delay));
         ctx.after(delay, Timer::Confirm { suspect: node, round });
     }
@@ -193,20 +197,17 @@ impl Membership {
     /// A genuine frame of `node` came, of whatever kind: it lives. Ends this node's doubt about it.
     pub fn heard_from(&mut self, node: NodeId, ctx: &mut Context<'_>) {
         let Some(doubt) = self.doubts.get_mut(&node) else { return };
-        let failed = doubt.stage() == Stage::Failed;
-        if self.instances.values().any(|instance| instance.standing(node) == Standing::Down) {
-            doubt.heard();
-            if failed {
-                // Its timer is of the slower pace of a failure.
-                let round = self.new_round();
-                let wait = ctx.settings.membership.confirm_interval;
-                self.doubts.get_mut(&node).expect("it was there above").restart(round, ctx.now.time + wait);
-                ctx.after(wait, Timer::Confirm { suspect: node, round });
-            }
-        } else {
-            self.doubts.remove(&node);
+        if !self.instances.values().any(|instance| instance.standing(node) == Standing::Down) {
+            return self.end_doubt(node);
         }
+        let failed = doubt.stage() == Stage::Failed;
+        doubt.heard();
         if failed {
+            // Its timer is of the slower pace of a failure.
+            self.last_round += 1;
+            let wait = ctx.settings.membership.confirm_interval;
+            doubt.restart(self.last_round, ctx.now.time + wait);
+            ctx.after(wait, Timer::Confirm { suspect: node, round: self.last_round });
             self.set_reachable(node, true);
         }
     }
@@ -268,11 +269,6 @@ impl Membership {
         index < self.passed_below || self.passed.contains(&index)
     }
 
-    fn new_round(&mut self) -> u64 {
-        self.next_round += 1;
-        self.next_round
-    }
-
     /// foca's list changed.
     fn follow_changes(&mut self, ctx: &mut Context<'_>) {
         let changes: Vec<Change> = self.instances.values_mut().flat_map(Instance::take_changes).collect();
@@ -280,14 +276,14 @@ impl Membership {
             match change {
                 Change::Down(node) => self.suspect(node, ctx),
                 // A node is up again under an identity that it made itself after it was called down.
-                Change::Up(node) => {
-                    if let Some(doubt) = self.doubts.remove(&node)
-                        && doubt.stage() == Stage::Failed
-                    {
-                        self.set_reachable(node, true);
-                    }
-                }
+                Change::Up(node) => self.end_doubt(node),
             }
+        }
+    }
+
+    fn end_doubt(&mut self, node: NodeId) {
+        if self.doubts.remove(&node).is_some_and(|doubt| doubt.stage() == Stage::Failed) {
+            self.set_reachable(node, true);
         }
     }
 
@@ -318,7 +314,9 @@ impl Membership {
 
     /// Evidence goes to the voter ranked first; where that had no effect, to the next ones as well.
     fn tell(&mut self, suspect: NodeId, repetition: u32, ctx: &mut Context<'_>) {
-        let ranked = rank::rank(suspect, &self.voters);
+        let mut ranked = rank::rank(suspect, &self.voters);
+        // Stable: those that this node can not reach come last, in their order.
+        ranked.sort_by_key(|voter| self.unreachable.contains(voter));
         let told = 1 + (repetition / SILENT_REPETITIONS) as usize;
         for voter in ranked.into_iter().take(told) {
             if voter == ctx.node {

@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::peer::Peer;
 use crate::ids::{BootNonce, Index, NeighborhoodId, NodeId};
 
-/// The largest packet that foca makes or takes. What the frame around it needs at most (98 bytes: all
-/// varints at their longest) stays free below [`DATAGRAM_LIMIT`](crate::wire::frame::DATAGRAM_LIMIT).
+/// The largest packet that foca makes or takes. What the frame around it needs at most (less than 100
+/// bytes, all numbers at their longest) stays free below [`DATAGRAM_LIMIT`](crate::wire::frame::DATAGRAM_LIMIT).
 pub(super) const PACKET_LIMIT: usize = 1_050;
 /// The largest batch of events that travels as a broadcast: fits a packet together with the longest
 /// header.
@@ -19,7 +19,7 @@ pub(super) const BATCH_LIMIT: usize = PACKET_LIMIT - 64 - ITEM_HEAD;
 /// The length and the index before a batch.
 const ITEM_HEAD: usize = 2 + INDEX_LEN;
 const INDEX_LEN: usize = 8;
-/// The longest encoded header or update: three identities of 27 bytes and less than 12 around them.
+/// Room for the longest encoded header: three identities of at most 24 bytes, and what is around them.
 const LONGEST: usize = 96;
 
 /// Why bytes are not a packet, or do not fit into one.

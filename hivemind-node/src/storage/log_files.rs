@@ -4,7 +4,8 @@
 //! of a write or an fsync is kept, nothing is tried after it, and [`super::raft_log`] asks for it after
 //! every call. Besides, a removed file's folder is synced at once, so that files vanish in the order in
 //! which they are removed, and the files that raft-engine rewrites old records into are synced after
-//! every record, as the log is: so each file has at most one record that may be torn.
+//! every record, as the log is, and every file's header before its first record: so each file has at most one
+//! record that may be torn.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -110,7 +111,7 @@ impl<F: FileSystem> FileSystem for Watched<F> {
 
     fn new_writer(&self, handle: Arc<Self::Handle>) -> io::Result<Self::Writer> {
         let inner = self.tried(self.inner.new_writer(handle.inner.clone()))?;
-        Ok(WatchedWriter { inner, handle })
+        Ok(WatchedWriter { inner, handle, at_start: false })
     }
 }
 
@@ -155,14 +156,17 @@ impl<H: Handle> Handle for WatchedHandle<H> {
 pub(super) struct WatchedWriter<F: FileSystem> {
     inner: F::Writer,
     handle: Arc<WatchedHandle<F::Handle>>,
+    /// Whether the file's header is written next.
+    at_start: bool,
 }
 
 impl<F: FileSystem> Write for WatchedWriter<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let WatchedWriter { inner, handle } = self;
+        let WatchedWriter { inner, handle, at_start } = self;
         // All of it or an error: so a record is synced once, as a whole.
         handle.unless_failed(|| inner.write_all(bytes))?;
-        if handle.every_record {
+        // raft-engine syncs the first file's header only with the first record.
+        if std::mem::take(at_start) || handle.every_record {
             handle.sync()?;
         }
         Ok(bytes.len())
@@ -175,13 +179,14 @@ impl<F: FileSystem> Write for WatchedWriter<F> {
 
 impl<F: FileSystem> Seek for WatchedWriter<F> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at_start = to == SeekFrom::Start(0);
         self.inner.seek(to)
     }
 }
 
 impl<F: FileSystem> WriteExt for WatchedWriter<F> {
     fn truncate(&mut self, offset: usize) -> io::Result<()> {
-        let WatchedWriter { inner, handle } = self;
+        let WatchedWriter { inner, handle, .. } = self;
         handle.unless_failed(|| inner.truncate(offset))
     }
 

@@ -57,40 +57,46 @@ pub(super) enum TailError {
 pub(super) fn mend(dir: &Path) -> Result<bool, TailError> {
     let log = mend_queue(dir, LOG_SUFFIX)?;
     let rewritten = mend_queue(dir, REWRITE_SUFFIX)?;
-    if rewritten && !log {
+    if rewritten.holds_records && !log.holds_files {
         return Err(TailError::Damaged { file: dir.to_path_buf(), why: "the log's newest files are missing".into() });
     }
-    Ok(log)
+    Ok(log.holds_records || rewritten.holds_records)
 }
 
-fn mend_queue(dir: &Path, suffix: &str) -> Result<bool, TailError> {
+/// What is left of one of raft-engine's two queues of files.
+struct Queue {
+    holds_files: bool,
+    holds_records: bool,
+}
+
+fn mend_queue(dir: &Path, suffix: &str) -> Result<Queue, TailError> {
     let files = queue(dir, suffix).map_err(|source| TailError::Io { path: dir.to_path_buf(), source })?;
     if let Some(gap) = files.windows(2).find(|pair| pair[0].0 + 1 != pair[1].0) {
         return Err(TailError::Damaged { file: gap[0].1.clone(), why: "the file after it is missing".into() });
     }
-    let mut kept = files.len();
+    let mut left = Queue { holds_files: false, holds_records: false };
     for (place, (number, file)) in files.iter().enumerate() {
         let failed = |source| TailError::Io { path: file.clone(), source };
         let content = fs::read(file).map_err(failed)?;
         let is_last = place + 1 == files.len();
         // A record is signed with the low half of its file's number.
-        match judge(&content, *number as u32) {
-            Verdict::Whole => {}
+        let verdict = judge(&content, *number as u32);
+        left.holds_files |= verdict != Verdict::Headless;
+        match verdict {
+            Verdict::Whole { .. } => {}
             Verdict::Padded { end } => cut(file, end).map_err(failed)?,
             Verdict::Torn { end } if is_last => cut(file, end).map_err(failed)?,
             // Its header is synced before the first record: so it never had one.
-            Verdict::Headless if is_last => {
-                sealed::remove(file).map_err(failed)?;
-                kept -= 1;
-            }
+            Verdict::Headless if is_last => sealed::remove(file).map_err(failed)?,
             Verdict::Torn { end } | Verdict::Damaged { end } => {
                 let why = format!("the record at byte {end} is not what was written");
                 return Err(TailError::Damaged { file: file.clone(), why });
             }
             Verdict::Headless => return Err(TailError::Damaged { file: file.clone(), why: "it is empty, and others follow".into() }),
         }
+        left.holds_records |= verdict.end() > FILE_HEAD.len();
     }
-    Ok(kept > 0)
+    Ok(left)
 }
 
 fn queue(dir: &Path, suffix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
@@ -115,7 +121,7 @@ fn cut(file: &Path, end: usize) -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// Whole records to its end.
-    Whole,
+    Whole { end: usize },
     /// Whole records, then zeros.
     Padded { end: usize },
     /// Whole records, then one that did not arrive.
@@ -124,6 +130,16 @@ enum Verdict {
     Damaged { end: usize },
     /// Not even the file's header arrived.
     Headless,
+}
+
+impl Verdict {
+    /// Where the whole records end.
+    fn end(self) -> usize {
+        match self {
+            Verdict::Whole { end } | Verdict::Padded { end } | Verdict::Torn { end } | Verdict::Damaged { end } => end,
+            Verdict::Headless => 0,
+        }
+    }
 }
 
 fn judge(file: &[u8], signature: u32) -> Verdict {
@@ -136,7 +152,7 @@ fn judge(file: &[u8], signature: u32) -> Verdict {
         end += length;
     }
     match &file[end..] {
-        [] => Verdict::Whole,
+        [] => Verdict::Whole { end },
         rest if is_zero(rest) => Verdict::Padded { end },
         rest if is_torn(rest, end, signature) => Verdict::Torn { end },
         _ => Verdict::Damaged { end },
@@ -203,7 +219,8 @@ fn lacks_checksum(rest: &[u8], head: Head, signature: u32) -> bool {
         some => {
             // The content is there, for the end of the checksum is behind it.
             let written = (crc32fast::hash(&rest[head.items..content_end]) ^ signature).to_le_bytes();
-            stored[..some] == written[..some]
+            // It may end with zeros of its own; then nothing is missing, and the entries were altered.
+            stored[..some] == written[..some] && stored != written
         }
     }
 }

@@ -29,7 +29,7 @@ use cache::{Cache, Change};
 use folder::Folder;
 use identity::IdentityFile;
 use own::OwnFile;
-use raft_log::{Group, LogError, RaftLog};
+use raft_log::{FileSizes, Group, LogError, RaftLog};
 use recovery::RecoveryError;
 use snapshots::{Mark, Snapshots};
 
@@ -218,7 +218,7 @@ impl Disk {
         if raft.mark().is_none_or(|mark| below > mark.index + 1) {
             return Err(WriteError::Unfit { why: "no snapshot covers the entries to be removed" });
         }
-        raft.compact(below);
+        raft.compact(below)?;
         raft.commit()?;
         self.snapshots.prune(1)
     }
@@ -229,7 +229,7 @@ impl Disk {
         if self.raft.as_ref().is_none_or(|raft| raft.group() != group) {
             self.raft = None;
             discard_raft(&self.folder)?;
-            self.raft = Some(RaftLog::create(&raft_place(&self.folder), group, DefaultFileSystem)?);
+            self.raft = Some(RaftLog::create(&raft_place(&self.folder), group, DefaultFileSystem, FileSizes::USUAL)?);
         }
         Ok(self.raft.as_mut().expect("it was just made"))
     }
@@ -265,7 +265,8 @@ fn open_raft(
     }
     let place = raft_place(folder);
     let group = identity.and_then(group_of);
-    let Some((mut log, content)) = RaftLog::open(&place, DefaultFileSystem).map_err(|error| refused(folder, error))? else {
+    let Some((mut log, content)) = RaftLog::open(&place, DefaultFileSystem, FileSizes::USUAL).map_err(|error| refused(folder, error))?
+    else {
         return Ok((None, None));
     };
     if Some(log.group()) != group {

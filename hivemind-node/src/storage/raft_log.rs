@@ -1,7 +1,7 @@
 //! The Raft log and hard state of a voter, in raft-engine.
 //!
-//! One Raft group under one key of raft-engine, and beside its entries three values: the group that the
-//! log is of, the hard state, and the mark of the newest snapshot that was acknowledged. They are written
+//! One Raft group under one key of raft-engine, and beside its entries four values: the group that the
+//! log is of, the hard state, the mark of the newest snapshot that was acknowledged, and where the log begins. They are written
 //! again at every compaction, so that the files in which they stood can go.
 
 use std::io;
@@ -32,10 +32,21 @@ const REGION: u64 = 1;
 const GROUP_KEY: &[u8] = b"group";
 const HARD_STATE_KEY: &[u8] = b"hard";
 const MARK_KEY: &[u8] = b"snapshot";
-/// A file is left for the next one at this size.
-const FILE_SIZE: ReadableSize = ReadableSize::mb(8);
-/// Files are given back from this total on.
-const PURGE_FROM: ReadableSize = ReadableSize::mb(64);
+const FLOOR_KEY: &[u8] = b"floor";
+
+/// How the log is divided into files, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileSizes {
+    /// A file is left for the next one at this size.
+    pub(super) file: u64,
+    /// Files are given back from this total on.
+    pub(super) purge_from: u64,
+}
+
+impl FileSizes {
+    /// What a voter's log takes: little, for it is cut at every snapshot.
+    pub(super) const USUAL: FileSizes = FileSizes { file: 8 << 20, purge_from: 64 << 20 };
+}
 
 /// Whose log it is: raft-engine repeats what the identity says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +117,8 @@ pub(super) struct RaftLog<F: FileSystem = DefaultFileSystem> {
     group: Group,
     hard_state: Option<Bytes>,
     mark: Option<Mark>,
+    /// Entries below were compacted. raft-engine may bring some of them back.
+    floor: u64,
     /// The first and the last entry, as they are after what is staged.
     span: Option<(u64, u64)>,
     staged: LogBatch,
@@ -117,14 +130,24 @@ impl<F: FileSystem> RaftLog<F> {
     ///
     /// # Errors
     /// [`WriteError`]: the disk failed.
-    pub(super) fn create(dir: &Path, group: Group, files: F) -> Result<Self, WriteError> {
+    pub(super) fn create(dir: &Path, group: Group, files: F, sizes: FileSizes) -> Result<Self, WriteError> {
         let failed = |error| WriteError::io(dir, error);
         discard(dir).map_err(failed)?;
         folder::create_private(dir).map_err(failed)?;
-        let (engine, failure) = start(dir, files).map_err(failed)?;
+        let (engine, failure) = start(dir, files, sizes).map_err(failed)?;
         let staged = LogBatch::default();
-        let mut log =
-            RaftLog { dir: dir.to_path_buf(), engine, failure, group, hard_state: None, mark: None, span: None, staged, compacts: false };
+        let mut log = RaftLog {
+            dir: dir.to_path_buf(),
+            engine,
+            failure,
+            group,
+            hard_state: None,
+            mark: None,
+            floor: 0,
+            span: None,
+            staged,
+            compacts: false,
+        };
         log.put(GROUP_KEY, codec::encode(&group))?;
         log.commit()?;
         sync_both(dir).map_err(failed)?;
@@ -135,13 +158,13 @@ impl<F: FileSystem> RaftLog<F> {
     ///
     /// # Errors
     /// [`LogError`]: damaged, or the disk failed.
-    pub(super) fn open(dir: &Path, files: F) -> Result<Option<(Self, LogContent)>, LogError> {
+    pub(super) fn open(dir: &Path, files: F, sizes: FileSizes) -> Result<Option<(Self, LogContent)>, LogError> {
         if !dir.is_dir() || !log_tail::mend(dir)? {
             return Ok(None);
         }
         let failed = |source| LogError::Io { path: dir.to_path_buf(), source };
         let damaged = |why: &str| LogError::Damaged { file: dir.to_path_buf(), why: why.into() };
-        let (engine, failure) = start(dir, files).map_err(|error| match error.kind() {
+        let (engine, failure) = start(dir, files, sizes).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => damaged(&error.to_string()),
             _ => failed(error),
         })?;
@@ -153,12 +176,21 @@ impl<F: FileSystem> RaftLog<F> {
         let group = codec::decode::<Group, 256>(&group).map_err(|_| damaged("whose log it is can not be read"))?;
         let mark = engine.get(REGION, MARK_KEY).map(|mark| codec::decode::<Mark, 256>(&mark)).transpose();
         let mark = mark.map_err(|_| damaged("which snapshot it continues can not be read"))?;
+        let floor = engine.get(REGION, FLOOR_KEY).map(|floor| codec::decode::<u64, 256>(&floor)).transpose();
+        let floor = floor.map_err(|_| damaged("where it begins can not be read"))?.unwrap_or(0);
         let hard_state = engine.get(REGION, HARD_STATE_KEY).map(Bytes::from);
-        let entries = contained(|| entries(&engine)).map_err(|error| damaged(&error.to_string()))?;
+        let mut entries = apart(|| entries(&engine)).map_err(|error| damaged(&error.to_string()))?;
+        let compacted = entries.partition_point(|entry| entry.index < floor);
+        entries.drain(..compacted);
         let span = entries.first().zip(entries.last()).map(|(first, last)| (first.index, last.index));
         let content = LogContent { hard_state: hard_state.clone(), mark, entries };
-        let staged = LogBatch::default();
-        Ok(Some((RaftLog { dir: dir.to_path_buf(), engine, failure, group, hard_state, mark, span, staged, compacts: false }, content)))
+        let dir = dir.to_path_buf();
+        let mut log = RaftLog { dir, engine, failure, group, hard_state, mark, floor, span, staged: LogBatch::default(), compacts: false };
+        if compacted > 0 {
+            log.stage_compaction(floor);
+            log.commit().map_err(|error| failed(io::Error::other(error)))?;
+        }
+        Ok(Some((log, content)))
     }
 
     /// Whose log it is.
@@ -199,7 +231,7 @@ impl<F: FileSystem> RaftLog<F> {
         match self.span {
             Some((start, _)) if first.index < start => return Err(WriteError::Unfit { why: "the entries begin below what was compacted" }),
             // A snapshot covers the gap: what is before it is obsolete.
-            Some((_, end)) if first.index > end + 1 => self.compact(first.index),
+            Some((_, end)) if first.index > end + 1 => self.compact(first.index)?,
             Some(_) | None => {}
         }
         let stored: Vec<Entry> = entries.iter().map(to_stored).collect();
@@ -210,7 +242,19 @@ impl<F: FileSystem> RaftLog<F> {
     }
 
     /// Stages the removal of the entries below `below`.
-    pub(super) fn compact(&mut self, below: u64) {
+    ///
+    /// # Errors
+    /// [`WriteError`]: raft-engine refused it.
+    pub(super) fn compact(&mut self, below: u64) -> Result<(), WriteError> {
+        if below > self.floor {
+            self.floor = below;
+            self.put(FLOOR_KEY, codec::encode(&below))?;
+            self.stage_compaction(below);
+        }
+        Ok(())
+    }
+
+    fn stage_compaction(&mut self, below: u64) {
         self.staged.add_command(REGION, Command::Compact { index: below });
         self.span = self.span.and_then(|(first, last)| (below <= last).then_some((first.max(below), last)));
         self.compacts = true;
@@ -234,7 +278,7 @@ impl<F: FileSystem> RaftLog<F> {
             _ => true,
         };
         if !continues {
-            self.compact(last.max(mark.index) + 1);
+            self.compact(last.max(mark.index) + 1)?;
         }
         Ok(())
     }
@@ -259,7 +303,7 @@ impl<F: FileSystem> RaftLog<F> {
         let RaftLog { engine, staged, .. } = self;
         let written = contained(|| engine.write(staged, true).map_err(to_io)).map(drop);
         let purged = written.and_then(|()| match compacts {
-            true => contained(|| engine.purge_expired_files().map_err(to_io)).map(drop),
+            true => apart(|| engine.purge_expired_files().map_err(to_io)).map(drop),
             false => Ok(()),
         });
         match self.failure.seen().map_or(purged, Err) {
@@ -276,7 +320,7 @@ impl<F: FileSystem> RaftLog<F> {
         if let Some(mark) = self.mark {
             self.put(MARK_KEY, codec::encode(&mark))?;
         }
-        Ok(())
+        self.put(FLOOR_KEY, codec::encode(&self.floor))
     }
 
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), WriteError> {
@@ -285,7 +329,7 @@ impl<F: FileSystem> RaftLog<F> {
 
     /// The term of an entry that is durable already.
     fn term_of(&self, index: u64) -> Result<Option<u64>, WriteError> {
-        let found = contained(|| self.engine.get_entry::<Stored>(REGION, index).map_err(to_io));
+        let found = apart(|| self.engine.get_entry::<Stored>(REGION, index).map_err(to_io));
         found.map(|entry| entry.map(|entry| entry.term)).map_err(|error| WriteError::io(&self.dir, error))
     }
 
@@ -333,7 +377,7 @@ fn sync_both(dir: &Path) -> io::Result<()> {
     sealed::sync_folder(dir.parent().expect("it stands in the data folder"))
 }
 
-fn start<F: FileSystem>(dir: &Path, files: F) -> io::Result<(Engine<Watched<F>>, Failure)> {
+fn start<F: FileSystem>(dir: &Path, files: F, sizes: FileSizes) -> io::Result<(Engine<Watched<F>>, Failure)> {
     let path = dir.to_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"))?;
     let config = Config {
         dir: path.to_owned(),
@@ -342,8 +386,8 @@ fn start<F: FileSystem>(dir: &Path, files: F) -> io::Result<(Engine<Watched<F>>,
         // A compressed record, or a file used again, would make a torn record look like a damaged one.
         batch_compression_threshold: ReadableSize(0),
         enable_log_recycle: false,
-        target_file_size: FILE_SIZE,
-        purge_threshold: PURGE_FROM,
+        target_file_size: ReadableSize(sizes.file),
+        purge_threshold: ReadableSize(sizes.purge_from),
         ..Config::default()
     };
     let files = Arc::new(Watched::new(files));
@@ -366,15 +410,17 @@ fn entries<F: FileSystem>(engine: &Engine<Watched<F>>) -> io::Result<Vec<LogEntr
 }
 
 fn to_stored(entry: &LogEntry) -> Entry {
-    let mut stored = Entry::default();
-    stored.index = entry.index;
-    stored.term = entry.term;
-    stored.data = scramble(entry.index, &entry.bytes).into();
-    stored
+    Entry { index: entry.index, term: entry.term, data: scramble(entry.index, &entry.bytes).into(), ..Entry::default() }
 }
 
 fn from_stored(stored: Entry) -> LogEntry {
     LogEntry { index: stored.index, term: stored.term, bytes: scramble(stored.index, &stored.data).into() }
+}
+
+/// Does what reads entries, in a thread of its own. raft-engine keeps the block that a thread read last, and
+/// knows it again by its place alone: so in one thread, one log would be read where another was meant.
+fn apart<T: Send>(act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    std::thread::scope(|scope| scope.spawn(act).join()).unwrap_or_else(|_| Err(io::Error::other("raft-engine panicked")))
 }
 
 /// raft-engine panics where it finds what it does not expect; here that is an error like any other.

@@ -36,15 +36,11 @@ pub(super) fn recover<F: FileSystem>(
     let found = snapshots.list().map_err(|source| LogError::Io { path: log.dir().to_path_buf(), source })?;
     let (snapshot, unreadable) = newest_readable(log, &found);
     let written = snapshot.as_ref().map(|snapshot| Mark { index: snapshot.index, term: snapshot.term });
-    if let Some(mark) = content.mark.filter(|mark| written.is_none_or(|written| written.index < mark.index)) {
-        if !reaches(&content, written, mark) {
-            let why = unreadable.map_or_else(|| "it is missing".into(), |error| error.to_string());
-            return Err(LogError::Damaged {
-                file: snapshots.place(mark),
-                why: format!("{why}, and the log does not reach back before it"),
-            }
-            .into());
-        }
+    let unread = content.mark.filter(|mark| written.is_none_or(|written| written.index < mark.index));
+    if let Some(mark) = unread.filter(|mark| !reaches(&content, written, *mark)) {
+        let why = unreadable.map_or_else(|| "it is missing".into(), |error| error.to_string());
+        let why = format!("{why}, and the log does not reach back before it");
+        return Err(LogError::Damaged { file: snapshots.place(mark), why }.into());
     }
     let LogContent { hard_state, mark, mut entries } = content;
     if let Some(written) = written.filter(|written| mark.is_none_or(|mark| mark.index < written.index)) {
