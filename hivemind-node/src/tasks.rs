@@ -25,6 +25,16 @@ impl Tasks {
         });
     }
 
+    /// Runs `work`, which may block, on a thread of its own, and counts it too.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        let counted = Counted::new(self.running.clone());
+        tokio::task::spawn_blocking(move || {
+            // Dropped after all that `work` holds.
+            let _counted = counted;
+            work();
+        });
+    }
+
     /// Waits until none runs.
     pub(crate) async fn all_ended(&self) {
         let mut running = self.running.subscribe();

@@ -1,4 +1,5 @@
 //! Peers that do not keep to the protocol: each is refused and counted, and a good peer does not notice.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;

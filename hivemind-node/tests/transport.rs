@@ -1,4 +1,5 @@
 //! The transport over real sockets on loopback: what arrives, what is refused, what stays bounded.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

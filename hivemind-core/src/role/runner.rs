@@ -26,12 +26,15 @@ pub struct RoleStatus {
 pub struct Roles {
     installed: Vec<(InstalledRole, RoleStatus)>,
     pending: Changed,
+    /// A run is timed: what moves until then is part of it.
+    timed: bool,
 }
 
 impl Roles {
     /// Installs roles, in this order.
     pub fn new(roles: Vec<InstalledRole>) -> Self {
-        Roles { installed: roles.into_iter().map(|role| (role, RoleStatus::default())).collect(), pending: Changed::everything() }
+        let installed = roles.into_iter().map(|role| (role, RoleStatus::default())).collect();
+        Roles { installed, pending: Changed::everything(), timed: false }
     }
 
     /// What the cluster is told of them.
@@ -44,16 +47,18 @@ impl Roles {
         self.installed.iter().map(|(role, status)| (role.spec(), status))
     }
 
-    /// Gathers what moved; true where nothing was pending before, so that a run must be timed.
+    /// Gathers what moved; true where a run must be timed, since none is yet.
     pub fn gather(&mut self, changed: Changed) -> bool {
-        let was_empty = self.pending.is_empty();
         self.pending.merge(changed);
-        was_empty && !self.pending.is_empty()
+        let untimed = !self.timed && !self.pending.is_empty();
+        self.timed |= untimed;
+        untimed
     }
 
     /// Runs every role over what was gathered. One that panicked last time starts from nothing.
     pub fn run(&mut self, view: &View) -> Vec<DesiredState> {
         let changed = std::mem::take(&mut self.pending);
+        self.timed = false;
         let mut states = Vec::new();
         for (at, (role, status)) in self.installed.iter_mut().enumerate() {
             let from_nothing = Changed::everything();
@@ -87,5 +92,18 @@ impl Roles {
             return Requests::default();
         }
         requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_change_after_the_start_times_a_run_and_the_next_ones_join_it() {
+        let mut roles = Roles::new(Vec::new());
+        let moved = || Changed { condition: true, ..Changed::default() };
+        assert!(roles.gather(moved()));
+        assert!(!roles.gather(moved()));
     }
 }

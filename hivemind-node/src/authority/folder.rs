@@ -11,7 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 use webpki::EndEntityCert;
 
-use super::{Authority, authority_params, parse_spiffe_cluster};
+use super::verify::authority_cluster;
+use super::{Authority, authority_params};
 use crate::keys::key_of_spki;
 
 const CERTIFICATE_FILE: &str = "authority.pem";
@@ -63,8 +64,7 @@ impl Authority {
         let key = KeyPair::from_pem(&key).map_err(|_| damaged(&key_path, "no private key"))?;
 
         let parsed = EndEntityCert::try_from(&certificate).map_err(|_| damaged(&certificate_path, "no certificate"))?;
-        let cluster = parsed.valid_uri_names().find_map(parse_spiffe_cluster);
-        let cluster = cluster.ok_or_else(|| damaged(&certificate_path, "not the authority of a cluster"))?;
+        let cluster = authority_cluster(&certificate).ok_or_else(|| damaged(&certificate_path, "not the authority of a cluster"))?;
         let certified = key_of_spki(&parsed.subject_public_key_info());
         if certified.is_none_or(|certified| certified.0 != *key.public_key_raw()) {
             return Err(damaged(&key_path, "not the key of the certificate beside it"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hivemind_core::ids::PublicKey;
+use hivemind_core::ids::{ClusterId, PublicKey};
 use hivemind_core::keys::Keys;
 use rustls::pki_types::CertificateDer;
 
@@ -29,6 +29,11 @@ impl NodeIdentity {
     /// The node's public key.
     pub fn public(&self) -> PublicKey {
         self.keys.public()
+    }
+
+    /// The cluster whose authority it trusts; `None` where its roots are no authority of one.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.roots.iter().find_map(super::verify::authority_cluster)
     }
 
     /// The node's key.

@@ -53,6 +53,12 @@ pub fn parse_spiffe_cluster(uri: &str) -> Option<ClusterId> {
     (cluster.to_string() == domain).then_some(cluster)
 }
 
+/// The cluster of an authority's certificate.
+pub(super) fn authority_cluster(certificate: &CertificateDer<'static>) -> Option<ClusterId> {
+    let parsed = EndEntityCert::try_from(certificate).ok()?;
+    parsed.valid_uri_names().find_map(parse_spiffe_cluster)
+}
+
 /// The key that a connection was proven with.
 pub(crate) fn peer_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
     let parsed = EndEntityCert::try_from(certificate).ok()?;
@@ -74,8 +80,7 @@ impl PeerVerifier {
         let mut clusters = Vec::new();
         for root in roots {
             anchors.push(anchor_from_trusted_cert(root).ok()?.to_owned());
-            let parsed = EndEntityCert::try_from(root).ok()?;
-            clusters.push(format!("{}/node/", trust_domain(parsed.valid_uri_names().find_map(parse_spiffe_cluster)?)));
+            clusters.push(format!("{}/node/", trust_domain(authority_cluster(root)?)));
         }
         (!anchors.is_empty()).then_some(PeerVerifier { anchors, clusters, algorithms })
     }
@@ -184,6 +189,7 @@ impl ClientCertVerifier for PeerVerifier {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "certificates are issued by the wall clock")]
 mod tests {
     use std::time::SystemTime;
 

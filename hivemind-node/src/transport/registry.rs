@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hivemind_core::ids::PublicKey;
@@ -11,6 +11,7 @@ use hivemind_core::machine::Destination;
 use hivemind_core::rng::Rng;
 use hivemind_core::wire::frame::Channel;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::backlog::{Backlog, QueueIn};
 use super::counters::Discard;

@@ -1,0 +1,131 @@
+//! What the rest of a program speaks to a node through.
+
+use std::sync::Arc;
+
+use hivemind_core::context::Report;
+use hivemind_core::ids::{Position, Seq};
+use hivemind_core::view::View;
+use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::config::Section;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::error::{PublishFailure, ReadFailure};
+use crate::driver::{Account, AppliedEvent, NodeStatus, Request, RoleReport, StopReason};
+use crate::feed::{Ears, Feed};
+use crate::reconciler::ApplyStatus;
+use crate::transport::Transport;
+
+/// One sender and the latest snapshots. Clones speak to the same node; holding one keeps no node alive.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) view: watch::Receiver<Option<Arc<View>>>,
+    pub(super) account: watch::Receiver<Account>,
+    pub(super) applies: Arc<[Option<watch::Receiver<ApplyStatus>>]>,
+    pub(super) stopped: watch::Receiver<Option<StopReason>>,
+    pub(super) events: Ears<AppliedEvent>,
+    pub(super) reports: Ears<Arc<Report>>,
+    pub(super) transport: Transport,
+}
+
+impl NodeHandle {
+    /// What the node knows now; `None` until it is a member for the first time. Never waits.
+    pub fn view(&self) -> Option<Arc<View>> {
+        self.view.borrow().clone()
+    }
+
+    /// Waits for a view that this handle has not seen yet. `None` once the node has stopped. Nothing is
+    /// lost where it is not polled to its end.
+    pub async fn changed(&mut self) -> Option<Arc<View>> {
+        loop {
+            self.view.changed().await.ok()?;
+            let view = self.view.borrow_and_update().clone();
+            if view.is_some() {
+                return view;
+            }
+        }
+    }
+
+    /// Waits until the view is as `reached` says. `None` once the node has stopped.
+    pub async fn view_where(&self, mut reached: impl FnMut(&View) -> bool) -> Option<Arc<View>> {
+        let mut view = self.view.clone();
+        let found = view.wait_for(|view| view.as_deref().is_some_and(&mut reached)).await.ok()?;
+        found.clone()
+    }
+
+    /// The node's own account of itself. Never waits.
+    pub fn status(&self) -> NodeStatus {
+        let account = self.account.borrow().clone();
+        self.assemble(account)
+    }
+
+    /// Waits until the account is as `reached` says. What only the transport or an io half counts does
+    /// not end the wait by itself. `None` once the node has stopped.
+    pub async fn status_where(&self, mut reached: impl FnMut(&NodeStatus) -> bool) -> Option<NodeStatus> {
+        let mut account = self.account.clone();
+        let found = account.wait_for(|account| reached(&self.assemble(account.clone()))).await.ok()?.clone();
+        Some(self.assemble(found))
+    }
+
+    fn assemble(&self, account: Account) -> NodeStatus {
+        let applies = self.applies.iter().map(|apply| apply.as_ref().map(|apply| apply.borrow().clone()));
+        let roles = account.roles.into_iter().zip(applies);
+        NodeStatus {
+            machine: account.machine,
+            roles: roles.map(|((spec, role), apply)| RoleReport { spec, role, apply }).collect(),
+            transport: self.transport.stats(),
+            stopped: self.stopped.borrow().clone(),
+        }
+    }
+
+    /// Replaces the host's sections of these kinds; one with an empty body goes away. When this returns,
+    /// the config is durable on this node, and will be everywhere.
+    ///
+    /// # Errors
+    /// [`PublishFailure`].
+    pub async fn publish(&self, sections: Vec<Section>) -> Result<Seq, PublishFailure> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.requests.send(Request::Publish { sections, answer }).await;
+        asked.map_err(|_| PublishFailure::Stopped)?;
+        Ok(answered.await.map_err(|_| PublishFailure::Stopped)??)
+    }
+
+    /// Proposes a command to the control plane: agreed once, never tried again silently.
+    pub async fn propose(&self, command: Command) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send(Request::Propose { command, answer }).await.is_err() {
+            return Outcome::OutcomeUnknown;
+        }
+        answered.await.unwrap_or(Outcome::OutcomeUnknown)
+    }
+
+    /// Waits until the view holds all that was committed before this was called: what
+    /// [`NodeHandle::view`] shows then is linearizable.
+    ///
+    /// # Errors
+    /// [`ReadFailure`].
+    pub async fn read(&self) -> Result<Position, ReadFailure> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.requests.send(Request::Read { answer }).await;
+        asked.map_err(|_| ReadFailure::Stopped)?;
+        answered.await.map_err(|_| ReadFailure::Stopped)?.ok_or(ReadFailure::Unavailable)
+    }
+
+    /// The events that the node applies from now on.
+    pub fn events(&self) -> Feed<AppliedEvent> {
+        self.events.listen()
+    }
+
+    /// What the node reports from now on. It is logged as well.
+    pub fn reports(&self) -> Feed<Arc<Report>> {
+        self.reports.listen()
+    }
+
+    /// Waits until the node has stopped, and says why.
+    pub async fn stopped(&self) -> StopReason {
+        let mut stopped = self.stopped.clone();
+        let reason = stopped.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        // The sender goes without a word only where the runtime is shut down under the node.
+        reason.ok().flatten().unwrap_or(StopReason::Killed)
+    }
+}
