@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use hivemind_core::ids::NodeName;
-use hivemind_core::machine::HaltReason;
-use hivemind_core::wire::command::Outcome;
+use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_lite::sim::cluster::{Cluster, ClusterError, ClusterOptions, NodeSpec, ViewsByName};
 use hivemind_lite::sim::node::Part;
 use hivemind_lite::sim::roles;
@@ -65,9 +64,19 @@ fn what_is_published_is_answered_and_a_read_sees_what_was_proposed() {
     let web2 = NodeName::new("web2").expect("a valid name");
     let answered = |cluster: &Cluster| cluster.answers("dns1").and_then(|names| names.get(&web2)).is_some_and(|answer| answer.seq == seq);
     cluster.wait("the new version is answered", BOUND, answered).expect("it spreads");
-    let Outcome::Committed { position } = cluster.leave("web1").expect("an outcome") else { panic!("not committed") };
+    let restarting = Command::Restarting { node: cluster.views()["web1"].node, grace: Duration::from_secs(1) };
+    let Outcome::Committed { position } = cluster.propose("web1", restarting).expect("an outcome") else { panic!("not committed") };
     assert!(cluster.read("dns1").expect("a quorum").index >= position.index);
-    cluster.wait("it has stopped", BOUND, |cluster| cluster.halted("web1") == Some(&HaltReason::Left)).expect("it left");
+}
+
+#[test]
+fn a_host_that_leaves_is_gone_and_stays_away() {
+    let mut cluster = formed(6);
+    cluster.leave("web1").expect("it leaves");
+    cluster.wait_until("five members", BOUND, |views| all_know(views, 5, 5)).expect("all know");
+    cluster.run_for(Duration::from_secs(20)).expect("clean");
+    assert!(cluster.views().values().all(|view| view.facts.members().len() == 5), "it does not come back by itself");
+    assert!(matches!(cluster.leave("voter1"), Err(ClusterError::Unexpected { .. })), "a voter must be demoted first");
 }
 
 #[test]

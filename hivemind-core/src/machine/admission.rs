@@ -164,12 +164,21 @@ impl Machine {
                 self.halt(HaltReason::Duplicate { node });
             }
             ResumeAnswer::Gone if knows_enough && matches!(self.phase, Phase::Resuming | Phase::Member | Phase::Resyncing) => {
-                self.join_anew()
+                self.told_gone();
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
             ResumeAnswer::Fenced if self.phase == Phase::Member => self.resync(),
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
+        }
+    }
+
+    /// The membership has ended, and nobody said why. Events do not reach one who is no member, so this is how a
+    /// node that asked to leave learns that it has left.
+    fn told_gone(&mut self) {
+        match self.leaving {
+            true => self.halt(HaltReason::Left),
+            false => self.join_anew(),
         }
     }
 

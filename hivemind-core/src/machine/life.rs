@@ -64,6 +64,7 @@ impl Machine {
             answers: Default::default(),
             pending: Default::default(),
             publishing: Vec::new(),
+            leaving: false,
             senders: Default::default(),
             pulse: Default::default(),
             view: None,

@@ -104,6 +104,8 @@ pub struct Machine {
     pending: Pending,
     /// Who waits for a version of the own config to be durable.
     publishing: Vec<(Seq, RequestId)>,
+    /// It asked for the end of its membership, and was not refused.
+    leaving: bool,
     senders: Senders,
     pulse: Pulse,
 

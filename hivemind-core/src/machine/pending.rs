@@ -22,6 +22,8 @@ pub(super) enum Waiter {
 pub(super) struct Proposed {
     pub(super) waiter: Waiter,
     pub(super) deadline: Time,
+    /// It ends this node's own membership, on request.
+    pub(super) leaves: bool,
 }
 
 #[derive(Clone, Copy, Debug)]

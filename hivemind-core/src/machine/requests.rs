@@ -2,7 +2,7 @@
 
 use super::pending::{Grant, Proposed, Reading, Waiter};
 use super::persist::Then;
-use super::{Effect, Machine, Phase, PublishError, Reply};
+use super::{Effect, HaltReason, Machine, Phase, PublishError, Reply};
 use crate::configs::Published;
 use crate::context::Report;
 use crate::ids::{Index, NodeId, ProposalId, RequestId, Seq};
@@ -10,6 +10,7 @@ use crate::role::RoleEvent;
 use crate::timers::Timer;
 use crate::wire::command::{Command, Outcome, Proposal, Refusal};
 use crate::wire::config::Section;
+use crate::wire::event::LeaveReason;
 use crate::wire::frame::Channel;
 use crate::wire::message::{Control as ControlMessage, Message};
 
@@ -88,7 +89,9 @@ impl Machine {
         }
         let id = self.proposal_id();
         let deadline = self.now.time + self.settings.control.proposal_timeout;
-        self.pending.proposals.insert(id.counter, Proposed { waiter, deadline });
+        let leaves = matches!(&command, Command::Leave { node, reason: LeaveReason::Asked } if *node == self.node());
+        self.leaving |= leaves;
+        self.pending.proposals.insert(id.counter, Proposed { waiter, deadline, leaves });
         self.timers.set(deadline, Timer::Pending);
         let proposal = Proposal { id, time: self.now.wall, command };
         match &mut self.control {
@@ -118,8 +121,18 @@ impl Machine {
         if (id.node, id.boot) != (self.node(), self.boot) {
             return;
         }
-        if let Some(proposed) = self.pending.proposals.remove(&id.counter) {
-            self.conclude(proposed.waiter, outcome);
+        let Some(proposed) = self.pending.proposals.remove(&id.counter) else { return };
+        let end = match &outcome {
+            Outcome::Committed { .. } => proposed.leaves,
+            Outcome::Refused(_) => {
+                self.leaving &= !proposed.leaves;
+                false
+            }
+            Outcome::OutcomeUnknown => false,
+        };
+        self.conclude(proposed.waiter, outcome);
+        if end {
+            self.halt(HaltReason::Left);
         }
     }
 

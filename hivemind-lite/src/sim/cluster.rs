@@ -141,14 +141,21 @@ impl Cluster {
         Ok(self.world.start(slot)?)
     }
 
-    /// Lets a node ask to leave, and tells what became of that.
+    /// Lets a node ask to leave, and waits until it has stopped because it left.
     ///
     /// # Errors
-    /// As [`Cluster::propose`].
-    pub fn leave(&mut self, name: &str) -> Result<Outcome, ClusterError> {
+    /// [`ClusterError::Unexpected`] where that is refused; else as [`Cluster::propose`].
+    pub fn leave(&mut self, name: &str) -> Result<(), ClusterError> {
         let slot = self.slot(name)?;
-        let node = self.world.node(slot).id().ok_or_else(|| ClusterError::NotRunning(self.world.node(slot).name.clone()))?;
-        self.propose(name, Command::Leave { node, reason: LeaveReason::Asked })
+        let not_running = || ClusterError::NotRunning(self.world.node(slot).name.clone());
+        let node = self.world.node(slot).id().ok_or_else(not_running)?;
+        let request = self.world.propose(slot, Command::Leave { node, reason: LeaveReason::Asked })?;
+        match self.reply(slot, request) {
+            Ok(Reply::Proposed(Outcome::Committed { .. } | Outcome::OutcomeUnknown)) | Err(ClusterError::NotRunning(_)) => {}
+            Ok(refused) => return Err(self.unexpected(slot, refused)),
+            Err(error) => return Err(error),
+        }
+        self.wait("it has left", REPLY_BOUND, |cluster| cluster.halted(name) == Some(&HaltReason::Left))
     }
 
     /// Cuts each of these nodes off from every other node.

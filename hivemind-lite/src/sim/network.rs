@@ -80,11 +80,13 @@ impl Network {
         Network { profile, rng, peers: Vec::new(), ends: BTreeMap::new(), dialing: BTreeMap::new() }
     }
 
+    /// Adds the next place, at which nobody listens yet.
+    pub fn add(&mut self) {
+        self.peers.push(Peer::default());
+    }
+
     /// Start number `life` of the process in `slot` listens from now on.
     pub fn up(&mut self, slot: Slot, life: u32) {
-        if self.peers.len() <= slot.at() {
-            self.peers.resize_with(slot.at() + 1, Peer::default);
-        }
         self.peers[slot.at()].life = Some(life);
     }
 
@@ -218,8 +220,10 @@ mod tests {
 
     fn pair(faults: Faults) -> Network {
         let mut network = Network::new(faults.profile(), Rng::new(1));
-        network.up(A, 1);
-        network.up(B, 1);
+        for slot in [A, B] {
+            network.add();
+            network.up(slot, 1);
+        }
         network
     }
 

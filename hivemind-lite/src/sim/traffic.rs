@@ -14,9 +14,9 @@ pub struct Kind(u8, u8);
 const NAMES: [(&str, &[&str]); 5] = [
     ("admission", &["join", "granted", "refused", "later", "resume", "resumed"]),
     ("membership", &["swim", "ping", "pong", "evidence"]),
-    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed"]),
+    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed", "evidence"]),
     ("events", &["push", "pull", "range", "collected", "resync", "snapshot"]),
-    ("configs", &["offer", "stored", "compare", "differ", "want", "batch", "fetch", "fetched", "seq-ask", "seq-known"]),
+    ("configs", &["offer", "stored", "compare", "differ", "want", "batch", "fetch", "fetched", "seq-ask"]),
 ];
 
 impl Kind {
@@ -90,7 +90,7 @@ impl Traffic {
             let earlier = before.kinds.get(&kind).copied().unwrap_or_default();
             Count { messages: count.messages - earlier.messages, bytes: count.bytes - earlier.bytes }
         };
-        Traffic { kinds: self.kinds().map(|(kind, count)| (kind, less(kind, count))).collect() }
+        Traffic { kinds: self.kinds().map(|(kind, count)| (kind, less(kind, count))).filter(|(_, count)| count.messages > 0).collect() }
     }
 
     /// Adds another run's.
@@ -105,7 +105,7 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
-    use hivemind_core::ids::{BootNonce, ClusterId, Epoch, Index, NodeId, Seq};
+    use hivemind_core::ids::{BootNonce, ClusterId, Epoch, Index, NodeId};
     use hivemind_core::wire::frame::{Beat, Frame};
     use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, ResumeAnswer};
 
@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(kind_of(Message::Membership(Membership::Evidence { suspect: NodeId::new(1, 1) })), "membership/evidence");
         assert_eq!(kind_of(Message::Control(Control::Raft(bytes::Bytes::from_static(b"x")))), "control/raft");
         assert_eq!(kind_of(Message::Events(Events::Resync)), "events/resync");
-        let known = Configs::SeqKnown { seq: Seq(1), hash: Default::default() };
-        assert_eq!(kind_of(Message::Configs(known)), "configs/seq-known");
+        assert_eq!(kind_of(Message::Configs(Configs::SeqAsk)), "configs/seq-ask");
+        let passed_on = Control::Evidence { observer: NodeId::new(1, 2), suspect: NodeId::new(1, 3) };
+        assert_eq!(kind_of(Message::Control(passed_on)), "control/evidence");
     }
 }

@@ -1,14 +1,17 @@
 //! S5: no member disappears from a view or an answer but by a committed event (or its own newer config).
 
+use hivemind_core::ids::{Index, NodeId};
 use hivemind_core::view::View;
+use hivemind_core::wire::event::{Event, LogEvent};
 use imbl::ordmap::DiffItem;
 
-use super::{At, Invariant, PerSlot, Violation};
+use super::{At, History, Invariant, PerSlot, Violation};
 use crate::sim::network::Slot;
 use crate::sim::roles::Names;
 
 /// The checker of S5. Views are judged with S1: their members are the fold's. This looks at answers: a host's name may
-/// vanish only when the view that the answer was made from has no such member.
+/// vanish only when the membership that it stood for has ended in the view that the answer was made from, and was not
+/// superseded by the same host's next one.
 #[derive(Debug, Default)]
 pub struct Presence {
     last: PerSlot<Option<Names>>,
@@ -24,14 +27,15 @@ impl Presence {
     ///
     /// # Errors
     /// S5.
-    pub fn answered(&mut self, at: At<'_>, view: &View, names: &Names) -> Result<(), Violation> {
+    pub fn answered(&mut self, at: At<'_>, history: &History, view: &View, names: &Names) -> Result<(), Violation> {
         let Some(last) = self.last.of(at.slot).replace(names.clone()) else { return Ok(()) };
         for item in last.diff(names) {
-            let name = match item {
-                DiffItem::Remove(name, _) => name,
+            let (name, answer) = match item {
+                DiffItem::Remove(name, answer) => (name, answer),
                 DiffItem::Add(..) | DiffItem::Update { .. } => continue,
             };
-            if let Some(member) = view.facts.named(name) {
+            let Some(member) = view.facts.named(name) else { continue };
+            if member.node == answer.node || supersedes(history, member.joined, answer.node) {
                 let what = format!("{name} is gone from the answers, but {} is a member at {}", member.node, view.facts.position());
                 return Err(at.violates_with(Invariant::S5, name, what));
             }
@@ -40,11 +44,17 @@ impl Presence {
     }
 }
 
+/// Whether the join at `index` replaced the membership `old` in one event.
+fn supersedes(history: &History, index: Index, old: NodeId) -> bool {
+    let joined = history.at(index).and_then(|committed| committed.logged.as_ref()).map(LogEvent::event);
+    matches!(joined, Some(Ok(Event::Joined { supersedes: Some(node), .. })) if node == old)
+}
+
 #[cfg(test)]
 mod tests {
-    use hivemind_core::ids::{Digest256, NodeId, Seq};
+    use hivemind_core::ids::{Digest256, Seq};
 
-    use super::super::fabricated::{at, birth, name, view};
+    use super::super::fabricated::{at, birth, history, name, view};
     use super::*;
     use crate::sim::roles::Answer;
 
@@ -55,11 +65,11 @@ mod tests {
 
     #[test]
     fn a_members_name_that_vanishes_from_the_answers_is_caught() {
-        let (node, view) = (name("dns1"), view(birth()));
+        let (node, view, history) = (name("dns1"), view(birth()), history(1));
         let mut presence = Presence::default();
-        presence.answered(at(&node), &view, &names(&["gone", "n1"])).expect("the first answer");
-        presence.answered(at(&node), &view, &names(&["n1"])).expect("`gone` is no member");
-        let violation = presence.answered(at(&node), &view, &names(&[])).expect_err("n1 is a member");
+        presence.answered(at(&node), &history, &view, &names(&["gone", "n1"])).expect("the first answer");
+        presence.answered(at(&node), &history, &view, &names(&["n1"])).expect("`gone` is no member");
+        let violation = presence.answered(at(&node), &history, &view, &names(&[])).expect_err("n1 is a member");
         assert_eq!((violation.invariant, violation.with), (Invariant::S5, Some(name("n1"))));
     }
 }

@@ -241,7 +241,7 @@ impl World {
         self.note(slot, Did::Halted(reason.to_string()));
         match &reason {
             HaltReason::Left | HaltReason::Refused(_) => {}
-            HaltReason::Storage(_) | HaltReason::Duplicate { .. } | HaltReason::OtherCluster { .. } => {
+            HaltReason::Storage(_) | HaltReason::Log(_) | HaltReason::Duplicate { .. } | HaltReason::OtherCluster { .. } => {
                 return Err(self.at(slot).violates(Invariant::Sound, format!("the node stopped: {reason}")));
             }
         }

@@ -139,6 +139,7 @@ impl World {
         self.addresses.insert(node.address, slot);
         self.names.insert(name, slot);
         self.nodes.push(node);
+        self.network.add();
         slot
     }
 
@@ -369,6 +370,7 @@ impl World {
     }
 
     fn note(&mut self, slot: Slot, did: Did) {
+        if std::env::var_os("SIMDBG").is_some() { eprintln!("{:?} {} {did}", self.now, self.nodes[slot.at()].name); }
         self.nodes[slot.at()].lines.push(self.now, did);
     }
 }

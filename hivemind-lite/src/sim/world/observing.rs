@@ -165,7 +165,7 @@ impl World {
         let Some(view) = self.nodes[slot.at()].view().cloned() else {
             return Err(self.at(slot).violates(Invariant::Sound, "a role wants something before there is a view"));
         };
-        self.checkers.presence.answered(at!(self, slot), &view, &names)?;
+        self.checkers.presence.answered(at!(self, slot), &self.checkers.history, &view, &names)?;
         self.watches.answered(slot, &names, self.now);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node wants nothing");
         process.names = Some(names);
