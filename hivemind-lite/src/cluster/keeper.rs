@@ -70,6 +70,12 @@ pub(crate) enum OrderError {
 }
 
 type Answer = oneshot::Sender<Result<(), OrderError>>;
+pub(super) type Answered = oneshot::Receiver<Result<(), OrderError>>;
+
+/// Waits until an order is carried out.
+pub(super) async fn carried_out(answered: Answered) -> Result<(), OrderError> {
+    answered.await.unwrap_or(Err(OrderError::Stopping))
+}
 
 /// What a node is told to do.
 #[derive(Debug)]
@@ -136,18 +142,15 @@ impl Keeper {
 
     /// Gives an order, and waits until it is carried out.
     pub(super) async fn order(&self, order: impl FnOnce(Answer) -> Order) -> Result<(), OrderError> {
-        self.ordered(order).await.await
+        carried_out(self.ordered(order).await).await
     }
 
-    /// Gives an order; what comes back waits until it is carried out.
-    pub(super) async fn ordered(
-        &self,
-        order: impl FnOnce(Answer) -> Order,
-    ) -> impl Future<Output = Result<(), OrderError>> + Send + use<> {
+    /// Gives an order, and does not wait for it: [`carried_out`] does.
+    pub(super) async fn ordered(&self, order: impl FnOnce(Answer) -> Order) -> Answered {
         let (answer, answered) = oneshot::channel();
         // Where the task is gone, so is the answer.
         let _ = self.orders.send(order(answer)).await;
-        async { answered.await.unwrap_or(Err(OrderError::Stopping)) }
+        answered
     }
 
     /// Where it listens for peers, or did last.

@@ -25,7 +25,7 @@ pub use verbs::VerbError;
 
 use crate::screen::Screen;
 use crate::show::{Kind, Life, NodePicture, Picture};
-use keeper::{Keeper, Order, OrderError, Plan};
+use keeper::{Keeper, Order, OrderError, Plan, carried_out};
 use shared::Shared;
 
 /// Nodes that do not stop within this are left to end with the process.
@@ -79,7 +79,7 @@ impl Cluster {
             let screen = self.shared.screen;
             let retired = keeper.ordered(|answer| Order::Retire { member, answer }).await;
             tokio::spawn(async move {
-                match retired.await {
+                match carried_out(retired).await {
                     Ok(()) => screen.notice(&format!("{name}: its host file is gone, and it left")),
                     Err(error) => screen.error(&format!("its host file is gone, but {error}; it is stopped, and leaves when that is noticed")),
                 }

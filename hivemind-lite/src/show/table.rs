@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Lines `rows` up under `heads`. Cells are measured in characters; the last column is not padded.
-pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heads.map(|head| head.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
