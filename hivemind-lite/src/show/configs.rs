@@ -30,7 +30,8 @@ fn row(picture: &Picture, name: &NodeName) -> [String; 6] {
     let newest = held.iter().map(|(_, config)| *config).max_by_key(|config| (config.config.node, config.config.seq));
     let dash = || "-".to_owned();
     let published = picture.node(name).and_then(|node| node.published);
-    let age = published.filter(|(seq, _)| newest.is_none_or(|newest| newest.config.seq == *seq)).map(|(_, age)| ago(age));
+    // A host publishes again under its new membership what it published before it was a member.
+    let age = published.filter(|(seq, _)| newest.is_none_or(|newest| newest.config.seq >= *seq)).map(|(_, age)| ago(age));
     let seq = newest.map(|newest| newest.config.seq).or(published.map(|(seq, _)| seq));
     [
         name.to_string(),

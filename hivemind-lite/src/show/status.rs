@@ -49,7 +49,7 @@ pub fn status(picture: &Picture, health: &str) -> String {
         match server.dns.as_slice() {
             [] => line(server.name.as_str(), "does not answer"),
             places => places.iter().for_each(|(address, answered)| {
-                line(server.name.as_str(), &format!("{address}, {answered} queries answered"));
+                line(server.name.as_str(), &format!("{address}, {answered} {} answered", if *answered == 1 { "query" } else { "queries" }));
             }),
         }
     }
