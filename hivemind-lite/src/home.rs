@@ -79,7 +79,7 @@ pub enum HomeError {
         path: PathBuf,
     },
     /// The disk failed.
-    #[error("{}: {source}", path.display())]
+    #[error("--data-dir: {}: {source}; repair that, or choose another folder", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

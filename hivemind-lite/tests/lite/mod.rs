@@ -14,33 +14,33 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// What a condition is waited for at most. Far above what is expected: it only bounds a failure.
-pub const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivemind-lite"));
     command.env_remove("NO_COLOR");
     command
 }
 
 /// Runs the program to its end, without input.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     binary().args(arguments).stdin(Stdio::null()).output().expect("the program runs")
 }
 
-pub fn text(octets: &[u8]) -> String {
+pub(crate) fn text(octets: &[u8]) -> String {
     String::from_utf8(octets.to_vec()).expect("UTF-8")
 }
 
 /// The host files that come with the program.
-pub fn examples() -> PathBuf {
+pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hosts.d")
 }
 
 /// A folder of host files.
-pub struct Hosts(pub TempDir);
+pub(crate) struct Hosts(TempDir);
 
 impl Hosts {
-    pub fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let hosts = Hosts(tempfile::tempdir().expect("a temporary folder"));
         for (name, content) in files {
             hosts.write(name, content);
@@ -48,19 +48,19 @@ impl Hosts {
         hosts
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         fs::write(self.path(name), content).expect("a file in a temporary folder");
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).expect("a file in a temporary folder");
     }
 
-    pub fn dir(&self) -> &str {
+    pub(crate) fn dir(&self) -> &str {
         self.0.path().to_str().expect("a UTF-8 path")
     }
 }
@@ -98,13 +98,21 @@ impl Heard {
         found(&text.0[from..]).unwrap_or_else(|| panic!("{what} did not come; there was:\n{}", text.0))
     }
 
+    /// All that came, once nothing more can come.
+    fn whole(&self) -> String {
+        let text = self.text.lock().unwrap();
+        let (text, timeout) = self.more.wait_timeout_while(text, BOUND, |(_, ended)| !*ended).unwrap();
+        assert!(!timeout.timed_out(), "the pipe stays open");
+        text.0.clone()
+    }
+
     fn length(&self) -> usize {
         self.text.lock().unwrap().0.len()
     }
 }
 
 /// A running cluster. Killed where the test does not stop it.
-pub struct Lite {
+pub(crate) struct Lite {
     child: Child,
     input: Option<ChildStdin>,
     out: Arc<Heard>,
@@ -113,28 +121,30 @@ pub struct Lite {
 
 impl Lite {
     /// Starts a cluster on free ports, and waits until it is ready.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = binary();
         command.args(["--dns-listen", "127.0.0.1:0"]).args(arguments);
         Lite::spawn(command)
     }
 
-    pub fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let out = Heard::listen(child.stdout.take().expect("piped"));
         let err = Heard::listen(child.stderr.take().expect("piped"));
-        let lite = Lite { input: child.stdin.take(), child, out, err };
+        let mut lite = Lite { input: child.stdin.take(), child, out, err };
         lite.out.wait(0, "the greeting", |text| text.contains("ready in ").then_some(()));
+        // What is said after this does not mix with the rest of the greeting.
+        lite.say("help", "  quit ");
         lite
     }
 
-    pub fn pid(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
         self.child.id().to_string()
     }
 
     /// Where a server listens, as the greeting says.
-    pub fn dns(&self, name: &str) -> SocketAddr {
+    pub(crate) fn dns(&self, name: &str) -> SocketAddr {
         let head = format!("{name} listens on ");
         self.out.wait(0, "the address", |text| {
             text.lines().find_map(|line| line.strip_prefix(&head)?.strip_suffix(", UDP and TCP")?.parse().ok())
@@ -147,31 +157,31 @@ impl Lite {
     }
 
     /// Types a line, and waits for `answer` on standard output.
-    pub fn say(&mut self, line: &str, answer: &str) {
+    pub(crate) fn say(&mut self, line: &str, answer: &str) {
         let from = self.out.length();
         self.type_line(line);
         self.out.wait(from, &format!("`{answer}` after `{line}`"), |text| text.contains(answer).then_some(()));
     }
 
     /// Types a line, and waits for `answer` on standard error.
-    pub fn say_wrong(&mut self, line: &str, answer: &str) {
+    pub(crate) fn say_wrong(&mut self, line: &str, answer: &str) {
         let from = self.err.length();
         self.type_line(line);
-        self.out_or_err(from, answer);
+        self.hears_error(from, answer);
     }
 
     /// Waits for `answer` on standard error, after `from` octets of it.
-    fn out_or_err(&self, from: usize, answer: &str) {
+    fn hears_error(&self, from: usize, answer: &str) {
         self.err.wait(from, &format!("`{answer}`"), |text| text.contains(answer).then_some(()));
     }
 
     /// Waits for a message on standard error.
-    pub fn complains(&self, message: &str) {
-        self.out_or_err(0, message);
+    pub(crate) fn complains(&self, message: &str) {
+        self.hears_error(0, message);
     }
 
     /// The whole table or text that a command prints.
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         let from = self.out.length();
         self.type_line(command);
         // The help ends with `quit`: what stands before it is what was asked for.
@@ -183,7 +193,7 @@ impl Lite {
     }
 
     /// Asks again until the answer is as `found` says.
-    pub fn ask_until<T>(&mut self, command: &str, found: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn ask_until<T>(&mut self, command: &str, found: impl Fn(&str) -> Option<T>) -> T {
         let end = Instant::now() + BOUND;
         loop {
             let answer = self.ask(command);
@@ -195,33 +205,31 @@ impl Lite {
     }
 
     /// The cells of a node's line in a table.
-    pub fn row(&mut self, table: &str, name: &str) -> Vec<String> {
+    pub(crate) fn row(&mut self, table: &str, name: &str) -> Vec<String> {
         let text = self.ask(table);
         let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).split_whitespace().map(str::to_owned).collect()
     }
 
     /// Ends the input; the program runs on.
-    pub fn end_input(&mut self) {
+    pub(crate) fn end_input(&mut self) {
         self.input = None;
     }
 
     /// Sends a signal, by name.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.pid()]).status().expect("kill is there");
         assert!(sent.success());
     }
 
     /// Waits until it ended; its status, and what it said on standard error.
-    pub fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("a child").code();
-        self.err.wait(0, "the end", |_| None::<()>.or(Some(())));
-        let said = self.err.text.lock().unwrap().0.clone();
-        (status, said)
+        (status, self.err.whole())
     }
 
     /// Types `quit`, and waits until it ended well.
-    pub fn quit(mut self) {
+    pub(crate) fn quit(mut self) {
         self.type_line("quit");
         assert_eq!(self.child.wait().expect("a child").code(), Some(0));
     }
@@ -236,7 +244,7 @@ impl Drop for Lite {
 }
 
 /// What `dig +short` says, its lines sorted.
-pub fn dig(server: SocketAddr, query: &str) -> Vec<String> {
+pub(crate) fn dig(server: SocketAddr, query: &str) -> Vec<String> {
     let mut command = Command::new("dig");
     command.arg(format!("@{}", server.ip())).args(["-p", &server.port().to_string(), "+short", "+tries=1", "+time=2"]);
     let output = command.args(query.split_whitespace()).output().expect("dig is installed (bind9-dnsutils)");
@@ -246,7 +254,7 @@ pub fn dig(server: SocketAddr, query: &str) -> Vec<String> {
 }
 
 /// Digs until the answer is this.
-pub fn dig_until(server: SocketAddr, query: &str, answer: &[&str]) {
+pub(crate) fn dig_until(server: SocketAddr, query: &str, answer: &[&str]) {
     let end = Instant::now() + BOUND;
     loop {
         let said = dig(server, query);
