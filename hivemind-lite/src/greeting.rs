@@ -38,7 +38,8 @@ fn queries(hosts: &[HostFile], zone: &str) -> Vec<String> {
     let richness = |host: &HostFile| {
         let families = [IpAddr::is_ipv4, IpAddr::is_ipv6].map(|family| host.host.addresses.iter().any(family));
         let tagged = host.service.services.iter().any(|service| !service.tags.is_empty());
-        let has = [families[0], families[1], !host.service.services.is_empty(), tagged, cname(host).is_some(), !host.dns.records.is_empty()];
+        let has =
+            [families[0], families[1], !host.service.services.is_empty(), tagged, cname(host).is_some(), !host.dns.records.is_empty()];
         has.into_iter().filter(|has| *has).count()
     };
     // The last of several that say as much would be found; the first is wanted.

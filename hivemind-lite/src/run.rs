@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::args::{RunArgs, RunOptions};
 use crate::cluster::{Cluster, PrepareError, Progress, StartError};
-use crate::console::command::{self, Command};
 use crate::console;
+use crate::console::command::{self, Command};
 use crate::greeting::greeting;
 use crate::home::HomeError;
 use crate::screen::{Paint, Screen};
@@ -175,7 +175,10 @@ async fn converse(cluster: &Arc<Cluster>) -> Result<(), RunError> {
             Ok(None) => {}
             Err(wrong) => screen.error(&wrong),
         }
-        screen.last_line(PROMPT);
+        // Where lines were typed ahead, the next one is carried out at once.
+        if lines.is_empty() {
+            screen.last_line(PROMPT);
+        }
     }
     screen.last_line("");
     std::future::pending().await

@@ -33,7 +33,9 @@ fn help_and_version_are_printed() {
     let version = run(&["--version"]);
     assert_eq!(text(&version.stdout), format!("hivemind-lite {}\n", env!("CARGO_PKG_VERSION")));
     let help = text(&run(&["--help"]).stdout);
-    for flag in ["--hosts", "--zone", "--voters", "--dns ", "--dns-listen", "--data-dir", "--check", "--verbose", "--help", "--version", "sim"] {
+    for flag in
+        ["--hosts", "--zone", "--voters", "--dns ", "--dns-listen", "--data-dir", "--check", "--verbose", "--help", "--version", "sim"]
+    {
         assert!(help.contains(flag), "{flag} in\n{help}");
     }
 }
@@ -96,7 +98,8 @@ fn a_data_folder_that_can_not_be_used_is_named_and_left_alone() {
     let home = with("home");
     let arguments = [&["--hosts", hosts.dir(), "--data-dir", &home], &SMALL[..]].concat();
     let lite = Lite::start(&arguments);
-    let message = format!("error: --data-dir: {home} is in use by process {}; stop that process first, or choose another folder\n", lite.pid());
+    let message =
+        format!("error: --data-dir: {home} is in use by process {}; stop that process first, or choose another folder\n", lite.pid());
     refused(&home, &message);
     assert_eq!(dig(lite.dns("dns1"), "web1.node.hive A"), ["10.0.0.11"], "the other one did not notice");
     lite.quit();
@@ -146,7 +149,10 @@ fn check_tells_every_mistake_and_runs_nothing() {
     let hosts = hosts();
     let good = hosts.path("web1.toml");
     let clean = run(&["--check", good.to_str().unwrap()]);
-    assert_eq!((clean.status.code(), text(&clean.stdout), text(&clean.stderr)), (Some(0), String::new(), "checked 1 host file: no mistakes\n".to_owned()));
+    assert_eq!(
+        (clean.status.code(), text(&clean.stdout), text(&clean.stderr)),
+        (Some(0), String::new(), "checked 1 host file: no mistakes\n".to_owned())
+    );
 
     hosts.write("web2.toml", "addresses = ['10.0.0.300']\n[[service]]\nname = 'web'\nport = 0\n");
     hosts.write("voter1.toml", "addresses = ['10.0.0.1']\n");
@@ -155,7 +161,10 @@ fn check_tells_every_mistake_and_runs_nothing() {
     let said = text(&wrong.stdout);
     let lines: Vec<&str> = said.lines().map(|line| line.strip_prefix(&format!("{}/", hosts.dir())).unwrap()).collect();
     assert_eq!(lines.len(), 3, "{said}");
-    assert!(lines[0].starts_with("voter1.toml:1: ") && lines[0].contains("`voter1` is reserved for the cluster's own nodes (`voterN`)"), "{said}");
+    assert!(
+        lines[0].starts_with("voter1.toml:1: ") && lines[0].contains("`voter1` is reserved for the cluster's own nodes (`voterN`)"),
+        "{said}"
+    );
     assert!(lines[1].starts_with("web2.toml:1: addresses[0]: `10.0.0.300` is not an IPv4 or IPv6 address"), "{said}");
     assert!(lines[2].starts_with("web2.toml:4: service[0].port: port 0 is out of range; give 1 to 65535"), "{said}");
     assert_eq!(text(&wrong.stderr), "checked 3 host files: 3 mistakes\n");

@@ -81,7 +81,9 @@ impl Cluster {
             tokio::spawn(async move {
                 match carried_out(retired).await {
                     Ok(()) => screen.notice(&format!("{name}: its host file is gone, and it left")),
-                    Err(error) => screen.error(&format!("its host file is gone, but {error}; it is stopped, and leaves when that is noticed")),
+                    Err(error) => {
+                        screen.error(&format!("its host file is gone, but {error}; it is stopped, and leaves when that is noticed"))
+                    }
                 }
             });
         }

@@ -14,9 +14,9 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use super::Cluster;
 use super::keeper::{Keeper, Order, Plan};
 use super::shared::Shared;
-use super::Cluster;
 use crate::args::{RunOptions, dns_name, voter_name};
 use crate::home::{Home, HomeError};
 use crate::screen::Screen;
@@ -50,8 +50,7 @@ impl Cluster {
             None => Home::temporary()?,
         };
         let empty = DnsProcessor::new(options.zones.clone()).empty_zone();
-        let servers: Vec<Server> =
-            options.dns.iter().map(|address| Server::bind(&[*address], empty.clone())).collect::<Result<_, _>>()?;
+        let servers: Vec<Server> = options.dns.iter().map(|address| Server::bind(&[*address], empty.clone())).collect::<Result<_, _>>()?;
         let (authority, birth) = authority(&home)?;
         let mut settings = Settings::default();
         settings.control.voters = usize::from(options.voters);
@@ -60,12 +59,8 @@ impl Cluster {
             let kind = if (1..=options.voters).any(|number| voter_name(number) == name) { Kind::Voter } else { Kind::Host };
             shared.place(&name, kind, address);
         }
-        let cluster = Cluster {
-            shared: shared.clone(),
-            keepers: Mutex::default(),
-            wrong: Mutex::default(),
-            voters: usize::from(options.voters),
-        };
+        let cluster =
+            Cluster { shared: shared.clone(), keepers: Mutex::default(), wrong: Mutex::default(), voters: usize::from(options.voters) };
         for number in 1..=options.voters {
             let plan = Plan { name: voter_name(number), kind: Kind::Voter, dns: None };
             cluster.keep(Keeper::new(plan, None, shared.clone()));

@@ -43,9 +43,15 @@ impl Progress {
     /// The progress in one line.
     pub fn line(&self) -> String {
         let total = self.members + self.joining.len();
-        let mut line = format!("starting: {} of {} are members, {} of {} vote", self.members, count(total, "node"), self.voting, count(self.voters, "voter"));
+        let mut line = format!(
+            "starting: {} of {} are members, {} of {} vote",
+            self.members,
+            count(total, "node"),
+            self.voting,
+            count(self.voters, "voter")
+        );
         if self.joining.is_empty() && !self.incomplete.is_empty() {
-            line.push_str(&format!(", {} gathers what hosts publish", self.incomplete.join(", ")));
+            line.push_str(&format!(", waiting for {} to know all hosts", self.incomplete.join(", ")));
         }
         line
     }
@@ -101,7 +107,8 @@ impl Cluster {
             let facts = picture.best_view().map(|view| &view.facts);
             facts.is_some_and(|facts| facts.named(&node.name).is_some_and(|member| facts.is_voter(member.node)))
         };
-        let servers = keepers.iter().filter(|keeper| keeper.plan.kind == Kind::Dns && nodes.iter().any(|node| node.name == keeper.plan.name));
+        let servers =
+            keepers.iter().filter(|keeper| keeper.plan.kind == Kind::Dns && nodes.iter().any(|node| node.name == keeper.plan.name));
         Ok(Progress {
             joining: joining.iter().map(|node| node.name.to_string()).collect(),
             members: members.len(),

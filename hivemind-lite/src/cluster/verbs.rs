@@ -85,7 +85,8 @@ impl Cluster {
             Phase::Stopped => "stopped",
         };
         let isolated = self.keepers().iter().any(|keeper| keeper.shown().isolated);
-        let why = if isolated { "; nodes are isolated, `heal` ends it" } else { "; it goes on trying, `status` shows whether there is a quorum" };
+        let why =
+            if isolated { "; nodes are isolated, `heal` ends it" } else { "; it goes on trying, `status` shows whether there is a quorum" };
         VerbError::NotAMember { name, phase, why }
     }
 

@@ -89,7 +89,9 @@ fn explain(words: &[&str], error: &clap::Error) -> String {
     }
     match error.kind() {
         ErrorKind::MissingRequiredArgument => format!("`{typed}` needs the name of a node: {typed} NAME; `members` lists them"),
-        ErrorKind::UnknownArgument | ErrorKind::TooManyValues => format!("`{typed}` does not take all of these words; `help` says what it takes"),
+        ErrorKind::UnknownArgument | ErrorKind::TooManyValues => {
+            format!("`{typed}` does not take all of these words; `help` says what it takes")
+        }
         _ => format!("`{}` is not understood; `help` lists all commands", words.join(" ")),
     }
 }

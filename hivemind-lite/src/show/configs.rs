@@ -10,8 +10,10 @@ use super::{Kind, NodePicture, Picture, ago};
 
 /// Draws the table of configs, one line per host name that any dns_processor knows or that runs here.
 pub fn configs(picture: &Picture) -> String {
-    let mut names: Vec<NodeName> =
-        consumers(picture).flat_map(|server| server.view.iter()).flat_map(|view| view.hosts().map(|(member, _)| member.name.clone())).collect();
+    let mut names: Vec<NodeName> = consumers(picture)
+        .flat_map(|server| server.view.iter())
+        .flat_map(|view| view.hosts().map(|(member, _)| member.name.clone()))
+        .collect();
     names.extend(picture.nodes.iter().filter(|node| node.published.is_some() && node.is_running()).map(|node| node.name.clone()));
     names.sort_unstable();
     names.dedup();
@@ -48,8 +50,7 @@ fn from(node: NodeId) -> String {
 }
 
 fn sections(config: &SignedConfig) -> String {
-    let each: Vec<String> =
-        config.config.sections.iter().map(|section| format!("{} ({} B)", section.kind, section.body.len())).collect();
+    let each: Vec<String> = config.config.sections.iter().map(|section| format!("{} ({} B)", section.kind, section.body.len())).collect();
     if each.is_empty() { "none".to_owned() } else { each.join(", ") }
 }
 

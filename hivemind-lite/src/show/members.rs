@@ -21,7 +21,14 @@ pub fn members(picture: &Picture) -> String {
     for (view, member) in strangers.filter(|(_, member)| picture.node(&member.name).is_none()) {
         let state = if view.is_reachable(member.node) { "member, not run here" } else { "unreachable" };
         let address = member.addresses.first().map_or_else(|| "-".to_owned(), ToString::to_string);
-        rows.push([member.name.to_string(), member.node.to_string(), roles(member), address, state.to_owned(), part(Some(view), Some(member))]);
+        rows.push([
+            member.name.to_string(),
+            member.node.to_string(),
+            roles(member),
+            address,
+            state.to_owned(),
+            part(Some(view), Some(member)),
+        ]);
     }
     table(["NAME", "ID", "ROLES", "ADDRESS", "STATE", "VOTE"], &rows)
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_core::facts::Facts;
-use hivemind_core::ids::{
-    ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind, Seq,
-};
+use hivemind_core::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind, Seq};
 use hivemind_core::keys::Signature;
 use hivemind_core::machine::{Phase, Status};
 use hivemind_core::view::{Condition, View};

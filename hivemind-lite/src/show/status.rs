@@ -138,7 +138,10 @@ mod tests {
         }
         assert_eq!(Health::of(&picture), Health::Degraded);
         let text = status(&picture, "degraded");
-        assert!(text.starts_with("cluster    degraded (no quorum as seen by 0 of 0 voters that run, and by 1 of 2 other nodes)\n"), "{text}");
+        assert!(
+            text.starts_with("cluster    degraded (no quorum as seen by 0 of 0 voters that run, and by 1 of 2 other nodes)\n"),
+            "{text}"
+        );
         for problem in [
             "problem    voter1 was killed; `start voter1` brings it back\n",
             "problem    dns1 is isolated; `heal` ends it\n",
@@ -156,6 +159,8 @@ mod tests {
             status.condition.degraded = true;
         }
         assert_eq!(Health::of(&picture), Health::Ok);
-        assert!(status(&picture, "ok").starts_with("cluster    ok (no quorum as seen by 0 of 1 voter that run, and by 1 of 2 other nodes)"));
+        assert!(
+            status(&picture, "ok").starts_with("cluster    ok (no quorum as seen by 0 of 1 voter that run, and by 1 of 2 other nodes)")
+        );
     }
 }
