@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let node = node.birth(Birth { cluster: ClusterId(1), tag: 1 }).role(Upstreams, Show(show)).start().await?;
     let web = ServiceSection { services: vec![Service { name: "web".into(), port: 8080, tags: vec![] }] };
     node.handle().publish(vec![config::Section { kind: ServiceSection::kind(), body: web.encode().into() }]).await?;
-    println!("upstreams: {:?}", shown.wait_for(|list| !list.is_empty()).await?);
+    println!("upstreams: {:?}", *shown.wait_for(|list| !list.is_empty()).await?);
     node.stop().await;
     Ok(())
 }

@@ -23,6 +23,13 @@ pub enum Recipient {
     Key(PublicKey),
     /// Whoever listens there: a seed.
     Address(SocketAddr),
+    /// Whoever has this key, there: one that was a member until now.
+    Former {
+        /// Its key.
+        key: PublicKey,
+        /// Where it listened.
+        address: SocketAddr,
+    },
 }
 
 /// A message on its way out; the machine adds the header.

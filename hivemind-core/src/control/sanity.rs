@@ -21,6 +21,7 @@ pub(super) struct Receiver {
     pub(super) term: u64,
     pub(super) last_index: u64,
     pub(super) leader: Option<NodeId>,
+    pub(super) is_leader: bool,
     /// Entries or a snapshot are on their way to the disk.
     pub(super) is_writing: bool,
 }
@@ -65,7 +66,8 @@ fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'s
         // A node without a term has no part in an election; raft-rs would answer with a term of zero.
         MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if receiver.term == 0 => Err("a vote asked of one that has none"),
         MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => check_log_term(message),
-        MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse if receiver.is_writing => {
+        // A candidate's log is durable before it asks. A leader may hear late votes, and ignores them.
+        MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse if receiver.is_writing && !receiver.is_leader => {
             Err("a vote for one that did not ask: it still writes")
         }
         MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => Ok(()),

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use self::pull::Pull;
 use self::tail::{After, Tail};
 use self::verify::{Believed, Disbelief};
-use crate::context::{Context, Report};
+use crate::context::{Context, Recipient, Report};
 use crate::facts::Facts;
 use crate::ids::{Index, NodeId, Position};
 use crate::wire::codec;
-use crate::wire::event::{Checkpoint, Event, LogEvent};
+use crate::wire::event::{Checkpoint, Event, LeaveReason, LogEvent};
 use crate::wire::frame::Channel;
 use crate::wire::message::{Digest, EventBatch, Events, Message};
 
@@ -98,11 +98,13 @@ impl EventLog {
     /// sends them on their way.
     pub fn commit(&mut self, events: Vec<LogEvent>, push: bool, ctx: &mut Context<'_>) {
         let known = self.position().index;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut former) = (Vec::new(), Vec::new());
         for logged in events.into_iter().filter(|logged| logged.index > known) {
+            let before = self.facts.clone();
             match self.facts.apply(&logged) {
                 Ok(event) => {
                     fresh.push(logged.clone());
+                    former.extend(leaver(&event).and_then(|node| before.member(node).cloned()));
                     self.applied(Believed { logged, event, after: self.facts.position() });
                 }
                 Err(error) => {
@@ -117,7 +119,15 @@ impl EventLog {
         }
         if push {
             let Some(checkpoint) = self.checkpoint(ctx) else { return };
-            self.spread(EventBatch { events: fresh, checkpoints: vec![checkpoint] }, ctx);
+            let batch = EventBatch { events: fresh, checkpoints: vec![checkpoint] };
+            // Nobody speaks with one that is no member: this is how it hears that it has left, and why.
+            for member in former {
+                if let Some(&address) = member.addresses.first() {
+                    let farewell = Message::Events(Events::Push(batch.clone()));
+                    ctx.send_to(Recipient::Former { key: member.key, address }, Channel::Ordered, farewell);
+                }
+            }
+            self.spread(batch, ctx);
         }
     }
 
@@ -291,6 +301,20 @@ impl EventLog {
             After::Nothing => Events::Range(EventBatch::default()),
         };
         ctx.send(to, Channel::Ordered, Message::Events(answer));
+    }
+}
+
+/// Whose membership an event ends at an operator's or its own wish.
+fn leaver(event: &Event) -> Option<NodeId> {
+    match event {
+        Event::Left { node, reason: LeaveReason::Asked | LeaveReason::Evicted } => Some(*node),
+        Event::Left { .. }
+        | Event::Joined { .. }
+        | Event::Voter { .. }
+        | Event::Restarting { .. }
+        | Event::Restarted { .. }
+        | Event::Addresses { .. }
+        | Event::EpochAdvanced { .. } => None,
     }
 }
 

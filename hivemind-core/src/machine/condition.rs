@@ -40,7 +40,7 @@ impl Pulse {
 impl Machine {
     /// Judges the condition anew.
     pub(super) fn judge(&mut self) {
-        let degraded = match &self.control {
+        let degraded = match self.control.as_ref().filter(|control| control.has_part()) {
             Some(control) => control.is_degraded(self.now.time, &self.settings.control),
             None => self.pulse.silence(self.now.time) > self.settings.control.degraded_after,
         };

@@ -64,7 +64,7 @@ impl Machine {
                     let own = self.dispatch(node, next.message);
                     debug_assert!(own.is_ok(), "what a node says to itself is possible: {own:?}");
                 }
-                Recipient::Node(_) | Recipient::Key(_) | Recipient::Address(_) => outgoing.push(next),
+                Recipient::Node(_) | Recipient::Key(_) | Recipient::Address(_) | Recipient::Former { .. } => outgoing.push(next),
             }
         }
         moved
@@ -87,7 +87,7 @@ impl Machine {
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
-            // The control plane keeps its vote in mind, and nothing else.
+            // The control plane keeps its log and its vote in mind.
             ControlOutput::Removed => self.judge(),
         }
     }
@@ -156,7 +156,7 @@ impl Machine {
             self.configs.handle_event(&event, &around, &mut context!(self));
         }
         if let (Some(control), Some(log)) = (&mut self.control, &self.log) {
-            control.handle_view(log.facts(), &mut context!(self));
+            control.handle_view(log.facts());
         }
         self.changed.position = true;
         self.tell_event(position, logged, event.clone());
@@ -247,6 +247,7 @@ impl Machine {
         let Outgoing { to, channel, message } = outgoing;
         let to = match to {
             Recipient::Key(key) => Destination { key: Some(key), addresses: Vec::new() },
+            Recipient::Former { key, address } => Destination { key: Some(key), addresses: vec![address] },
             Recipient::Address(address) => Destination { key: None, addresses: vec![address] },
             Recipient::Node(node) => {
                 // One that is no member (any more) gets no connection.

@@ -250,3 +250,6 @@ fn input_of(incoming: Incoming) -> Input {
         Incoming::Lost { peer } => Input::Disconnected { peer },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn of(machine: &Machine) -> Self {
-        let roles = machine.roles().into_iter().map(|(spec, status)| (spec.clone(), status.clone())).collect();
+        let roles = machine.roles().map(|(spec, status)| (spec.clone(), status.clone())).collect();
         Account { machine: machine.status(), roles }
     }
 }

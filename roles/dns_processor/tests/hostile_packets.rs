@@ -9,7 +9,7 @@ use hivemind_core::rng::Rng;
 use hivemind_dns_processor::answer::{Outcome, Transport, answer};
 
 const SEED: u64 = 0x6d61_6c66_6f72_6d65;
-const PACKETS: usize = 300_000;
+const PACKETS: usize = 1_000_000;
 
 /// Queries of every kind, to be damaged.
 fn seeds() -> Vec<Vec<u8>> {

@@ -82,9 +82,12 @@ type Histories = BTreeMap<u64, Vec<HostFacts>>;
 fn rebuilt(order: &[u64], histories: &Histories, servers: &BTreeMap<u64, bool>) -> Zone {
     let mut zone = Zone::new(settings());
     for number in order {
-        for facts in histories.get(number).into_iter().flatten() {
+        let history = histories.get(number).into_iter().flatten();
+        // Of the past only the sections count.
+        let reachable = history.clone().last().is_some_and(|last| last.reachable);
+        for facts in history {
             let mut edit = zone.edit();
-            edit.set_host(node(*number), Some(facts.clone()));
+            edit.set_host(node(*number), Some(HostFacts { reachable, ..facts.clone() }));
             zone = edit.finish();
         }
         let mut edit = zone.edit();

@@ -370,9 +370,6 @@ impl World {
     }
 
     fn note(&mut self, slot: Slot, did: Did) {
-        if std::env::var_os("SIMDBG").is_some() {
-            eprintln!("{:?} {} {did}", self.now, self.nodes[slot.at()].name);
-        }
         self.nodes[slot.at()].lines.push(self.now, did);
     }
 }

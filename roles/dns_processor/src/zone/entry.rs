@@ -5,30 +5,13 @@ use std::sync::Arc;
 use domain::base::iana::Rtype;
 use hivemind_core::ids::NodeId;
 
-use super::claims::Source;
-use super::rrset::{Record, RrSet};
-
-/// Who claims, in the order that decides: what the cluster says before what a host wrote, then the earlier
-/// joined, then the smaller id. It says nothing of when a claim arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Claimant {
-    pub(crate) source: Source,
-    pub(crate) joined: u64,
-    pub(crate) node: NodeId,
-}
-
-/// A claim on a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Held {
-    by: Claimant,
-    reachable: bool,
-    records: Arc<[Record]>,
-}
+use super::holders::{Claimant, Held, Holders, Types};
+use super::rrset::{Gathered, Record, RrSet};
 
 /// A name's claims, in order, and what is answered for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NameEntry {
-    claims: Vec<Held>,
+    claims: Holders,
     /// By type.
     sets: Box<[RrSet]>,
     /// Members whose claim contradicts an earlier one, each with the member that it contradicts.
@@ -39,39 +22,37 @@ pub(crate) struct NameEntry {
 impl NameEntry {
     /// Adds or replaces a claim. [`settle`](Self::settle) makes it count.
     pub(crate) fn put(&mut self, by: Claimant, reachable: bool, records: Arc<[Record]>) {
-        let held = Held { by, reachable, records };
-        match self.claims.binary_search_by(|other| other.by.cmp(&by)) {
-            Ok(at) => self.claims[at] = held,
-            Err(at) => self.claims.insert(at, held),
-        }
+        self.claims.put(Held::new(by, reachable, records));
     }
 
     /// Takes a claim away. [`settle`](Self::settle) makes it count.
     pub(crate) fn remove(&mut self, by: Claimant) {
-        if let Ok(at) = self.claims.binary_search_by(|other| other.by.cmp(&by)) {
-            self.claims.remove(at);
-        }
+        self.claims.remove(by);
     }
 
     /// Whether nobody claims the name any more.
     pub(crate) fn is_free(&self) -> bool {
-        self.claims.is_empty()
+        self.claims.first().is_none()
     }
 
     /// Works out the record sets from the claims.
     pub(crate) fn settle(&mut self) {
-        let alias = self.claims.first().and_then(|first| alias_of(&first.records));
-        let fits = |held: &Held| alias_of(&held.records).map(|record| &record.data) == alias.map(|record| &record.data);
-        let winner = self.claims.first().map(|first| first.by.node);
-        let losers: Vec<_> = self.claims.iter().filter(|held| !fits(held)).filter_map(|held| Some((held.by.node, winner?))).collect();
+        let Some(first) = self.claims.first() else {
+            *self = NameEntry::default();
+            return;
+        };
+        let (alias, winner) = (first.alias(), first.by.node);
+        let losers = match self.claims.has_alias() {
+            true => self.claims.iter().filter(|held| held.alias() != alias).map(|held| (held.by.node, winner)).collect(),
+            false => Box::default(),
+        };
         // An unreachable instance is left out while a reachable one stands under the name, never the last.
-        let instance = |held: &&Held| held.by.source == Source::Service;
-        let reachable = self.claims.iter().filter(instance).any(|held| held.reachable);
-        let served = |held: &&Held| fits(held) && (held.reachable || !reachable || held.by.source != Source::Service);
-        let (sets, overfull) = sets_of(self.claims.iter().filter(served).flat_map(|held| held.records.iter()));
-        self.sets = sets;
-        self.overfull = overfull;
-        self.losers = losers.into();
+        let choosy = self.claims.has_reachable_instance();
+        let is_served = |held: &&Held| held.alias() == alias && (held.reachable || !choosy || !held.is_instance());
+        let gathered = gather(self.claims.iter().filter(is_served), self.claims.types());
+        self.overfull = gathered.iter().any(Gathered::is_full);
+        self.sets = gathered.into_iter().map(Gathered::finish).collect();
+        self.losers = losers;
     }
 
     /// The set of one type.
@@ -95,26 +76,29 @@ impl NameEntry {
     }
 }
 
-fn alias_of(records: &[Record]) -> Option<&Record> {
-    records.iter().find(|record| record.rtype == Rtype::CNAME)
-}
-
-fn sets_of<'r>(records: impl Iterator<Item = &'r Record> + Clone) -> (Box<[RrSet]>, bool) {
-    let mut types: Vec<(Rtype, u32)> = Vec::new();
-    for record in records.clone() {
-        // Records of one set have one TTL (RFC 2181 section 5.2): the least that anybody wants.
-        match types.iter_mut().find(|(rtype, _)| *rtype == record.rtype) {
-            Some((_, ttl)) => *ttl = record.ttl.min(*ttl),
-            None => types.push((record.rtype, record.ttl)),
+/// Sorts the records of the claims by type. `types` are all that there are: when each of them is full, the rest need not be seen.
+fn gather<'c>(claims: impl Iterator<Item = &'c Held>, types: Types) -> Vec<Gathered<'c>> {
+    let mut sets: Vec<Gathered<'c>> = Vec::new();
+    let mut full = Types::default();
+    for held in claims {
+        if types.within(full) {
+            break;
+        }
+        if held.types.within(full) {
+            continue;
+        }
+        for record in held.records.iter() {
+            let at = sets.iter().position(|set| set.rtype() == record.rtype).unwrap_or_else(|| {
+                sets.push(Gathered::new(record.rtype));
+                sets.len() - 1
+            });
+            sets[at].add(record);
+            let bit = Types::of(record.rtype);
+            if sets[at].is_full() && bit.is_exact() {
+                full = full.with(bit);
+            }
         }
     }
-    types.sort_unstable_by_key(|(rtype, _)| rtype.to_int());
-    let mut overfull = false;
-    let sets = types.into_iter().map(|(rtype, ttl)| {
-        let data = records.clone().filter(|record| record.rtype == rtype).map(|record| &record.data);
-        let (set, cut) = RrSet::new(rtype, ttl, data);
-        overfull |= cut;
-        set
-    });
-    (sets.collect(), overfull)
+    sets.sort_unstable_by_key(|set| set.rtype().to_int());
+    sets
 }

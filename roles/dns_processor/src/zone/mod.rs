@@ -7,6 +7,7 @@
 mod claims;
 mod entry;
 mod facts;
+mod holders;
 mod host;
 mod reverse;
 mod rrset;
@@ -20,7 +21,7 @@ use hivemind_sections::{DnsSection, Section};
 use imbl::OrdMap;
 
 use claims::{Claim, Source};
-use entry::Claimant;
+use holders::Claimant;
 use host::Host;
 
 use crate::name::{DnsName, NameKey};

@@ -44,34 +44,87 @@ pub(crate) struct RrSet {
     wire: Box<[u8]>,
 }
 
-impl RrSet {
-    /// The set of `data`, and whether some had to be left out.
-    pub(crate) fn new(rtype: Rtype, ttl: u32, data: impl Iterator<Item = impl AsRef<[u8]>>) -> (Self, bool) {
-        let mut taken = Vec::new();
-        let mut octets = 0;
-        let mut overfull = false;
-        for item in data {
-            octets += item.as_ref().len() + FIXED + 2;
-            if octets > SET_LIMIT {
-                overfull = true;
-                break;
-            }
-            taken.push(item);
+/// A set that is being gathered, from the earliest claim on.
+pub(crate) struct Gathered<'r> {
+    rtype: Rtype,
+    ttl: u32,
+    is_full: bool,
+    data: Vec<&'r [u8]>,
+    /// How many of `data`, from its start, are in order and different.
+    sorted: usize,
+    /// What the records would take in a message.
+    octets: usize,
+}
+
+impl<'r> Gathered<'r> {
+    /// No records yet.
+    pub(crate) fn new(rtype: Rtype) -> Self {
+        Gathered { rtype, ttl: u32::MAX, is_full: false, data: Vec::new(), sorted: 0, octets: 0 }
+    }
+
+    pub(crate) fn rtype(&self) -> Rtype {
+        self.rtype
+    }
+
+    /// Whether a record had to be left out.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Adds a record, unless the set is full. The same data counts once.
+    pub(crate) fn add(&mut self, record: &'r Record) {
+        if self.is_full {
+            return;
         }
-        taken.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
-        taken.dedup_by(|a, b| a.as_ref() == b.as_ref());
-        let mut wire = Vec::with_capacity(octets.min(SET_LIMIT));
-        for item in &taken {
-            let data = item.as_ref();
-            wire.extend_from_slice(&rtype.to_int().to_be_bytes());
+        let ttl = self.ttl;
+        // Records of one set have one TTL (RFC 2181 section 5.2): the least that anybody wants.
+        self.ttl = ttl.min(record.ttl);
+        if self.data[..self.sorted].binary_search(&&record.data[..]).is_ok() {
+            return;
+        }
+        self.data.push(&record.data);
+        self.octets += octets(&record.data);
+        if self.octets <= SET_LIMIT {
+            return;
+        }
+        self.squeeze();
+        if self.octets > SET_LIMIT {
+            // It fitted before, so this record is new, and the one too many.
+            self.is_full = true;
+            self.ttl = ttl;
+            self.data.retain(|data| **data != record.data[..]);
+        }
+    }
+
+    /// Puts the data in order, each once.
+    fn squeeze(&mut self) {
+        self.data.sort_unstable();
+        self.data.dedup();
+        self.sorted = self.data.len();
+        self.octets = self.data.iter().map(|data| octets(data)).sum();
+    }
+
+    /// The set.
+    pub(crate) fn finish(mut self) -> RrSet {
+        self.squeeze();
+        let mut wire = Vec::with_capacity(self.octets);
+        for data in &self.data {
+            wire.extend_from_slice(&self.rtype.to_int().to_be_bytes());
             wire.extend_from_slice(&Class::IN.to_int().to_be_bytes());
-            wire.extend_from_slice(&ttl.to_be_bytes());
+            wire.extend_from_slice(&self.ttl.to_be_bytes());
             wire.extend_from_slice(&(data.len() as u16).to_be_bytes());
             wire.extend_from_slice(data);
         }
-        (RrSet { rtype, count: taken.len() as u16, wire: wire.into() }, overfull)
+        RrSet { rtype: self.rtype, count: self.data.len() as u16, wire: wire.into() }
     }
+}
 
+/// What a record with this data takes in a message, its owner being a pointer.
+fn octets(data: &[u8]) -> usize {
+    data.len() + FIXED + 2
+}
+
+impl RrSet {
     pub(crate) fn rtype(&self) -> Rtype {
         self.rtype
     }
