@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -65,7 +65,9 @@ impl Hosts {
     }
 }
 
-/// What came out of a pipe so far.
+const NOBODY_PANICS: &str = "nobody panics while the text is locked";
+
+/// What came out of a pipe so far, and whether that is all.
 #[derive(Default)]
 struct Heard {
     text: Mutex<(String, bool)>,
@@ -80,11 +82,11 @@ impl Heard {
             let mut pipe = BufReader::new(pipe);
             let mut line = String::new();
             while let Ok(1..) = pipe.read_line(&mut line) {
-                told.text.lock().unwrap().0.push_str(&line);
+                told.lock().0.push_str(&line);
                 told.more.notify_all();
                 line.clear();
             }
-            told.text.lock().unwrap().1 = true;
+            told.lock().1 = true;
             told.more.notify_all();
         });
         heard
@@ -92,22 +94,26 @@ impl Heard {
 
     /// Waits until what came after `from` octets is as `found` says, which gives what is wanted of it.
     fn wait<T>(&self, from: usize, what: &str, found: impl Fn(&str) -> Option<T>) -> T {
-        let text = self.text.lock().unwrap();
+        let text = self.lock();
         let waits = |(text, ended): &mut (String, bool)| found(&text[from..]).is_none() && !*ended;
-        let (text, _) = self.more.wait_timeout_while(text, BOUND, waits).unwrap();
+        let (text, _) = self.more.wait_timeout_while(text, BOUND, waits).expect(NOBODY_PANICS);
         found(&text.0[from..]).unwrap_or_else(|| panic!("{what} did not come; there was:\n{}", text.0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (String, bool)> {
+        self.text.lock().expect(NOBODY_PANICS)
     }
 
     /// All that came, once nothing more can come.
     fn whole(&self) -> String {
-        let text = self.text.lock().unwrap();
-        let (text, timeout) = self.more.wait_timeout_while(text, BOUND, |(_, ended)| !*ended).unwrap();
+        let text = self.lock();
+        let (text, timeout) = self.more.wait_timeout_while(text, BOUND, |(_, ended)| !*ended).expect(NOBODY_PANICS);
         assert!(!timeout.timed_out(), "the pipe stays open");
         text.0.clone()
     }
 
     fn length(&self) -> usize {
-        self.text.lock().unwrap().0.len()
+        self.lock().0.len()
     }
 }
 
