@@ -14,8 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hivemind_core::ids::{NodeName, Position};
-use hivemind_core::wire::event::Event;
+use hivemind_core::ids::NodeName;
 use hivemind_host::FolderChange;
 use tokio::time::Instant;
 
@@ -24,7 +23,7 @@ pub use progress::{Progress, StartError};
 pub use verbs::VerbError;
 
 use crate::screen::Screen;
-use crate::show::{Kind, Life, NodePicture, Picture};
+use crate::show::{Kind, Life, Log, NodePicture, Picture};
 use keeper::{Keeper, Order, OrderError, Plan, carried_out};
 use shared::Shared;
 
@@ -124,8 +123,8 @@ impl Cluster {
         self.shared.screen
     }
 
-    /// The end of the event log since the process started, oldest first.
-    pub fn events(&self) -> Vec<(Position, Event)> {
+    /// The end of the event log since the process started.
+    pub fn events(&self) -> Log {
         self.shared.journal.read()
     }
 

@@ -16,7 +16,7 @@ use hivemind_core::view::View;
 use hivemind_core::wire::event::VoterPart;
 
 pub use configs::configs;
-pub use events::events;
+pub use events::{Log, events};
 pub use members::members;
 pub use status::{Health, status};
 
