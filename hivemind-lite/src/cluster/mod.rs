@@ -3,6 +3,7 @@
 mod gauge;
 mod journal;
 mod keeper;
+mod kept;
 mod prepare;
 mod progress;
 mod shared;
