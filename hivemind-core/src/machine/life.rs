@@ -220,7 +220,7 @@ impl Machine {
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         self.configs.member(&around, &mut context!(self));
         self.changed.merge(Changed::everything());
-        self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
+        self.judge_on(self.pulse.round());
         self.announce_return();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
@@ -334,9 +334,9 @@ impl Machine {
                 }
                 self.expire_pending();
             }
-            Timer::Judge => {
+            Timer::Judge { round } => {
                 self.judge();
-                self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
+                self.judge_on(round);
             }
             Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
             Timer::Pull { attempt } => {
@@ -345,7 +345,7 @@ impl Machine {
                 }
             }
             Timer::Admission { attempt } => self.seek_again(attempt),
-            Timer::Offer { .. } | Timer::Compare => self.configs_timer(timer),
+            Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
             Timer::Roles => self.run_roles(),
         }
     }
@@ -354,8 +354,18 @@ impl Machine {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         match timer {
-            Timer::Offer { seq } => self.configs.handle_offer_timer(seq, &around, &mut context!(self)),
-            _ => self.configs.handle_compare_timer(&around, &mut context!(self)),
+            Timer::Offer { round } => self.configs.handle_offer_timer(round, &around, &mut context!(self)),
+            Timer::Compare { round } => self.configs.handle_compare_timer(round, &around, &mut context!(self)),
+            Timer::RaftTick
+            | Timer::Beat
+            | Timer::Judge { .. }
+            | Timer::Pending
+            | Timer::Housekeeping
+            | Timer::Swim { .. }
+            | Timer::Confirm { .. }
+            | Timer::Pull { .. }
+            | Timer::Admission { .. }
+            | Timer::Roles => debug_assert!(false, "only timers of the configs come here"),
         }
     }
 }
