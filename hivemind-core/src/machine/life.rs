@@ -224,6 +224,17 @@ impl Machine {
         self.announce_return();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
+        self.take_up_part();
+    }
+
+    /// The event that gave this node a part in the Raft group may be before what it begins with: in the grant of its
+    /// own join, in a snapshot, or applied just before a crash. It never acted in that part, so it begins empty.
+    fn take_up_part(&mut self) {
+        let node = self.node();
+        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&node).copied());
+        if let Some(part) = part.filter(|_| self.control.is_none()) {
+            self.own_part(part);
+        }
     }
 
     pub(super) fn enter_neighborhood(&mut self) {
