@@ -122,6 +122,17 @@ impl Cluster {
         Ok(self.world.start(slot)?)
     }
 
+    /// Starts one more node that asks to join only at these.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoSuchNode`], or a violation.
+    pub fn join_through(&mut self, node: NodeSpec, through: &[&str]) -> Result<(), ClusterError> {
+        let through = through.iter().map(|name| self.slot(name)).collect::<Result<Vec<_>, _>>()?;
+        let slot = self.world.add(node.name, node.part, node.sections);
+        self.world.join_through(slot, &through);
+        Ok(self.world.start(slot)?)
+    }
+
     /// Kills a node's process: what it had not made durable is lost.
     ///
     /// # Errors

@@ -46,6 +46,8 @@ pub struct SimNode {
     pub keys: Arc<SimKeys>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it asks to join; `None`: at every voter.
+    pub seeds: Option<Vec<SocketAddr>>,
     /// Its disk.
     pub disk: Disk,
     /// When the last write on its way is durable.
@@ -106,6 +108,7 @@ impl SimNode {
             part,
             keys: Arc::new(SimKeys::new(seed, u64::from(slot.0))),
             address: address(slot),
+            seeds: None,
             disk: Disk::default(),
             disk_free: Time::ZERO,
             life: 0,
@@ -141,7 +144,7 @@ impl SimNode {
             addresses: vec![self.address],
             roles,
             voter_eligible: self.part == Part::Voter,
-            seeds: common.seeds.iter().filter(|seed| **seed != self.address).copied().collect(),
+            seeds: self.seeds.as_ref().unwrap_or(&common.seeds).iter().filter(|seed| **seed != self.address).copied().collect(),
             birth: (self.slot == Slot(0)).then_some(common.birth),
             recovered: self.disk.recover(),
             settings: common.settings.clone(),

@@ -144,6 +144,11 @@ impl World {
         slot
     }
 
+    /// Lets `slot` ask to join at these places instead of at every voter.
+    pub fn join_through(&mut self, slot: Slot, through: &[Slot]) {
+        self.nodes[slot.at()].seeds = Some(through.iter().map(|&member| address(member)).collect());
+    }
+
     /// Starts a process on what the disk of `slot` holds. Does nothing where one runs.
     ///
     /// # Errors
