@@ -5,7 +5,6 @@ use super::compare::{BUCKETS, bucket_of, buckets, difference, differing};
 use super::{Configs, Output, Surroundings};
 use crate::context::{Context, Junk};
 use crate::ids::{NodeId, SectionKind};
-use crate::timers::Timer;
 use crate::wire::config::{ConfigDigest, HeldConfig};
 use crate::wire::frame::Channel;
 use crate::wire::member::MAX_ROLES;
@@ -65,13 +64,13 @@ impl Configs {
     /// A consumer's round: it bootstraps, or compares with a fellow; and asks for what it lacks.
     pub fn handle_compare_timer(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         let kinds = consumed(around.facts, ctx.node);
-        if kinds.is_empty() {
+        if kinds.is_empty() || ctx.now.time < self.next_round {
             return;
         }
         let period = ctx.settings.configs.compare;
         let pause =
             if self.bootstrap.is_complete() { period / 2 + ctx.rng.duration_below(period) } else { ctx.settings.configs.offer_retry };
-        ctx.after(pause, Timer::Compare);
+        self.round_after(pause, ctx);
         match &self.bootstrap {
             Bootstrap::NotNeeded => {}
             Bootstrap::Fetching { .. } => self.fetch_again(around, ctx),

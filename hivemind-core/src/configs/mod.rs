@@ -23,6 +23,7 @@ use crate::context::{Context, Junk, Report};
 use crate::facts::Facts;
 use crate::ids::{NodeId, Seq};
 use crate::storage::Write;
+use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::config::{HeldConfig, SignedConfig};
 use crate::wire::event::Event;
@@ -60,6 +61,8 @@ pub struct Configs {
     own: Own,
     reserved: Seq,
     bootstrap: Bootstrap,
+    /// When the next round is: an earlier timer of another membership does nothing.
+    next_round: Time,
     outputs: VecDeque<Output>,
 }
 
@@ -85,6 +88,7 @@ impl Configs {
             own: Own::recovered(own, reserved),
             reserved,
             bootstrap: Bootstrap::NotNeeded,
+            next_round: Time::ZERO,
             outputs: VecDeque::new(),
         }
     }
@@ -123,6 +127,12 @@ impl Configs {
             self.ask_for_own(around, ctx);
         }
         let delay = ctx.rng.duration_below(ctx.settings.configs.compare);
+        self.round_after(delay, ctx);
+    }
+
+    /// Sets the timer of the next round. There is one at a time, however often the node becomes a member.
+    fn round_after(&mut self, delay: std::time::Duration, ctx: &mut Context<'_>) {
+        self.next_round = ctx.now.time + delay;
         ctx.after(delay, Timer::Compare);
     }
 

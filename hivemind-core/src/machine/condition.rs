@@ -2,6 +2,7 @@
 
 use super::{Machine, Phase};
 use crate::time::Time;
+use crate::timers::Timer;
 use crate::view::Condition;
 use crate::wire::frame::Beat;
 
@@ -50,6 +51,12 @@ impl Machine {
             self.condition = condition;
             self.changed.condition = true;
         }
+    }
+
+    /// Sets the timer of the next judgement. There is one at a time, however often the node becomes a member.
+    pub(super) fn judge_later(&mut self) {
+        self.judged_next = self.now.time + self.settings.control.beat;
+        self.timers.set(self.judged_next, Timer::Judge);
     }
 
     /// A sign of life came, in some frame or from the own part of the control plane.

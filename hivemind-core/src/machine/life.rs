@@ -12,7 +12,7 @@ use crate::membership::Membership;
 use crate::rng::Rng;
 use crate::role::{RoleEvent, Roles};
 use crate::storage::{Identity, Recovered, Write};
-use crate::time::Now;
+use crate::time::{Now, Time};
 use crate::timers::{Timer, Timers};
 use crate::view::{Changed, Condition};
 use crate::wire::event::{Event, LeaveReason, VoterPart};
@@ -70,6 +70,7 @@ impl Machine {
             view: None,
             changed: Changed::default(),
             condition: Condition { stale: true, ..Condition::default() },
+            judged_next: Time::ZERO,
             complete: true,
             junk: 0,
         };
@@ -221,7 +222,7 @@ impl Machine {
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         self.configs.member(&around, &mut context!(self));
         self.changed.merge(Changed::everything());
-        self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
+        self.judge_later();
         self.announce_return();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
@@ -335,10 +336,11 @@ impl Machine {
                 }
                 self.expire_pending();
             }
-            Timer::Judge => {
+            Timer::Judge if self.now.time >= self.judged_next => {
                 self.judge();
-                self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
+                self.judge_later();
             }
+            Timer::Judge => {}
             Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
             Timer::Pull { attempt } => {
                 if let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) {
