@@ -55,15 +55,14 @@ impl Configs {
     }
 
     /// A consumer's round: it bootstraps, or compares with a fellow; and asks for what it lacks.
-    pub fn handle_compare_timer(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        let kinds = consumed(around.facts, ctx.node);
-        if kinds.is_empty() {
+    pub fn handle_compare_timer(&mut self, round: u64, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        if round != self.compare_round || consumed(around.facts, ctx.node).is_empty() {
             return;
         }
         let period = ctx.settings.configs.compare;
         let pause =
             if self.bootstrap.is_complete() { period / 2 + ctx.rng.duration_below(period) } else { ctx.settings.configs.offer_retry };
-        ctx.after(pause, Timer::Compare);
+        ctx.after(pause, Timer::Compare { round });
         match &self.bootstrap {
             Bootstrap::NotNeeded => {}
             Bootstrap::Fetching { .. } => self.fetch_again(around, ctx),

@@ -237,13 +237,13 @@ impl Control {
             Timer::Beat => self.handle_beat(ctx),
             Timer::Pending => self.handle_pending(ctx),
             Timer::Housekeeping => self.handle_housekeeping(ctx),
-            Timer::Judge
+            Timer::Judge { .. }
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
             | Timer::Pull { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
-            | Timer::Compare
+            | Timer::Compare { .. }
             | Timer::Roles => return,
         }
         self.advance(ctx);

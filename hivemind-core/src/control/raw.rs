@@ -210,7 +210,6 @@ impl Raw {
     pub(super) fn step(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, &'static str> {
         let receiver = Receiver {
             node: self.id,
-            term: self.term(),
             last_index: self.raft.raft.raft_log.last_index(),
             leader: self.leader(),
             is_leader: self.is_leader(),

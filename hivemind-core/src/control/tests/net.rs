@@ -588,6 +588,11 @@ impl Net {
         });
     }
 
+    /// All that the node had written is gone.
+    pub(super) fn wipe(&mut self, node: NodeId) {
+        self.hosts.get_mut(&node).unwrap().disk = Disk::default();
+    }
+
     /// Cuts both directions between two groups.
     pub(super) fn split(&mut self, one: &[NodeId], other: &[NodeId]) {
         for &a in one {

@@ -119,6 +119,24 @@ fn a_crash_between_the_writes_of_a_snapshot_is_no_damage() {
 }
 
 #[test]
+fn nothing_is_acknowledged_and_no_vote_given_before_it_is_durable() {
+    let mut net = Net::of_voters(1, 3);
+    net.faults.disk = (Duration::from_millis(300), Duration::from_millis(301));
+    let seen = net.trace.len();
+    let id = net.propose(V1, signed(request("a", 5)));
+    net.run(Duration::from_millis(295));
+    assert!(!net.trace[seen..].iter().any(|line| line.contains("MsgAppendResponse")), "{}", net.last_lines());
+    net.until(LONG, "an outcome", |net| net.outcome(id).is_some());
+    net.crash(V1);
+    let crashed = net.trace.len();
+    net.until(LONG, "a vote is asked for", |net| net.trace[crashed..].iter().any(|line| line.contains("MsgRequestVote ")));
+    let asked = net.trace.len();
+    net.run(Duration::from_millis(295));
+    assert!(!net.trace[asked..].iter().any(|line| line.contains("MsgRequestVoteResponse")), "{}", net.last_lines());
+    net.until(LONG, "a vote is given", |net| net.trace[asked..].iter().any(|line| line.contains("MsgRequestVoteResponse")));
+}
+
+#[test]
 fn a_sole_voter_says_nothing_in_a_term_that_it_could_forget() {
     let mut settings = Settings::default();
     settings.control.voters = 1;
@@ -133,6 +151,25 @@ fn a_sole_voter_says_nothing_in_a_term_that_it_could_forget() {
     net.run(Duration::from_millis(399));
     assert!(net.control(V1).is_leader());
     assert!(!net.trace[seen..].iter().any(|line| line.contains("1.1 -> ")), "{}", net.last_lines());
+}
+
+#[test]
+fn a_voter_that_lost_its_log_elects_nobody_before_it_has_a_snapshot() {
+    let mut net = Net::of_voters(1, 3);
+    // Only v1 and v3 have this one; then v3 forgets it, and v1 is away.
+    net.split(&[V2], &[V1, V3]);
+    assert!(matches!(net.decide(V1, signed(request("a", 5))), Outcome::Committed { .. }));
+    net.crash(V3);
+    net.crash(V1);
+    net.wipe(V3);
+    net.heal();
+    net.restart(V3);
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.leader(), None);
+    net.restart(V1);
+    net.until(LONG, "all have it", |net| {
+        [V1, V2, V3].iter().all(|voter| net.control(*voter).facts().is_some_and(|facts| facts.with_key(&key_of("a")).is_some()))
+    });
 }
 
 #[test]
