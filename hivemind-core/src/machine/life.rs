@@ -223,8 +223,17 @@ impl Machine {
         self.changed.merge(Changed::everything());
         self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
         self.announce_return();
+        self.take_part();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
+    }
+
+    /// The facts may have come as a whole, with the event that gave this node its part among them.
+    fn take_part(&mut self) {
+        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&self.node()).copied());
+        if let Some(part) = part {
+            self.own_part(part);
+        }
     }
 
     pub(super) fn enter_neighborhood(&mut self) {
