@@ -169,7 +169,7 @@ impl Machine {
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
-            ResumeAnswer::Fenced if self.phase == Phase::Member => self.resync(),
+            // A member has had its answer: a later one is about what it knew before.
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
         }
     }
