@@ -14,7 +14,7 @@ use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Posi
 use crate::time::Timestamp;
 use crate::wire::event::{Event, LogEvent, VoterPart, chain_genesis};
 use crate::wire::member::MemberRecord;
-use crate::wire::ordered;
+use crate::wire::persistent;
 
 /// Why an event does not fit. The log or its carrier is damaged; the facts are unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -47,7 +47,7 @@ pub struct Neighborhood {
     /// The event that made it (index 0: at birth).
     pub created: Index,
     /// Its members.
-    #[serde(with = "ordered::set")]
+    #[serde(with = "persistent::set")]
     pub members: OrdSet<NodeId>,
 }
 

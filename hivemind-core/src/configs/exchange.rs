@@ -5,6 +5,7 @@ use super::compare::{BUCKETS, bucket_of, buckets, difference, differing};
 use super::{Configs, Output, Surroundings};
 use crate::context::{Context, Junk};
 use crate::ids::{NodeId, SectionKind};
+use crate::timers::Timer;
 use crate::wire::config::{ConfigDigest, HeldConfig};
 use crate::wire::frame::Channel;
 use crate::wire::member::MAX_ROLES;
@@ -62,15 +63,14 @@ impl Configs {
     }
 
     /// A consumer's round: it bootstraps, or compares with a fellow; and asks for what it lacks.
-    pub fn handle_compare_timer(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        let kinds = consumed(around.facts, ctx.node);
-        if kinds.is_empty() || ctx.now.time < self.next_round {
+    pub fn handle_compare_timer(&mut self, round: u64, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        if round != self.compare_round || consumed(around.facts, ctx.node).is_empty() {
             return;
         }
         let period = ctx.settings.configs.compare;
         let pause =
             if self.bootstrap.is_complete() { period / 2 + ctx.rng.duration_below(period) } else { ctx.settings.configs.offer_retry };
-        self.round_after(pause, ctx);
+        ctx.after(pause, Timer::Compare { round });
         match &self.bootstrap {
             Bootstrap::NotNeeded => {}
             Bootstrap::Fetching { .. } => self.fetch_again(around, ctx),

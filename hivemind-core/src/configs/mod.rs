@@ -23,7 +23,6 @@ use crate::context::{Context, Junk, Report};
 use crate::facts::Facts;
 use crate::ids::{NodeId, Seq};
 use crate::storage::Write;
-use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::config::{HeldConfig, SignedConfig};
 use crate::wire::event::Event;
@@ -61,8 +60,9 @@ pub struct Configs {
     own: Own,
     reserved: Seq,
     bootstrap: Bootstrap,
-    /// When the next round is: an earlier timer of another membership does nothing.
-    next_round: Time,
+    /// Which chain of timers counts, of offers and of comparing.
+    offer_round: u64,
+    compare_round: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -88,7 +88,8 @@ impl Configs {
             own: Own::recovered(own, reserved),
             reserved,
             bootstrap: Bootstrap::NotNeeded,
-            next_round: Time::ZERO,
+            offer_round: 0,
+            compare_round: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -127,13 +128,8 @@ impl Configs {
             self.ask_for_own(around, ctx);
         }
         let delay = ctx.rng.duration_below(ctx.settings.configs.compare);
-        self.round_after(delay, ctx);
-    }
-
-    /// Sets the timer of the next round. There is one at a time, however often the node becomes a member.
-    fn round_after(&mut self, delay: std::time::Duration, ctx: &mut Context<'_>) {
-        self.next_round = ctx.now.time + delay;
-        ctx.after(delay, Timer::Compare);
+        self.compare_round += 1;
+        ctx.after(delay, Timer::Compare { round: self.compare_round });
     }
 
     /// The facts were replaced as a whole: what belongs to nobody any more goes.

@@ -238,6 +238,24 @@ fn who_does_not_answer_is_offered_it_again() {
 }
 
 #[test]
+fn consumers_that_were_out_of_reach_are_offered_it_when_they_return() {
+    let (mut configs, mut surround, facts) = host();
+    let cut_off = OrdSet::from_iter([id(1), id(3), id(4), id(5)]);
+    let alone = Surroundings { facts: &facts, unreachable: &cut_off };
+    configs.member(&alone, &mut surround.ctx());
+    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
+    configs.handle_stored(Seq(1), &alone, &mut surround.ctx());
+    for _ in 0..3 {
+        configs.handle_offer_timer(1, &alone, &mut surround.ctx());
+        assert_eq!(offers(&mut surround), vec![]);
+    }
+    let timed = std::iter::from_fn(|| surround.timers.take_due(crate::time::Time::from_origin(std::time::Duration::from_secs(60))));
+    assert!(timed.filter(|timer| matches!(timer, Timer::Offer { .. })).count() >= 4, "the chain of offers goes on");
+    configs.handle_offer_timer(1, &around(&facts), &mut surround.ctx());
+    assert_eq!(offers(&mut surround).len(), 4);
+}
+
+#[test]
 fn the_first_consumer_asks_every_host_and_is_complete_when_each_answered() {
     let facts = cluster(4, 5);
     let (mut configs, mut surround) = (Configs::new(None, Seq(0), 8), Surround::new(5));

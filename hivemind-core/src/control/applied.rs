@@ -14,7 +14,6 @@ use crate::time::Timestamp;
 use crate::wire::command::{Command, Outcome, Proposal, Refusal};
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::member::MemberRecord;
-use crate::wire::ordered;
 
 /// So many grants are remembered, for a joiner that asks again with the same nonce.
 const MAX_GRANTS: usize = 4096;
@@ -39,7 +38,7 @@ pub(super) struct Registry {
     /// What became of a wish to join, by its key and nonce.
     pub(super) grants: Bounded<(PublicKey, u64), NodeId, MAX_GRANTS>,
     /// Keys that an operator evicted.
-    #[serde(with = "ordered::set")]
+    #[serde(with = "crate::wire::persistent::set")]
     pub(super) revoked: OrdSet<PublicKey>,
     /// The time of the last command.
     pub(super) time: Timestamp,

@@ -12,7 +12,7 @@ use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position};
 use crate::time::Timestamp;
 use crate::wire::event::VoterPart;
 use crate::wire::member::MemberRecord;
-use crate::wire::ordered;
+use crate::wire::persistent;
 
 /// What [`Facts`] are made from.
 #[derive(Serialize, Deserialize)]
@@ -21,13 +21,13 @@ pub(super) struct FactsRecord {
     position: Position,
     floor: Index,
     members: Vec<Arc<MemberRecord>>,
-    #[serde(with = "ordered::map")]
+    #[serde(with = "persistent::map")]
     neighborhoods: OrdMap<NeighborhoodId, Neighborhood>,
-    #[serde(with = "ordered::map")]
+    #[serde(with = "persistent::map")]
     voters: OrdMap<NodeId, VoterPart>,
-    #[serde(with = "ordered::map")]
+    #[serde(with = "persistent::map")]
     restarting: OrdMap<NodeId, Timestamp>,
-    #[serde(with = "ordered::map")]
+    #[serde(with = "persistent::map")]
     address_seqs: OrdMap<NodeId, u64>,
 }
 

@@ -3,6 +3,7 @@
 use super::persist::Then;
 use super::{HaltReason, Machine, Phase};
 use crate::context::{Junk, Recipient};
+use crate::control::Control;
 use crate::events::EventLog;
 use crate::ids::{BootNonce, NodeId, Position, PublicKey, Seq};
 use crate::keys::Purpose;
@@ -168,7 +169,7 @@ impl Machine {
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
-            ResumeAnswer::Fenced if self.phase == Phase::Member => self.resync(),
+            // A member has had its answer: a later one is about what it knew before.
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
         }
     }
@@ -184,7 +185,7 @@ impl Machine {
 
     /// What this node knows is below the floor: it builds its view anew, beside the old one.
     pub(super) fn resync(&mut self) {
-        if self.control.is_some() {
+        if self.control.as_ref().is_some_and(Control::has_part) {
             // A voter's own log brings it there.
             return;
         }

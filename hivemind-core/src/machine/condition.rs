@@ -11,6 +11,8 @@ use crate::wire::frame::Beat;
 pub(super) struct Pulse {
     beat: Beat,
     heard: Time,
+    /// Which chain of judgements counts.
+    round: u64,
 }
 
 impl Pulse {
@@ -21,6 +23,11 @@ impl Pulse {
     /// The node becomes a member: the count of silence starts here.
     pub(super) fn begin(&mut self, now: Time) {
         self.heard = now;
+        self.round += 1;
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round
     }
 
     /// A sign of life, perhaps an old one. True where it was news.
@@ -39,9 +46,16 @@ impl Pulse {
 }
 
 impl Machine {
+    /// Times the next judgement of a chain, unless another chain has begun.
+    pub(super) fn judge_on(&mut self, round: u64) {
+        if round == self.pulse.round {
+            self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge { round });
+        }
+    }
+
     /// Judges the condition anew.
     pub(super) fn judge(&mut self) {
-        let degraded = match &self.control {
+        let degraded = match self.control.as_ref().filter(|control| control.has_part()) {
             Some(control) => control.is_degraded(self.now.time, &self.settings.control),
             None => self.pulse.silence(self.now.time) > self.settings.control.degraded_after,
         };
@@ -51,12 +65,6 @@ impl Machine {
             self.condition = condition;
             self.changed.condition = true;
         }
-    }
-
-    /// Sets the timer of the next judgement. There is one at a time, however often the node becomes a member.
-    pub(super) fn judge_later(&mut self) {
-        self.judged_next = self.now.time + self.settings.control.beat;
-        self.timers.set(self.judged_next, Timer::Judge);
     }
 
     /// A sign of life came, in some frame or from the own part of the control plane.

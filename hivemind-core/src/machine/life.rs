@@ -12,7 +12,7 @@ use crate::membership::Membership;
 use crate::rng::Rng;
 use crate::role::{RoleEvent, Roles};
 use crate::storage::{Identity, Recovered, Write};
-use crate::time::{Now, Time};
+use crate::time::Now;
 use crate::timers::{Timer, Timers};
 use crate::view::{Changed, Condition};
 use crate::wire::event::{Event, LeaveReason, VoterPart};
@@ -70,7 +70,6 @@ impl Machine {
             view: None,
             changed: Changed::default(),
             condition: Condition { stale: true, ..Condition::default() },
-            judged_next: Time::ZERO,
             complete: true,
             junk: 0,
         };
@@ -166,10 +165,9 @@ impl Machine {
             self.become_member();
             return;
         }
-        if let Some(found) = self.found_log.take().filter(|_| self.has_part()) {
-            if self.go_on_as_voter(&found) || self.phase == Phase::Stopped {
-                return;
-            }
+        let found = self.found_log.take().filter(|_| self.has_part());
+        if found.is_some_and(|found| self.go_on_as_voter(&found)) || self.phase == Phase::Stopped {
+            return;
         }
         let resumes = self.identity.as_ref().is_some_and(|identity| !identity.node.is_none());
         self.set_phase(if resumes { Phase::Resuming } else { Phase::Joining });
@@ -222,10 +220,30 @@ impl Machine {
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         self.configs.member(&around, &mut context!(self));
         self.changed.merge(Changed::everything());
-        self.judge_later();
+        self.judge_on(self.pulse.round());
         self.announce_return();
+        self.take_part();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
+        self.take_up_part();
+    }
+
+    /// The event that gave this node a part in the Raft group may be before what it begins with: in the grant of its
+    /// own join, in a snapshot, or applied just before a crash. It never acted in that part, so it begins empty.
+    fn take_up_part(&mut self) {
+        let node = self.node();
+        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&node).copied());
+        if let Some(part) = part.filter(|_| self.control.is_none()) {
+            self.own_part(part);
+        }
+    }
+
+    /// The facts may have come as a whole, with the event that gave this node its part among them.
+    fn take_part(&mut self) {
+        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&self.node()).copied());
+        if let Some(part) = part {
+            self.own_part(part);
+        }
     }
 
     pub(super) fn enter_neighborhood(&mut self) {
@@ -336,11 +354,10 @@ impl Machine {
                 }
                 self.expire_pending();
             }
-            Timer::Judge if self.now.time >= self.judged_next => {
+            Timer::Judge { round } => {
                 self.judge();
-                self.judge_later();
+                self.judge_on(round);
             }
-            Timer::Judge => {}
             Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
             Timer::Pull { attempt } => {
                 if let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) {
@@ -348,7 +365,7 @@ impl Machine {
                 }
             }
             Timer::Admission { attempt } => self.seek_again(attempt),
-            Timer::Offer { .. } | Timer::Compare => self.configs_timer(timer),
+            Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
             Timer::Roles => self.run_roles(),
         }
     }
@@ -357,8 +374,18 @@ impl Machine {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         match timer {
-            Timer::Offer { seq } => self.configs.handle_offer_timer(seq, &around, &mut context!(self)),
-            _ => self.configs.handle_compare_timer(&around, &mut context!(self)),
+            Timer::Offer { round } => self.configs.handle_offer_timer(round, &around, &mut context!(self)),
+            Timer::Compare { round } => self.configs.handle_compare_timer(round, &around, &mut context!(self)),
+            Timer::RaftTick
+            | Timer::Beat
+            | Timer::Judge { .. }
+            | Timer::Pending
+            | Timer::Housekeeping
+            | Timer::Swim { .. }
+            | Timer::Confirm { .. }
+            | Timer::Pull { .. }
+            | Timer::Admission { .. }
+            | Timer::Roles => debug_assert!(false, "only timers of the configs come here"),
         }
     }
 }

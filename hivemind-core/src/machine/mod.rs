@@ -112,8 +112,6 @@ pub struct Machine {
     view: Option<Arc<View>>,
     changed: Changed,
     condition: Condition,
-    /// When it is judged next: an earlier timer of another membership does nothing.
-    judged_next: Time,
     complete: bool,
     junk: u64,
 }

@@ -7,4 +7,4 @@ pub mod event;
 pub mod frame;
 pub mod member;
 pub mod message;
-pub(crate) mod ordered;
+pub mod persistent;

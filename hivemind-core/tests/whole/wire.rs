@@ -1,6 +1,7 @@
 //! The wire: what is encoded comes back, and what is not a frame is refused by its fault.
 
 use hivemind_core::error::WireError;
+use hivemind_core::facts::Neighborhood;
 use hivemind_core::ids::Index;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::event::LogEvent;
@@ -98,4 +99,6 @@ fn a_claimed_length_reserves_no_memory() {
     assert_eq!(codec::decode::<Vec<MemberRecord>, STREAM_LIMIT>(&claim), Err(WireError::Malformed));
     assert_eq!(codec::decode::<String, STREAM_LIMIT>(&claim), Err(WireError::Malformed));
     assert_eq!(codec::decode::<bytes::Bytes, STREAM_LIMIT>(&claim), Err(WireError::Malformed));
+    claim.insert(0, 0);
+    assert_eq!(codec::decode::<Neighborhood, STREAM_LIMIT>(&claim), Err(WireError::Malformed));
 }

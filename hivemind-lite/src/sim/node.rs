@@ -11,6 +11,7 @@ use hivemind_core::settings::Settings;
 use hivemind_core::time::{Now, Time};
 use hivemind_core::view::View;
 use hivemind_core::wire::config::Section;
+use hivemind_dns_processor::zone::Zone;
 
 use super::checkers::Liveness;
 use super::disk::Disk;
@@ -45,6 +46,8 @@ pub struct SimNode {
     pub keys: Arc<SimKeys>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it asks to join; `None`: at every voter.
+    pub seeds: Option<Vec<SocketAddr>>,
     /// Its disk.
     pub disk: Disk,
     /// When the last write on its way is durable.
@@ -73,8 +76,10 @@ pub struct Process {
     pub wake: Option<Time>,
     /// Its view.
     pub view: Option<Arc<View>>,
-    /// What it answers, where it is a consumer.
+    /// What is in force, where it is a consumer.
     pub names: Option<Names>,
+    /// What its DNS answers from, where it is a consumer.
+    pub zone: Option<Zone>,
     /// When it started, until it is a member.
     pub joining: Option<Time>,
     /// When it started, until it has caught up.
@@ -103,6 +108,7 @@ impl SimNode {
             part,
             keys: Arc::new(SimKeys::new(seed, u64::from(slot.0))),
             address: address(slot),
+            seeds: None,
             disk: Disk::default(),
             disk_free: Time::ZERO,
             life: 0,
@@ -138,7 +144,7 @@ impl SimNode {
             addresses: vec![self.address],
             roles,
             voter_eligible: self.part == Part::Voter,
-            seeds: common.seeds.iter().filter(|seed| **seed != self.address).copied().collect(),
+            seeds: self.seeds.as_ref().unwrap_or(&common.seeds).iter().filter(|seed| **seed != self.address).copied().collect(),
             birth: (self.slot == Slot(0)).then_some(common.birth),
             recovered: self.disk.recover(),
             settings: common.settings.clone(),
@@ -147,7 +153,7 @@ impl SimNode {
         };
         let machine = Machine::new(startup, now)?;
         let since = Some(now.time);
-        self.process = Some(Process { machine, wake: None, view: None, names: None, joining: since, catching_up: since });
+        self.process = Some(Process { machine, wake: None, view: None, names: None, zone: None, joining: since, catching_up: since });
         Ok(())
     }
 
