@@ -14,6 +14,7 @@ use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Posi
 use crate::time::Timestamp;
 use crate::wire::event::{Event, LogEvent, VoterPart, chain_genesis};
 use crate::wire::member::MemberRecord;
+use crate::wire::persistent;
 
 /// Why an event does not fit. The log or its carrier is damaged; the facts are unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,6 +47,7 @@ pub struct Neighborhood {
     /// The event that made it (index 0: at birth).
     pub created: Index,
     /// Its members.
+    #[serde(with = "persistent::set")]
     pub members: OrdSet<NodeId>,
 }
 
@@ -196,9 +198,10 @@ impl Facts {
             Event::Restarted { node } => self.restarting.remove(node).map(|_| ()),
             Event::Addresses { node, seq, addresses } => self.moved(*node, *seq, addresses),
             Event::EpochAdvanced { number, floor } => {
+                let rises = *number > self.position.epoch.number && *floor > self.floor && *floor <= self.position.index.next();
                 self.position.epoch.number = *number;
                 self.floor = *floor;
-                Some(())
+                rises.then_some(())
             }
         }
     }

@@ -22,6 +22,7 @@ impl Rng {
     }
 
     /// 64 random bits.
+    #[expect(clippy::should_implement_trait, reason = "a generator is not an iterator: it has no end")]
     pub fn next(&mut self) -> u64 {
         let s = &mut self.state;
         let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);

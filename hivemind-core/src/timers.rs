@@ -14,7 +14,10 @@ pub enum Timer {
     /// The leader counts a sign of life.
     Beat,
     /// Whether the control plane is degraded is judged anew.
-    Judge,
+    Judge {
+        /// Which chain of judgements: one begins with each membership.
+        round: u64,
+    },
     /// Proposals and reads that got no answer in time.
     Pending,
     /// The leader looks after the group: voters to add, failed members to leave, history to collect.
@@ -45,11 +48,14 @@ pub enum Timer {
     },
     /// The own config is offered again to those who did not answer.
     Offer {
-        /// Which version.
-        seq: u64,
+        /// Which chain of offers: one begins with each version, and with each membership.
+        round: u64,
     },
     /// A consumer compares its configs with another one, or goes on with its bootstrap.
-    Compare,
+    Compare {
+        /// Which chain of rounds: one begins with each membership.
+        round: u64,
+    },
     /// The roles are run over what changed.
     Roles,
 }

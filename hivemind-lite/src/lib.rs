@@ -1,3 +1,11 @@
-//! The whole cluster in one process: for development in real time, and for simulation in virtual time.
+#![doc = include_str!("../README.md")]
 
+pub mod args;
+pub mod cluster;
+pub mod console;
+pub mod greeting;
+pub mod home;
+pub mod run;
+pub mod screen;
+pub mod show;
 pub mod sim;

@@ -3,25 +3,55 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use hivemind_lite::sim::command::{self, SimArgs};
-
-/// A hivemind cluster in one process.
-#[derive(Debug, Parser)]
-#[command(name = "hivemind-lite", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Simulate a cluster in virtual time, deterministically, and check its invariants after every step.
-    Sim(SimArgs),
-}
+use clap::Parser as _;
+use hivemind_lite::args::{Cli, Job, RunArgs};
+use hivemind_lite::run;
+use hivemind_lite::screen::Screen;
+use hivemind_lite::sim::command as sim;
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Sim(args) => command::run(&args, &mut io::stdout(), &mut io::stderr()),
+    let cli = Cli::parse();
+    match cli.job {
+        Some(Job::Sim(args)) => sim::run(&args, &mut io::stdout(), &mut io::stderr()),
+        None => run_cluster(&cli.run),
     }
+}
+
+fn run_cluster(args: &RunArgs) -> ExitCode {
+    // The log writes to it until the very end of the process.
+    let screen: &'static Screen = Box::leak(Box::new(Screen::new()));
+    if !args.check.is_empty() {
+        return run::check(args, screen);
+    }
+    let options = match args.resolve() {
+        Ok(options) => options,
+        Err(error) => {
+            screen.error(&error.to_string());
+            return ExitCode::from(run::USAGE);
+        }
+    };
+    start_log(args.verbose, screen);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            screen.error(&format!("the system gives no threads: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run::run(options, screen));
+    // A read of a terminal can not be taken back: its thread ends with the process.
+    runtime.shutdown_background();
+    code
+}
+
+/// Logs to standard error: what went wrong, and with `-v` what happens.
+fn start_log(verbose: u8, screen: &'static Screen) {
+    // The libraries below speak of their own matters.
+    let filter = match verbose {
+        0 => "error,hivemind_node=error,hivemind_dns_processor=warn,hivemind_host=warn",
+        1 => "warn,hivemind_lite=info,hivemind_node=info,hivemind_dns_processor=info,hivemind_host=info",
+        _ => "debug",
+    };
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(screen.has_colours()).with_writer(screen).init();
 }

@@ -206,6 +206,47 @@ async fn a_stop_and_a_start_with_the_data_folder_resume_the_same_members() {
 }
 
 #[tokio::test]
+async fn a_cluster_whose_voters_all_crash_goes_on_with_what_was_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority();
+    let voters = ["voter1", "voter2", "voter3"];
+    let mut nodes = vec![in_folder(&authority, "voter1", folder.path()).birth(birth()).start().await.unwrap()];
+    is_member(&nodes[0]).await;
+    for voter in &voters[1..] {
+        let seeds = [nodes[0].local_addr()];
+        nodes.push(in_folder(&authority, voter, folder.path()).voter(true).seeds(seeds).start().await.unwrap());
+    }
+    let three_vote = |view: &View| view.facts.voters().values().filter(|part| **part == VoterPart::Voter).count() == 3;
+    for node in &nodes {
+        within("three vote", node.handle().view_where(three_vote)).await.unwrap();
+    }
+    let before = nodes[0].handle().view().unwrap().facts.clone();
+    let places: Vec<_> = nodes.iter().map(|node| (node.local_addr(), node.handle().status().machine.node)).collect();
+    for node in nodes {
+        within("it is gone", node.kill()).await;
+    }
+
+    let mut nodes = Vec::new();
+    for (voter, (address, _)) in voters.iter().zip(&places) {
+        nodes.push(in_folder(&authority, voter, folder.path()).listen(*address).voter(true).start().await.unwrap());
+    }
+    for (node, (_, id)) in nodes.iter().zip(&places) {
+        is_member(node).await;
+        assert_eq!(node.handle().status().machine.node, *id);
+        within("three vote again", node.handle().view_where(three_vote)).await.unwrap();
+    }
+    let position = within("a read is answered", async {
+        loop {
+            if let Ok(position) = nodes[1].handle().read().await {
+                return position;
+            }
+        }
+    });
+    assert!(position.await.index >= before.position().index);
+    assert_eq!(*nodes[1].handle().view().unwrap().facts.members(), *before.members());
+}
+
+#[tokio::test]
 async fn a_killed_host_comes_back_under_its_key() {
     let authority = authority();
     let first = born(&authority).await;

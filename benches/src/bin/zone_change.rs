@@ -22,7 +22,7 @@ use hivemind_sections::{HostSection, Section as _, Service, ServiceSection};
 
 /// Services of the shape `spread`; in the shape `shared` there is one for all hosts.
 const SERVICES: u64 = 500;
-/// What the issue allows.
+/// What a change may take.
 const LIMIT: Duration = Duration::from_millis(20);
 
 fn main() -> Result<()> {

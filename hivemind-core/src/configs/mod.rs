@@ -60,6 +60,9 @@ pub struct Configs {
     own: Own,
     reserved: Seq,
     bootstrap: Bootstrap,
+    /// Which chain of timers counts, of offers and of comparing.
+    offer_round: u64,
+    compare_round: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -85,6 +88,8 @@ impl Configs {
             own: Own::recovered(own, reserved),
             reserved,
             bootstrap: Bootstrap::NotNeeded,
+            offer_round: 0,
+            compare_round: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -123,7 +128,8 @@ impl Configs {
             self.ask_for_own(around, ctx);
         }
         let delay = ctx.rng.duration_below(ctx.settings.configs.compare);
-        ctx.after(delay, Timer::Compare);
+        self.compare_round += 1;
+        ctx.after(delay, Timer::Compare { round: self.compare_round });
     }
 
     /// The facts were replaced as a whole: what belongs to nobody any more goes.

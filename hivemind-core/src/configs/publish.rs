@@ -50,9 +50,9 @@ impl Configs {
 
     /// Makes, signs and stores the next version. Nobody is offered it before it is durable here.
     pub(super) fn make_version(&mut self, ctx: &mut Context<'_>) {
-        let seq = Seq(self.own.seq.0 + 1);
+        let seq = Seq(self.own.seq.0.saturating_add(1));
         self.own.seq = seq;
-        let reserve = (seq > self.reserved).then(|| Seq(seq.0 + ctx.settings.configs.seq_block));
+        let reserve = (seq > self.reserved).then(|| Seq(seq.0.saturating_add(ctx.settings.configs.seq_block)));
         if let Some(bound) = reserve {
             self.reserved = bound;
         }
@@ -79,7 +79,8 @@ impl Configs {
         let entry = HeldConfig { member: ctx.node, config: SignedConfig::clone(&signed) };
         self.take(entry, None, around, ctx);
         self.offer(around, ctx);
-        ctx.after(ctx.settings.configs.offer_retry, Timer::Offer { seq: signed.config.seq.0 });
+        self.offer_round += 1;
+        ctx.after(ctx.settings.configs.offer_retry, Timer::Offer { round: self.offer_round });
     }
 
     /// Offers the own config to as many consumers and neighbors as are wanted and do not hold it.
@@ -104,19 +105,21 @@ impl Configs {
     }
 
     /// Those who did not answer are forgotten, so that others (or they again) are offered it.
-    pub fn handle_offer_timer(&mut self, seq: u64, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        if seq != self.own.seq.0 || !self.own.durable {
+    pub fn handle_offer_timer(&mut self, round: u64, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        if round != self.offer_round || !self.own.durable {
             return;
         }
-        if !self.own.offered.is_empty() || self.lacks_holders(around, ctx) {
+        if self.lacks_holders(around, ctx) {
             self.own.offered.clear();
             self.offer(around, ctx);
-            ctx.after(ctx.settings.configs.offer_retry, Timer::Offer { seq });
+            ctx.after(ctx.settings.configs.offer_retry, Timer::Offer { round });
         }
     }
 
+    /// Whether fewer hold this version than should. Those that can not be reached now count as well: when
+    /// they come back nobody else may tell them.
     fn lacks_holders(&self, around: &Surroundings<'_>, ctx: &Context<'_>) -> bool {
-        let (consumers, neighbors) = candidates(around.facts, ctx.node, |node| around.reachable(node));
+        let (consumers, neighbors) = candidates(around.facts, ctx.node, |_| true);
         let lacking =
             |among: &[NodeId], count: usize| among.iter().filter(|node| self.own.stored_at.contains(node)).count() < count.min(among.len());
         lacking(&consumers, ctx.settings.configs.consumers) || lacking(&neighbors, ctx.settings.configs.neighbors)
@@ -139,8 +142,9 @@ impl Configs {
         if version == mine {
             self.own.offered.remove(&from);
             self.own.stored_at.insert(from);
-        } else if version.node == ctx.node && (version.seq > mine.seq || version.seq == mine.seq) {
-            self.jump_above(version.seq, ctx);
+        } else if version.node == ctx.node && version.seq >= mine.seq {
+            // A number proves nothing. The config does: this host's own key signed it, or it did not.
+            ctx.send(from, Channel::Ordered, Message::Configs(ConfigsMessage::Want { nodes: vec![ctx.node] }));
         }
     }
 

@@ -5,29 +5,28 @@ use bytes::Bytes;
 use super::Control;
 use super::applied::{Applied, Done};
 use super::apply_voter::Change;
-use super::log::{self, Log};
 use super::output::Output;
 use super::pending::{Pending, Stage};
 use super::propose::MAX_PROPOSAL_BYTES;
-use super::raw::{Committed, Packet, Raw, Turn};
+use super::raw::{Committed, Packet, Turn};
 use super::snapshot;
 use crate::context::Context;
 use crate::ids::ProposalId;
-use crate::storage::Write;
 use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Outcome, Proposal};
-use crate::wire::event::{Event, LogEvent, VoterPart};
+use crate::wire::event::LogEvent;
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
+
+/// Of the entries between two snapshots this part is kept below the later one.
+const KEPT_PART: u64 = 4;
 
 /// What applying some entries yielded.
 #[derive(Default)]
 struct Yield {
     events: Vec<LogEvent>,
     outcomes: Vec<(ProposalId, Outcome)>,
-    /// This node's part was taken from it.
-    is_removed: bool,
 }
 
 impl Control {
@@ -41,7 +40,7 @@ impl Control {
             self.snapshot_if_due(ctx);
             self.answer_reads(ctx);
             let unparked = self.unpark(ctx);
-            let looked = std::mem::take(&mut self.look) && self.look_after(ctx);
+            let looked = self.look && self.raw.is_established() && self.look_after(ctx);
             if !unparked && !looked {
                 break;
             }
@@ -77,9 +76,6 @@ impl Control {
                 Committed::Command(bytes) => self.apply_command(&bytes, &mut yielded, ctx),
                 Committed::Change(change) => self.apply_change(change, &mut yielded),
             }
-            if yielded.is_removed {
-                break;
-            }
             self.raw.applied_to(index);
         }
         if !yielded.events.is_empty() {
@@ -89,9 +85,7 @@ impl Control {
         for (id, outcome) in yielded.outcomes {
             self.settle(id, outcome, ctx);
         }
-        if yielded.is_removed {
-            self.remove(ctx);
-        }
+        self.note_part();
     }
 
     /// An entry that does not decode was written by no build of ours, and does nothing everywhere.
@@ -110,10 +104,7 @@ impl Control {
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Some(event) = applied.change(change) else { return };
         yielded.events.push(applied.record(&event));
-        yielded.is_removed = event == Event::Voter { node: self.node, part: VoterPart::None };
-        if !yielded.is_removed {
-            self.raw.apply_change(change);
-        }
+        self.raw.apply_change(change);
         self.heard.retain(|node, _| applied.facts.voters().contains_key(node));
     }
 
@@ -132,23 +123,25 @@ impl Control {
                 self.outputs.push_back(Output::Outcome { id, outcome });
             }
         }
+        self.note_part();
     }
 
-    /// This node's part is gone. What it must not forget is its vote: it may get a part again.
-    pub(super) fn remove(&mut self, ctx: &mut Context<'_>) {
-        let vote = self.raw.vote();
-        let next_number = self.raw.next_number();
-        let writes = vec![Write::DropLog, log::log_write(Some(&vote), &[])];
-        self.raw = Raw::new(self.group, self.node, Log::empty(vote), self.seed, &ctx.settings.control, next_number);
-        let number = self.raw.persist();
-        self.outputs.push_back(Output::Persist { number, writes });
-        self.note_leader(ctx);
-        for id in self.pending.land(|_| true) {
-            self.reply(id, Outcome::OutcomeUnknown, ctx);
+    /// Says so where this node's part is gone. It keeps its log and its vote, so that it can get its part
+    /// back without having forgotten what it acknowledged.
+    pub(super) fn note_part(&mut self) {
+        let has_part = self.applied.as_ref().is_none_or(|applied| applied.facts.voters().contains_key(&self.node));
+        if has_part {
+            self.is_removed = false;
+        } else {
+            self.lose_part();
         }
-        self.applied = None;
-        self.heard.clear();
-        self.outputs.push_back(Output::Removed);
+    }
+
+    pub(super) fn lose_part(&mut self) {
+        if !self.is_removed {
+            self.is_removed = true;
+            self.outputs.push_back(Output::Removed);
+        }
     }
 
     /// Makes a snapshot when the log is long, or a follower needs one that names it.
@@ -156,8 +149,9 @@ impl Control {
         let wanted = self.raw.take_snapshot_wanted();
         let behind = self.raw.applied().saturating_sub(self.raw.snapshot_index());
         let Some(applied) = self.applied.as_ref().filter(|_| behind > 0) else { return };
-        if wanted || behind >= ctx.settings.control.snapshot_entries {
-            let (number, writes) = self.raw.snapshot(&applied.facts, snapshot::encode(applied));
+        let entries = ctx.settings.control.snapshot_entries;
+        if wanted || behind >= entries {
+            let (number, writes) = self.raw.snapshot(&applied.facts, snapshot::encode(applied), entries / KEPT_PART);
             self.outputs.push_back(Output::Persist { number, writes });
         }
     }

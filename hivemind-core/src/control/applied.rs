@@ -38,6 +38,7 @@ pub(super) struct Registry {
     /// What became of a wish to join, by its key and nonce.
     pub(super) grants: Bounded<(PublicKey, u64), NodeId, MAX_GRANTS>,
     /// Keys that an operator evicted.
+    #[serde(with = "crate::wire::persistent::set")]
     pub(super) revoked: OrdSet<PublicKey>,
     /// The time of the last command.
     pub(super) time: Timestamp,

@@ -70,7 +70,7 @@ impl Control {
 
     /// Evidence that another voter passes on.
     pub(super) fn handle_passed_evidence(&mut self, from: NodeId, observer: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
-        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+        if !self.is_part(from) {
             return self.junk(from, "evidence passed on by one that is no voter", ctx);
         }
         if self.raw.is_leader() {
@@ -83,11 +83,9 @@ impl Control {
         self.applied.as_ref().map_or(ctx.now.wall, |applied| applied.registry.time.max(ctx.now.wall))
     }
 
-    /// One look at the group, as its leader. Says whether something was proposed.
+    /// One look at the group, as its established leader. Says whether something was proposed.
     pub(super) fn look_after(&mut self, ctx: &mut Context<'_>) -> bool {
-        if !self.raw.is_established() {
-            return false;
-        }
+        self.look = false;
         let verdicts = self.judge(ctx);
         let dead: BTreeSet<NodeId> = verdicts.iter().map(|verdict| verdict.suspect).collect();
         let changed = self.change_group(&dead, ctx);
@@ -136,7 +134,7 @@ impl Control {
             applied,
             node: self.node,
             wanted: ctx.settings.control.voters.max(1),
-            asked: &self.blockers().collect(),
+            asked: &self.blockers().chain(self.pending.ending()).collect(),
             dead,
             suspects: &self.evidence.suspects(),
             heard: &self.heard_lately(ctx),
@@ -149,8 +147,7 @@ impl Control {
     fn let_leave(&mut self, verdicts: Vec<Verdict>, ctx: &mut Context<'_>) -> bool {
         let mut any = false;
         for Verdict { suspect, observers } in verdicts {
-            let has_part = self.facts().is_none_or(|facts| facts.voters().contains_key(&suspect)) || self.changing == Some(suspect);
-            if has_part || !self.evidence.may_propose(suspect, &ctx.settings.control) {
+            if self.is_or_becomes_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
                 continue;
             }
             let id = self.pending.own_id(self.node, ctx.boot);

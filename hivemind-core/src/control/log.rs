@@ -12,9 +12,6 @@ use crate::ids::NodeId;
 use crate::storage::{LogEntry, LogSnapshot, Write};
 use crate::wire::event::VoterPart;
 
-/// So many entries below a snapshot are kept, for followers that are a little behind.
-pub(super) const KEPT_BEHIND: u64 = 256;
-
 /// The log. Index 0 with term 0 is before everything.
 pub(super) struct Log {
     hard_state: HardState,
@@ -65,9 +62,10 @@ impl Log {
         self.snapshot = snapshot;
     }
 
-    /// Takes this node's own snapshot, and cuts the log behind it.
-    pub(super) fn compact(&mut self, snapshot: Snapshot) -> Vec<Write> {
-        let below = (snapshot.get_metadata().index + 1).saturating_sub(KEPT_BEHIND);
+    /// Takes this node's own snapshot, and cuts the log behind it. So many entries as `kept` stay, for
+    /// followers that are a little behind.
+    pub(super) fn compact(&mut self, snapshot: Snapshot, kept: u64) -> Vec<Write> {
+        let below = (snapshot.get_metadata().index + 1).saturating_sub(kept);
         let mut writes = vec![snapshot_write(&snapshot)];
         self.snapshot = snapshot;
         if below > self.before.0 + 1 {

@@ -77,9 +77,7 @@ const BIRTH: (u64, u64) = (1, 1);
 
 /// One node's part in the control plane.
 pub struct Control {
-    group: GroupId,
     node: NodeId,
-    seed: u64,
     raw: Raw,
     /// `None`: a learner that waits for its first snapshot.
     applied: Option<Applied>,
@@ -101,6 +99,8 @@ pub struct Control {
     collecting: Option<ProposalId>,
     /// Something happened that the leader should look at before its next round.
     look: bool,
+    /// This node's part was taken from it. It does not ask for votes until it has one again.
+    is_removed: bool,
     tick_alarm: Alarm,
     beat_alarm: Alarm,
     housekeeping_alarm: Alarm,
@@ -135,22 +135,21 @@ impl Control {
         let found = recover::check(node, log)?;
         let mut control = Control::start(node, found.log, found.applied, seed, ctx);
         control.advance(ctx);
+        control.note_part();
         control.lead_alone(ctx);
         Ok(control)
     }
 
-    /// A node that has no part in the group yet, or just got one: it waits for the leader's snapshot.
+    /// A node that never had a part in the group under its id: it waits for the leader's snapshot. One that
+    /// had a part goes on with its `Control`, or recovers: what it acknowledged must not be forgotten.
     pub fn learner(node: NodeId, seed: u64, ctx: &mut Context<'_>) -> Control {
         Control::start(node, Log::empty(HardState::default()), None, seed, ctx)
     }
 
     fn start(node: NodeId, log: Log, applied: Option<Applied>, seed: u64, ctx: &mut Context<'_>) -> Control {
-        let group = GroupId::CONTROL;
-        let raw = Raw::new(group, node, log, seed, &ctx.settings.control, 1);
+        let raw = Raw::new(GroupId::CONTROL, node, log, seed, &ctx.settings.control);
         let mut control = Control {
-            group,
             node,
-            seed,
             told: (None, raw.term()),
             raw,
             applied,
@@ -164,6 +163,7 @@ impl Control {
             changing: None,
             collecting: None,
             look: false,
+            is_removed: false,
             tick_alarm: Alarm::default(),
             beat_alarm: Alarm::default(),
             housekeeping_alarm: Alarm::default(),
@@ -206,7 +206,8 @@ impl Control {
             return self.junk(from, "a Raft message of one that is no member", ctx);
         }
         match self.raw.step(from, bytes) {
-            Ok(()) => {
+            Ok(false) => {}
+            Ok(true) => {
                 self.heard.insert(from, ctx.now.time);
                 if self.raw.leader() == Some(from) {
                     self.contact = ctx.now.time;
@@ -227,20 +228,22 @@ impl Control {
         match timer {
             Timer::RaftTick => {
                 if self.tick_alarm.ring(ctx.now.time) {
-                    self.raw.tick();
+                    if !self.is_removed {
+                        self.raw.tick();
+                    }
                     self.arm_tick(ctx);
                 }
             }
             Timer::Beat => self.handle_beat(ctx),
             Timer::Pending => self.handle_pending(ctx),
             Timer::Housekeeping => self.handle_housekeeping(ctx),
-            Timer::Judge
+            Timer::Judge { .. }
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
             | Timer::Pull { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
-            | Timer::Compare
+            | Timer::Compare { .. }
             | Timer::Roles => return,
         }
         self.advance(ctx);
@@ -263,10 +266,10 @@ impl Control {
 
     /// Takes what this node knows of the event log by other ways. A node whose part was taken from it
     /// while it could not be reached hears no more from the group; its view tells.
-    pub fn handle_view(&mut self, facts: &Facts, ctx: &mut Context<'_>) {
+    pub fn handle_view(&mut self, facts: &Facts) {
         let later = self.applied.as_ref().is_some_and(|applied| applied.facts.position().index < facts.position().index);
         if later && !facts.voters().contains_key(&self.node) {
-            self.remove(ctx);
+            self.lose_part();
         }
     }
 
@@ -293,6 +296,12 @@ impl Control {
     /// Whether an operator evicted this key.
     pub fn is_revoked(&self, key: &PublicKey) -> bool {
         self.applied.as_ref().is_some_and(|applied| applied.registry.revoked.contains(key))
+    }
+
+    /// Whether this node has a part in the group and the state that goes with it. Without, it is for the
+    /// control plane what every member is: it proposes and reads by messages to a voter.
+    pub fn has_part(&self) -> bool {
+        self.applied.is_some() && !self.is_removed
     }
 
     /// Whether this node leads, as far as it knows.

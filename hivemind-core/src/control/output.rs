@@ -53,8 +53,8 @@ pub enum Output {
         /// In which term.
         term: u64,
     },
-    /// This node has no part in the group any more; its log is dropped but for its vote. Keep this
-    /// `Control`: it does nothing until a leader gives the node a part again, and it remembers its
-    /// vote, so that the node can not vote twice in one term.
+    /// This node has no part in the group any more. Keep this `Control` and its log: it does nothing until
+    /// a leader gives the node a part again, and then it must not have forgotten what it acknowledged and
+    /// whom it voted for. Its facts stay behind from here on. The log may be dropped with the id.
     Removed,
 }

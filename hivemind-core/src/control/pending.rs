@@ -52,6 +52,8 @@ pub(super) enum Stage {
 pub(super) struct Flight {
     pub(super) stage: Stage,
     pub(super) deadline: Time,
+    /// Whose membership it would end.
+    pub(super) ends: Option<NodeId>,
 }
 
 /// A proposal that is not appended before a node has no part in the group any more.
@@ -113,6 +115,11 @@ impl Pending {
 
     pub(super) fn knows(&self, id: ProposalId) -> bool {
         self.flights.contains_key(&id) || self.parked.iter().any(|parked| parked.proposal.id == id)
+    }
+
+    /// Whose membership a proposal in the log would end.
+    pub(super) fn ending(&self) -> impl Iterator<Item = NodeId> {
+        self.flights.values().filter_map(|flight| flight.ends)
     }
 
     /// Takes the parked proposals that `ready` picks out.

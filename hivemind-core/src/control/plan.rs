@@ -15,7 +15,7 @@ pub(super) struct Picture<'a> {
     pub(super) node: NodeId,
     /// The wanted number of voters.
     pub(super) wanted: usize,
-    /// Who shall lose its part because something waits for that.
+    /// Who shall lose its part because something waits for that, and who is about to leave.
     pub(super) asked: &'a BTreeSet<NodeId>,
     /// Against whom there is enough evidence.
     pub(super) dead: &'a BTreeSet<NodeId>,

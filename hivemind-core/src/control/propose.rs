@@ -47,7 +47,7 @@ impl Control {
     fn forward(&mut self, leader: NodeId, proposal: Proposal, ctx: &mut Context<'_>) {
         if proposal.id.node == self.node {
             let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;
-            self.pending.flights.insert(proposal.id, Flight { stage: Stage::Forwarded, deadline });
+            self.pending.flights.insert(proposal.id, Flight { stage: Stage::Forwarded, deadline, ends: None });
         }
         ctx.send(leader, Channel::Ordered, Message::Control(message::Control::Forward(proposal)));
     }
@@ -56,8 +56,7 @@ impl Control {
     /// each other for the leader do not play ball.
     pub(super) fn handle_forward(&mut self, from: NodeId, proposal: Proposal, ctx: &mut Context<'_>) {
         let is_passed_on = proposal.id.node != from;
-        let by_voter = self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from));
-        if (is_passed_on && !by_voter) || proposal.id.node == self.node || Pending::is_own(proposal.id) {
+        if (is_passed_on && !self.is_part(from)) || proposal.id.node == self.node || Pending::is_own(proposal.id) {
             return self.junk(from, "a proposal in the name of another", ctx);
         }
         let id = proposal.id;
@@ -87,7 +86,8 @@ impl Control {
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
-        if let Some(blocker) = self.blocker(&proposal.command) {
+        let ends = self.ends(&proposal.command);
+        if let Some(blocker) = ends.filter(|node| self.is_or_becomes_part(*node)) {
             if self.is_irreplaceable(blocker, ctx) {
                 return self.reply(id, Outcome::Refused(Refusal::StillVoter { node: blocker }), ctx);
             }
@@ -96,23 +96,32 @@ impl Control {
             return;
         }
         if self.raw.propose(id, encoded) {
-            self.pending.flights.insert(id, Flight { stage: Stage::Appended, deadline });
+            self.pending.flights.insert(id, Flight { stage: Stage::Appended, deadline, ends });
         } else {
             self.reply(id, Outcome::Refused(Refusal::Busy), ctx);
         }
     }
 
-    /// Whose part in the group stands against a command.
-    fn blocker(&self, command: &Command) -> Option<NodeId> {
-        let applied = self.applied.as_ref()?;
-        let node = match command {
-            Command::Join(join) if applied.is_granted(&join.request) => None,
-            Command::Join(join) => applied.superseded_by(&join.request),
-            // A failure is judged by this leader itself, which demotes first.
+    /// Whose membership a command would end.
+    fn ends(&self, command: &Command) -> Option<NodeId> {
+        match command {
+            Command::Join(join) => {
+                let applied = self.applied.as_ref().filter(|applied| !applied.is_granted(&join.request));
+                applied.and_then(|applied| applied.superseded_by(&join.request))
+            }
             Command::Leave { node, reason: _ } => Some(*node),
             Command::Restarting { .. } | Command::Restarted { .. } | Command::Addresses { .. } | Command::AdvanceEpoch { .. } => None,
-        };
-        node.filter(|node| applied.facts.voters().contains_key(node) || self.changing == Some(*node))
+        }
+    }
+
+    /// Whether a node has a part in the group, as far as it was applied.
+    pub(super) fn is_part(&self, node: NodeId) -> bool {
+        self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&node))
+    }
+
+    /// Whether a node has a part in the group, or is about to get one.
+    pub(super) fn is_or_becomes_part(&self, node: NodeId) -> bool {
+        self.is_part(node) || self.changing == Some(node)
     }
 
     /// Whether `node` is the only voter and there is nobody to take its place.
@@ -129,9 +138,10 @@ impl Control {
 
     /// Takes up the parked proposals that nothing stands against any more. Says whether there were any.
     pub(super) fn unpark(&mut self, ctx: &mut Context<'_>) -> bool {
-        let (true, Some(applied)) = (self.raw.is_leader() && !self.pending.parked.is_empty(), self.applied.as_ref()) else { return false };
-        let free: Vec<NodeId> =
-            self.blockers().filter(|node| !applied.facts.voters().contains_key(node) && self.changing != Some(*node)).collect();
+        if !self.raw.is_leader() || self.pending.parked.is_empty() {
+            return false;
+        }
+        let free: Vec<NodeId> = self.blockers().filter(|node| !self.is_or_becomes_part(*node)).collect();
         let ready = self.pending.unpark(|parked| free.contains(&parked.blocker));
         let any = !ready.is_empty();
         for parked in ready {
@@ -171,10 +181,12 @@ impl Control {
 
     /// The leader's word on a proposal of this node's.
     pub(super) fn handle_outcome(&mut self, from: NodeId, id: ProposalId, outcome: Outcome, ctx: &mut Context<'_>) {
-        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+        // One without a part knows no voters, and what it waits for is the machine's.
+        let knows_voters = self.has_part();
+        if knows_voters && !self.is_part(from) {
             return self.junk(from, "an outcome by one that is no voter", ctx);
         }
-        if id.node == self.node && self.pending.flights.remove(&id).is_some() {
+        if id.node == self.node && (self.pending.flights.remove(&id).is_some() || !knows_voters) {
             self.outputs.push_back(Output::Outcome { id, outcome });
         }
     }

@@ -99,8 +99,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// `next_number` is above every number that this node's writes had in this start.
-    pub(super) fn new(group: GroupId, id: NodeId, log: Log, seed: u64, settings: &ControlSettings, next_number: u64) -> Raw {
+    pub(super) fn new(group: GroupId, id: NodeId, log: Log, seed: u64, settings: &ControlSettings) -> Raw {
         let applied = log.snapshot_index();
         let written = log.hard_state().clone();
         let config = group::config(id, settings, applied);
@@ -114,7 +113,7 @@ impl Raw {
             seen,
             resets: 0,
             waiting: VecDeque::new(),
-            next_number,
+            next_number: 1,
             durable_term: written.term,
             written,
             applied,
@@ -138,17 +137,8 @@ impl Raw {
         self.applied
     }
 
-    pub(super) fn next_number(&self) -> u64 {
-        self.next_number
-    }
-
     pub(super) fn snapshot_index(&self) -> u64 {
         self.raft.store().snapshot_index()
-    }
-
-    /// The vote that must not be forgotten even where everything else goes.
-    pub(super) fn vote(&self) -> HardState {
-        HardState { commit: 0, ..self.raft.raft.hard_state() }
     }
 
     /// Whether this leader has committed an entry of its own term: before that it does not know all
@@ -212,22 +202,23 @@ impl Raw {
         }
     }
 
-    /// Takes a message of raft's from another node.
+    /// Takes a message of raft's from another node. `false`: a late answer of one that has no part in
+    /// the group any more, which says nothing.
     ///
     /// # Errors
     /// Why it was dropped; the sender is at fault.
-    pub(super) fn step(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), &'static str> {
+    pub(super) fn step(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, &'static str> {
         let receiver = Receiver {
             node: self.id,
-            term: self.term(),
             last_index: self.raft.raft.raft_log.last_index(),
             leader: self.leader(),
+            is_leader: self.is_leader(),
             is_writing: self.is_writing_log(),
         };
         let message = sanity::read(from, bytes, &receiver)?;
         let stepped = self.raft.step(message);
         self.look();
-        stepped.map_err(|_| "an answer of one that has no part in the group")
+        Ok(stepped.is_ok())
     }
 
     /// Appends a proposal; `false` where raft takes none now.
@@ -244,6 +235,11 @@ impl Raw {
 
     /// Makes a change of the group take effect, where it is applied.
     pub(super) fn apply_change(&mut self, change: Change) {
+        // raft-rs can not lead a group that it has no part in: it looks for its own progress.
+        if self.is_leader() && change.node == self.id && change.part == VoterPart::None {
+            self.raft.raft.become_follower(self.raft.raft.term, raft::INVALID_ID);
+            self.look();
+        }
         let mut applied = ConfChangeV2::default();
         applied.mut_changes().push(single(change));
         self.raft.apply_conf_change(&applied).expect("a change that fits the facts fits raft's configuration: both change only here");
@@ -285,12 +281,13 @@ impl Raw {
         self.raft.store().take_outdated()
     }
 
-    /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut.
-    pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>) -> (u64, Vec<Write>) {
+    /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut,
+    /// but for the last `kept` entries.
+    pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>, kept: u64) -> (u64, Vec<Write>) {
         let term =
             self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
         let snapshot = log::snapshot_of(facts, data, self.applied, term);
-        let writes = self.raft.mut_store().compact(snapshot);
+        let writes = self.raft.mut_store().compact(snapshot, kept);
         (self.persist(), writes)
     }
 

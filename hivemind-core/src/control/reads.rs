@@ -38,8 +38,7 @@ impl Control {
     /// A read of another node. A voter that does not lead passes it on once.
     pub(super) fn handle_read_index(&mut self, from: NodeId, id: ProposalId, ctx: &mut Context<'_>) {
         let is_passed_on = id.node != from;
-        let by_voter = self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from));
-        if (is_passed_on && !by_voter) || id.node == self.node {
+        if (is_passed_on && !self.is_part(from)) || id.node == self.node {
             return self.junk(from, "a read in the name of another", ctx);
         }
         if self.raw.is_leader() && self.pending.served.len() < ctx.settings.control.max_proposals {
@@ -55,10 +54,11 @@ impl Control {
 
     /// The leader's answer to a read of this node's. One that can not say now is asked again.
     pub(super) fn handle_read_indexed(&mut self, from: NodeId, id: ProposalId, index: Option<Index>, ctx: &mut Context<'_>) {
-        if !self.applied.as_ref().is_some_and(|applied| applied.facts.voters().contains_key(&from)) {
+        let knows_voters = self.has_part();
+        if knows_voters && !self.is_part(from) {
             return self.junk(from, "an answer to a read by one that is no voter", ctx);
         }
-        if index.is_some() && self.pending.reads.remove(&id).is_some() {
+        if !knows_voters || (index.is_some() && self.pending.reads.remove(&id).is_some()) {
             self.outputs.push_back(Output::Readable { id, index });
         }
     }

@@ -63,8 +63,8 @@ pub enum RecoverError {
         /// The last entry's.
         last: u64,
     },
-    /// The node has no part in the group of the snapshot.
-    #[error("{node} has no part in the group that the snapshot describes: the log is another node's")]
+    /// The node's id was not given when the snapshot was made.
+    #[error("{node} was not known yet when the snapshot was made: the log is another node's")]
     Foreign {
         /// The node.
         node: NodeId,
@@ -95,7 +95,8 @@ pub(super) fn check(node: NodeId, recovered: &RecoveredLog) -> Result<Found, Rec
         return Err(RecoverError::Snapshot);
     }
     let applied = applied_of(&snapshot).map_err(|error| RecoverError::Applied { index: place.0, error })?;
-    if !applied.facts.voters().contains_key(&node) {
+    let generation = applied.facts.epoch().generation;
+    if node.generation() > generation || (node.generation() == generation && node.counter() > applied.registry.counter) {
         return Err(RecoverError::Foreign { node });
     }
     let (before, entries) = fit(place, &recovered.entries)?;

@@ -18,9 +18,9 @@ const MAX_CONTEXT: usize = 64;
 /// What the receiving node knows, as far as the checks need it.
 pub(super) struct Receiver {
     pub(super) node: NodeId,
-    pub(super) term: u64,
     pub(super) last_index: u64,
     pub(super) leader: Option<NodeId>,
+    pub(super) is_leader: bool,
     /// Entries or a snapshot are on their way to the disk.
     pub(super) is_writing: bool,
 }
@@ -62,10 +62,14 @@ fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'s
         MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse => Ok(()),
         MessageType::MsgHeartbeat if message.commit > receiver.last_index => Err("a commit index above the log"),
         MessageType::MsgHeartbeat => Ok(()),
-        // A node without a term has no part in an election; raft-rs would answer with a term of zero.
-        MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if receiver.term == 0 => Err("a vote asked of one that has none"),
+        // One with an empty log may have lost what it acknowledged: it gives no vote before it has a
+        // snapshot. And without a term, raft-rs would answer with a term of zero, which it panics on.
+        MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if receiver.last_index == 0 => {
+            Err("a vote asked of one that has an empty log")
+        }
         MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => check_log_term(message),
-        MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse if receiver.is_writing => {
+        // A candidate's log is durable before it asks. A leader may hear late votes, and ignores them.
+        MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse if receiver.is_writing && !receiver.is_leader => {
             Err("a vote for one that did not ask: it still writes")
         }
         MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => Ok(()),

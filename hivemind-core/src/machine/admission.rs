@@ -3,6 +3,7 @@
 use super::persist::Then;
 use super::{HaltReason, Machine, Phase};
 use crate::context::{Junk, Recipient};
+use crate::control::Control;
 use crate::events::EventLog;
 use crate::ids::{BootNonce, NodeId, Position, PublicKey, Seq};
 use crate::keys::Purpose;
@@ -190,7 +191,7 @@ impl Machine {
 
     /// What this node knows is below the floor: it builds its view anew, beside the old one.
     pub(super) fn resync(&mut self) {
-        if self.control.is_some() {
+        if self.control.as_ref().is_some_and(Control::has_part) {
             // A voter's own log brings it there.
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::{Machine, Phase};
 use crate::time::Time;
+use crate::timers::Timer;
 use crate::view::Condition;
 use crate::wire::frame::Beat;
 
@@ -10,6 +11,8 @@ use crate::wire::frame::Beat;
 pub(super) struct Pulse {
     beat: Beat,
     heard: Time,
+    /// Which chain of judgements counts.
+    round: u64,
 }
 
 impl Pulse {
@@ -20,6 +23,11 @@ impl Pulse {
     /// The node becomes a member: the count of silence starts here.
     pub(super) fn begin(&mut self, now: Time) {
         self.heard = now;
+        self.round += 1;
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round
     }
 
     /// A sign of life, perhaps an old one. True where it was news.
@@ -38,9 +46,16 @@ impl Pulse {
 }
 
 impl Machine {
+    /// Times the next judgement of a chain, unless another chain has begun.
+    pub(super) fn judge_on(&mut self, round: u64) {
+        if round == self.pulse.round {
+            self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge { round });
+        }
+    }
+
     /// Judges the condition anew.
     pub(super) fn judge(&mut self) {
-        let degraded = match &self.control {
+        let degraded = match self.control.as_ref().filter(|control| control.has_part()) {
             Some(control) => control.is_degraded(self.now.time, &self.settings.control),
             None => self.pulse.silence(self.now.time) > self.settings.control.degraded_after,
         };

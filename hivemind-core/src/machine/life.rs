@@ -165,10 +165,9 @@ impl Machine {
             self.become_member();
             return;
         }
-        if let Some(found) = self.found_log.take().filter(|_| self.has_part()) {
-            if self.go_on_as_voter(&found) || self.phase == Phase::Stopped {
-                return;
-            }
+        let found = self.found_log.take().filter(|_| self.has_part());
+        if found.is_some_and(|found| self.go_on_as_voter(&found)) || self.phase == Phase::Stopped {
+            return;
         }
         let resumes = self.identity.as_ref().is_some_and(|identity| !identity.node.is_none());
         self.set_phase(if resumes { Phase::Resuming } else { Phase::Joining });
@@ -221,11 +220,22 @@ impl Machine {
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         self.configs.member(&around, &mut context!(self));
         self.changed.merge(Changed::everything());
-        self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
+        self.judge_on(self.pulse.round());
         self.announce_return();
         self.take_part();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
+        self.take_up_part();
+    }
+
+    /// The event that gave this node a part in the Raft group may be before what it begins with: in the grant of its
+    /// own join, in a snapshot, or applied just before a crash. It never acted in that part, so it begins empty.
+    fn take_up_part(&mut self) {
+        let node = self.node();
+        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&node).copied());
+        if let Some(part) = part.filter(|_| self.control.is_none()) {
+            self.own_part(part);
+        }
     }
 
     /// The facts may have come as a whole, with the event that gave this node its part among them.
@@ -344,9 +354,9 @@ impl Machine {
                 }
                 self.expire_pending();
             }
-            Timer::Judge => {
+            Timer::Judge { round } => {
                 self.judge();
-                self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge);
+                self.judge_on(round);
             }
             Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
             Timer::Pull { attempt } => {
@@ -355,7 +365,7 @@ impl Machine {
                 }
             }
             Timer::Admission { attempt } => self.seek_again(attempt),
-            Timer::Offer { .. } | Timer::Compare => self.configs_timer(timer),
+            Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
             Timer::Roles => self.run_roles(),
         }
     }
@@ -364,8 +374,18 @@ impl Machine {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         match timer {
-            Timer::Offer { seq } => self.configs.handle_offer_timer(seq, &around, &mut context!(self)),
-            _ => self.configs.handle_compare_timer(&around, &mut context!(self)),
+            Timer::Offer { round } => self.configs.handle_offer_timer(round, &around, &mut context!(self)),
+            Timer::Compare { round } => self.configs.handle_compare_timer(round, &around, &mut context!(self)),
+            Timer::RaftTick
+            | Timer::Beat
+            | Timer::Judge { .. }
+            | Timer::Pending
+            | Timer::Housekeeping
+            | Timer::Swim { .. }
+            | Timer::Confirm { .. }
+            | Timer::Pull { .. }
+            | Timer::Admission { .. }
+            | Timer::Roles => debug_assert!(false, "only timers of the configs come here"),
         }
     }
 }

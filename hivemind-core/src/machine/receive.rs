@@ -229,7 +229,7 @@ impl Machine {
                 return self.membership.handle_message(from, Membership::Evidence { suspect }, &mut context!(self));
             }
             Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
-            Message::Control(message) => self.dispatch_control(from, message),
+            Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
                 if let Some(log) = &mut self.log {
                     log.handle_message(from, message, &mut context!(self));
@@ -245,17 +245,22 @@ impl Machine {
         Ok(())
     }
 
-    fn dispatch_control(&mut self, from: NodeId, message: Control) {
-        if matches!(message, Control::Outcome { .. }) {
+    fn dispatch_control(&mut self, from: NodeId, message: Control) -> Result<(), Junk> {
+        let by_voter = self.log.as_ref().is_some_and(|log| log.facts().voters().contains_key(&from));
+        if by_voter && matches!(message, Control::Outcome { .. }) {
             self.answers.leader_hint = Some(from);
         }
         match (&mut self.control, message) {
             (Some(control), message) => control.handle_message(from, message, &mut context!(self)),
+            (None, Control::Outcome { .. } | Control::ReadIndexed { .. }) if !by_voter => {
+                return Err(Junk::Invalid("an answer of the control plane by one that has no part in it"));
+            }
             (None, Control::Outcome { id, outcome }) => self.outcome(id, outcome),
             (None, Control::ReadIndexed { id, index }) => self.readable(id, index),
             // For a voter, and this node is none (yet, or any more).
             (None, Control::Raft(_) | Control::Forward(_) | Control::ReadIndex { .. } | Control::Evidence { .. }) => {}
         }
+        Ok(())
     }
 
     pub(super) fn disconnected(&mut self, peer: &PublicKey) {

@@ -94,7 +94,7 @@ impl Machine {
         self.pending.proposals.insert(id.counter, Proposed { waiter, deadline, leaves });
         self.timers.set(deadline, Timer::Pending);
         let proposal = Proposal { id, time: self.now.wall, command };
-        match &mut self.control {
+        match self.control.as_mut().filter(|control| control.has_part()) {
             Some(control) => control.propose(proposal, &mut context!(self)),
             None => self.send_to_voter(ControlMessage::Forward(proposal)),
         }
@@ -162,7 +162,7 @@ impl Machine {
         let deadline = self.now.time + self.settings.control.proposal_timeout;
         self.pending.reads.insert(id.counter, Reading { request, deadline, index: None });
         self.timers.set(deadline, Timer::Pending);
-        match &mut self.control {
+        match self.control.as_mut().filter(|control| control.has_part()) {
             Some(control) => control.read_index(id, &mut context!(self)),
             None => self.send_to_voter(ControlMessage::ReadIndex { id }),
         }

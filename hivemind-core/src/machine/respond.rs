@@ -37,8 +37,13 @@ impl Machine {
         let nonce = request.nonce;
         if self.phase != Phase::Member || self.condition.degraded {
             self.put_off_joiner(peer, nonce);
-        } else if !self.pending.has_join(nonce) {
-            self.propose(Command::Join(join), Waiter::Joiner { peer, nonce });
+            return;
+        }
+        match self.pending.join_of(&peer) {
+            None => self.propose(Command::Join(join), Waiter::Joiner { peer, nonce }),
+            Some(known) if known == nonce => {}
+            // One wish of a key at a time, or it could fill the table and the log alone.
+            Some(_) => self.put_off_joiner(peer, nonce),
         }
     }
 

@@ -87,7 +87,7 @@ impl Machine {
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
-            // The control plane keeps its vote in mind, and nothing else.
+            // The control plane keeps its log and its vote in mind.
             ControlOutput::Removed => self.judge(),
         }
     }
@@ -156,7 +156,7 @@ impl Machine {
             self.configs.handle_event(&event, &around, &mut context!(self));
         }
         if let (Some(control), Some(log)) = (&mut self.control, &self.log) {
-            control.handle_view(log.facts(), &mut context!(self));
+            control.handle_view(log.facts());
         }
         self.changed.position = true;
         self.tell_event(position, logged, event.clone());

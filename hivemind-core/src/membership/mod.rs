@@ -170,13 +170,13 @@ impl Membership {
             Timer::Confirm { suspect, round } => self.confirm(suspect, round, ctx),
             Timer::RaftTick
             | Timer::Beat
-            | Timer::Judge
+            | Timer::Judge { .. }
             | Timer::Pending
             | Timer::Housekeeping
             | Timer::Pull { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
-            | Timer::Compare
+            | Timer::Compare { .. }
             | Timer::Roles => {}
         }
     }

@@ -7,3 +7,4 @@ pub mod event;
 pub mod frame;
 pub mod member;
 pub mod message;
+pub mod persistent;

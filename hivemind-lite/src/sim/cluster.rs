@@ -17,7 +17,7 @@ use super::checkers::Violation;
 use super::network::Slot;
 use super::node::Part;
 use super::profile::Profile;
-use super::roles::Names;
+use super::roles::{Names, is_answered};
 use super::world::{World, WorldOptions};
 
 /// How often a condition is looked at.
@@ -262,7 +262,14 @@ impl Cluster {
         self.world.nodes().iter().filter_map(with_view).collect()
     }
 
-    /// What a consumer answers; `None` where it does not run or is none.
+    /// Whether a consumer's DNS answers with an address for a host.
+    pub fn is_answered(&self, consumer: &str, host: &NodeName) -> bool {
+        let Ok(slot) = self.slot(consumer) else { return false };
+        let zone = self.world.node(slot).process.as_ref().and_then(|process| process.zone.as_ref());
+        zone.is_some_and(|zone| is_answered(zone, host))
+    }
+
+    /// What is in force on a consumer; `None` where it does not run or is none.
     pub fn answers(&self, name: &str) -> Option<&Names> {
         let slot = self.slot(name).ok()?;
         self.world.node(slot).process.as_ref()?.names.as_ref()

@@ -11,6 +11,7 @@ use hivemind_core::settings::Settings;
 use hivemind_core::time::{Now, Time};
 use hivemind_core::view::View;
 use hivemind_core::wire::config::Section;
+use hivemind_dns_processor::zone::Zone;
 
 use super::checkers::Liveness;
 use super::disk::Disk;
@@ -75,8 +76,10 @@ pub struct Process {
     pub wake: Option<Time>,
     /// Its view.
     pub view: Option<Arc<View>>,
-    /// What it answers, where it is a consumer.
+    /// What is in force, where it is a consumer.
     pub names: Option<Names>,
+    /// What its DNS answers from, where it is a consumer.
+    pub zone: Option<Zone>,
     /// When it started, until it is a member.
     pub joining: Option<Time>,
     /// When it started, until it has caught up.
@@ -150,7 +153,7 @@ impl SimNode {
         };
         let machine = Machine::new(startup, now)?;
         let since = Some(now.time);
-        self.process = Some(Process { machine, wake: None, view: None, names: None, joining: since, catching_up: since });
+        self.process = Some(Process { machine, wake: None, view: None, names: None, zone: None, joining: since, catching_up: since });
         Ok(())
     }
 

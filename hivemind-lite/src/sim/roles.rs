@@ -1,4 +1,5 @@
-//! The pure roles of simulated nodes: hosts that publish, and consumers that answer like a DNS server.
+//! The pure roles of simulated nodes: hosts that publish; consumers that answer DNS, with the product's own role
+//! for that, and beside it keep a directory of what is in force, to compare.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -7,13 +8,16 @@ use hivemind_core::ids::{Digest256, NodeId, NodeName, SectionKind, Seq};
 use hivemind_core::role::{AnyDesired, InstalledRole, Requests, Role, RoleEvent, RoleSpec};
 use hivemind_core::view::{Changed, View};
 use hivemind_core::wire::config::Section;
+use hivemind_dns_processor::answer::{self, Code, Outcome, Transport};
+use hivemind_dns_processor::role::DnsProcessor;
+use hivemind_dns_processor::zone::{Zone, ZoneSettings};
 use hivemind_sections::{DnsRecord, DnsSection, HostSection, RecordData, Section as Content, Service, ServiceSection};
 use imbl::OrdMap;
 
 /// The kinds of section that a simulated host may publish and a simulated consumer reads.
 pub const KINDS: [&str; 3] = ["host", "service", "dns"];
 
-/// What a consumer answers for one host.
+/// What is in force for one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The membership that owns the name.
@@ -24,7 +28,7 @@ pub struct Answer {
     pub hash: Digest256,
 }
 
-/// All that a consumer answers: which version of which host. Clones share structure.
+/// What is in force on a consumer: which version of which host. Clones share structure.
 pub type Names = OrdMap<NodeName, Answer>;
 
 /// A kind of section by its name.
@@ -36,25 +40,18 @@ fn kinds() -> Vec<SectionKind> {
     KINDS.iter().map(|name| kind(name)).collect()
 }
 
-/// The role of a consumer: the directory of the hosts with a config in force, kept incrementally.
+/// The first role of a consumer: the directory of the hosts with a config in force, kept incrementally.
 #[derive(Debug)]
 pub struct Directory;
-
-impl Directory {
-    /// What an effect of this role wants.
-    pub fn read(desired: &AnyDesired) -> Option<&Names> {
-        desired.downcast_ref()
-    }
-}
 
 impl Role for Directory {
     type Desired = Names;
 
     fn spec(&self) -> RoleSpec {
         RoleSpec {
-            name: kind("dns_processor"),
+            name: kind("directory"),
             requires: vec![kind("host")],
-            bootstraps_from: vec![kind("dns_processor")],
+            bootstraps_from: vec![kind("directory")],
             publishes: Vec::new(),
             consumes: kinds(),
         }
@@ -132,9 +129,40 @@ fn encoded<S: Content>(content: &S) -> Section {
     Section { kind: S::kind(), body: content.encode().into() }
 }
 
-/// The roles of a consumer.
+/// The roles of a consumer, in the order of [`Wish`].
 pub fn consumer() -> Vec<InstalledRole> {
-    vec![InstalledRole::new(Directory)]
+    let settings = ZoneSettings::new(&["hive."]).expect("the cluster's zone of this program is valid");
+    vec![InstalledRole::new(Directory), InstalledRole::new(DnsProcessor::new(settings))]
+}
+
+/// What one of a consumer's roles wants.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// The directory.
+    Names(Names),
+    /// What DNS answers.
+    Zone(Zone),
+}
+
+impl Wish {
+    /// Of an effect of a consumer.
+    pub fn read(desired: &AnyDesired) -> Option<Self> {
+        let names = desired.downcast_ref().map(|names: &Names| Wish::Names(names.clone()));
+        names.or_else(|| desired.downcast_ref().map(|zone: &Zone| Wish::Zone(zone.clone())))
+    }
+}
+
+/// Whether DNS answers with an address for a host: the bytes of a query go in, as they would from a resolver.
+pub fn is_answered(zone: &Zone, host: &NodeName) -> bool {
+    // RFC 1035 section 4.1: a header with one question; the question; type A, class IN.
+    let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in [host.as_str(), "node", "hive"] {
+        query.push(u8::try_from(label.len()).expect("a label has at most 63 octets"));
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    let outcome = answer::answer(zone, &query, Transport::Udp, &mut Vec::new());
+    matches!(outcome, Outcome::Responded { code: Code::Answer, .. })
 }
 
 /// The roles of a host.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hivemind_core::ids::{Index, NodeId, NodeName, Seq};
 use hivemind_core::time::Time;
+use hivemind_dns_processor::zone::Zone;
 
 use super::network::Slot;
-use super::roles::Names;
+use super::roles::{Names, is_answered};
 use super::samples::{Samples, Series};
 
 /// After this something has not merely taken long.
@@ -27,7 +28,7 @@ pub enum Goal {
         /// The version.
         seq: Seq,
     },
-    /// It does not answer for the host any more.
+    /// Its DNS does not answer for the host any more.
     Gone(NodeName),
 }
 
@@ -63,7 +64,14 @@ impl Goal {
             Goal::Answer { name, node, seq } => {
                 names.get(name).is_some_and(|answer| answer.node > *node || (answer.node == *node && answer.seq >= *seq))
             }
-            Goal::Gone(name) => !names.contains_key(name),
+            Goal::Gone(_) => false,
+        }
+    }
+
+    fn is_reached_by_zone(&self, zone: &Zone) -> bool {
+        match self {
+            Goal::Event(_) | Goal::Answer { .. } => false,
+            Goal::Gone(name) => !is_answered(zone, name),
         }
     }
 }
@@ -80,7 +88,12 @@ impl Watches {
         self.reached(slot, now, |goal| goal.is_reached_by_view(index));
     }
 
-    /// A consumer answers with these.
+    /// A consumer's DNS answers from this.
+    pub fn served(&mut self, slot: Slot, zone: &Zone, now: Time) {
+        self.reached(slot, now, |goal| goal.is_reached_by_zone(zone));
+    }
+
+    /// A consumer's directory is this.
     pub fn answered(&mut self, slot: Slot, names: &Names, now: Time) {
         self.reached(slot, now, |goal| goal.is_reached_by_answers(names));
     }

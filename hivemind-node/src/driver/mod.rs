@@ -229,7 +229,8 @@ impl Running {
 
     async fn end(self, reason: StopReason) {
         match &reason {
-            StopReason::Asked | StopReason::Killed => tracing::info!(node = %self.node, "{reason}"),
+            // A leave is what somebody wanted.
+            StopReason::Asked | StopReason::Killed | StopReason::Halted(HaltReason::Left) => tracing::info!(node = %self.node, "{reason}"),
             StopReason::Halted(_) | StopReason::Panicked(_) => tracing::error!(node = %self.node, "{reason}"),
         }
         // The inbox first: who waits to put something in would hold the transport up.

@@ -116,8 +116,8 @@ pub(super) fn refusal(error: &ConnectionError) -> Refused {
     }
 }
 
-/// Takes an established connection into the registry, sends what waited for it, and drives it until it
-/// ends. Says once it is in.
+/// Takes an established connection into the registry, sends what waited for it, and drives it in a task
+/// of its own until it ends.
 pub(super) fn start(shared: &Arc<Shared>, established: Established, dialed: bool) {
     let Established { connection, peer, instance, send, receive } = established;
     let (ordered, ordered_out) = queue(shared.settings.queue_bytes);
@@ -241,13 +241,12 @@ async fn ordered_out(stream: &mut SendStream, queue: &mut QueueOut) -> End {
 }
 
 async fn bulk_out(connection: &Connection, queue: &mut QueueOut) -> End {
-    while let Some(frames) = queue.next(1).await {
+    while let Some(mut frames) = queue.next(1).await {
         let Ok(mut stream) = connection.open_uni().await else { return End::Lost };
         // Neither can fail on a stream that was just opened, but by the loss of the connection.
         if stream.set_priority(BULK_PRIORITY).is_err() {
             return End::Lost;
         }
-        let mut frames = frames;
         if stream.write_all_chunks(&mut frames).await.is_err() || stream.finish().is_err() {
             return End::Lost;
         }

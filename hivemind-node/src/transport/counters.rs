@@ -25,6 +25,7 @@ pub enum Discard {
 }
 
 impl Discard {
+    /// In the order of declaration, which is that of the counts.
     const ALL: [Discard; 7] = [
         Discard::NoRoute,
         Discard::Unreachable,
@@ -56,6 +57,7 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// In the order of declaration, which is that of the counts.
     const ALL: [Refused; 7] = [
         Refused::NoCertificate,
         Refused::OtherAuthority,

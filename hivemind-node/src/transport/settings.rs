@@ -6,8 +6,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportSettings {
     /// A connection without a packet for this long is closed; nothing is sent to keep one alive.
-    /// Default 30 s: a few rounds of probes through a full neighborhood. Raising it keeps connections
-    /// (some 40 KB each) that are used rarely; lowering it notices a vanished peer sooner.
+    /// Default 150 s: three rounds of probes through a full neighborhood of 48, one a second. Raising it
+    /// keeps connections (some 40 KB each) that are used rarely; lowering it below one round makes
+    /// neighbors connect anew for each probe.
     pub idle_timeout: Duration,
     /// A handshake that takes longer failed. Default 3 s. Raising it forgives slow peers; lowering it
     /// tries the next address sooner.
@@ -41,7 +42,7 @@ pub struct TransportSettings {
 impl Default for TransportSettings {
     fn default() -> Self {
         TransportSettings {
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(150),
             handshake_timeout: Duration::from_secs(3),
             frame_timeout: Duration::from_secs(10),
             inbox: 1024,

@@ -36,7 +36,7 @@ pub struct FolderChange {
     pub removed: Vec<NodeName>,
     /// Mistakes that were not reported yet, by file and line.
     pub errors: Vec<FileError>,
-    /// Files that had mistakes and have none any more.
+    /// Files that had mistakes and have none any more, be it that they are gone.
     pub corrected: Vec<PathBuf>,
 }
 
@@ -99,7 +99,9 @@ impl Folder {
         let before: BTreeMap<NodeName, HostFile> = self.hosts().into_iter().map(|(name, host)| (name.clone(), host.clone())).collect();
         let mut change = FolderChange::default();
         for path in gone {
-            self.files.remove(path);
+            if self.files.remove(path).is_some_and(|state| !state.reported.is_empty()) {
+                change.corrected.push(path.clone());
+            }
         }
         for (path, content) in read {
             let parsed = parse_content(&path, &content, &self.rules);

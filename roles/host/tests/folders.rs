@@ -78,7 +78,9 @@ fn a_removed_file_takes_its_host_away_even_when_it_was_wrong() {
     let mut folder = folder();
     write(&mut folder, &[("a.toml", "addresses = []")]);
     write(&mut folder, &[("a.toml", "wrong")]);
-    assert_eq!(said(&remove(&mut folder, "a.toml")), (vec![], vec!["a"], vec![]));
+    let gone = remove(&mut folder, "a.toml");
+    assert_eq!(said(&gone), (vec![], vec!["a"], vec![]));
+    assert_eq!(gone.corrected, [PathBuf::from("a.toml")], "its mistakes are gone with it");
 }
 
 #[test]

@@ -149,7 +149,7 @@ pub(super) struct Host {
 }
 
 enum Due {
-    Message { from: NodeId, to: NodeId, message: message::Control },
+    Message { from: NodeId, to: NodeId, message: Box<message::Control> },
     Stored { node: NodeId, boots: u32 },
 }
 
@@ -167,6 +167,11 @@ pub(super) struct Net {
     pub(super) trace: Vec<String>,
     pub(super) trace_hash: Digest256,
     nonces: u64,
+    /// Whether messages are kept in [`Net::sent`].
+    pub(super) keep_sent: bool,
+    pub(super) sent: Vec<(NodeId, NodeId, message::Control)>,
+    /// Whether what must hold is checked: not where a voter lies.
+    checks: bool,
 }
 
 pub(super) const V1: NodeId = NodeId::new(1, 1);
@@ -194,6 +199,9 @@ impl Net {
             trace: Vec::new(),
             trace_hash: Digest256::default(),
             nonces: 100,
+            keep_sent: false,
+            sent: Vec::new(),
+            checks: true,
         };
         let first = MemberRecord {
             node: V1,
@@ -301,14 +309,14 @@ impl Net {
                 self.queue.insert((at, self.sequence), Due::Stored { node, boots: host.boots });
             }
             Output::Committed { events } => {
-                for event in &events {
+                for event in events {
                     assert_eq!(
                         event.index,
                         host.events.last().map_or(event.index, |last| last.index.next()),
                         "{node}: events without a gap"
                     );
+                    host.events.push(event);
                 }
-                host.events.extend(events);
             }
             Output::Installed { facts, tail } => {
                 assert!(host.events.last().is_none_or(|last| last.index <= facts.position().index), "{node}: never back");
@@ -324,10 +332,7 @@ impl Net {
             }
             Output::Beat(_) => host.beats += 1,
             Output::Leader { .. } => {}
-            Output::Removed => {
-                host.removed = true;
-                host.events.clear();
-            }
+            Output::Removed => host.removed = true,
         }
     }
 
@@ -338,6 +343,9 @@ impl Net {
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, message: message::Control) {
+        if self.keep_sent {
+            self.sent.push((from, to, message.clone()));
+        }
         if self.cut.contains(&(from, to)) || self.rng.chance_ppm(self.faults.loss_ppm) {
             return;
         }
@@ -346,7 +354,7 @@ impl Net {
             let (least, most) = self.faults.delay;
             let at = self.now + least + self.rng.duration_below(most - least);
             self.sequence += 1;
-            self.queue.insert((at, self.sequence), Due::Message { from, to, message: message.clone() });
+            self.queue.insert((at, self.sequence), Due::Message { from, to, message: Box::new(message.clone()) });
         }
     }
 
@@ -376,7 +384,9 @@ impl Net {
                 self.fire(node, timer);
             }
         }
-        self.check();
+        if self.checks {
+            self.check();
+        }
         true
     }
 
@@ -390,7 +400,7 @@ impl Net {
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::Message { from, to, message } => self.deliver(from, to, message),
+            Due::Message { from, to, message } => self.deliver(from, to, *message),
             Due::Stored { node, boots } => {
                 if self.hosts.get(&node).is_some_and(|host| host.is_up && host.boots == boots) {
                     self.with_host(node, |host, ctx| {
@@ -447,6 +457,11 @@ impl Net {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
+    }
+
+    pub(super) fn run_unchecked(&mut self, time: Duration) {
+        self.checks = false;
+        self.run(time);
     }
 
     /// Runs until something holds; fails where it does not within `limit`. Says how long it took.
@@ -571,6 +586,11 @@ impl Net {
         self.with_host(node, |host, ctx| {
             host.control = Some(Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole"));
         });
+    }
+
+    /// All that the node had written is gone.
+    pub(super) fn wipe(&mut self, node: NodeId) {
+        self.hosts.get_mut(&node).unwrap().disk = Disk::default();
     }
 
     /// Cuts both directions between two groups.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hivemind_core::wire::event::VoterPart;
+
 use super::super::checkers::{Invariant, Violation};
 use super::super::node::Part;
 use super::super::world::World;
@@ -39,8 +41,9 @@ fn missing(world: &World) -> Option<(super::Slot, String)> {
         if view.condition != Default::default() {
             return Some((node.slot, format!("its view is {:?}", view.condition)));
         }
-        if view.facts.voters().len() < RunOptions::VOTERS as usize {
-            return Some((node.slot, format!("only {} members vote", view.facts.voters().len())));
+        let voting = view.facts.voters().values().filter(|part| **part == VoterPart::Voter).count();
+        if voting < RunOptions::VOTERS as usize {
+            return Some((node.slot, format!("only {voting} members vote")));
         }
         if view.facts.members().len() != running().count() {
             return Some((node.slot, format!("{} members, but {} processes", view.facts.members().len(), running().count())));

@@ -231,7 +231,7 @@ impl World {
             && let Some(node) = self.nodes[slot.at()].id()
         {
             let goal = Goal::Answer { name: self.nodes[slot.at()].name.clone(), node, seq: *seq };
-            let remaining = self.consumers_where(|names| !names.is_some_and(|names| goal.is_reached_by_answers(names)));
+            let remaining = self.consumers_where(|process| !process.names.as_ref().is_some_and(|names| goal.is_reached_by_answers(names)));
             self.watches.start(goal, Series::Everywhere, asked.since, self.now, remaining);
         }
         self.replies.insert(request, reply);

@@ -24,9 +24,10 @@ use hivemind_core::wire::frame::Channel;
 
 use super::checkers::{At, Checkers, Invariant, Violation};
 use super::network::{Network, Slot};
-use super::node::{Common, Part, SimNode, address};
+use super::node::{Common, Part, Process, SimNode, address};
 use super::profile::Profile;
 use super::queue::Queue;
+use super::roles::is_answered;
 use super::samples::{Samples, Series};
 use super::trace::{Did, TraceHash};
 use super::traffic::Traffic;
@@ -269,16 +270,16 @@ impl World {
         Ok(())
     }
 
-    /// Measures until no consumer answers for `name` any more.
+    /// Measures until no consumer's DNS answers for `name` any more.
     pub fn watch_gone(&mut self, name: &NodeName, since: Time) {
-        let remaining = self.consumers_where(|names| names.is_some_and(|names| names.contains_key(name)));
+        let remaining = self.consumers_where(|process| process.zone.as_ref().is_some_and(|zone| is_answered(zone, name)));
         self.watches.start(Goal::Gone(name.clone()), Series::Gone, since, self.now, remaining);
     }
 
-    fn consumers_where(&self, wanted: impl Fn(Option<&super::roles::Names>) -> bool) -> BTreeSet<Slot> {
+    fn consumers_where(&self, wanted: impl Fn(&Process) -> bool) -> BTreeSet<Slot> {
         let live = self.nodes.iter().filter(|node| node.part == Part::Consumer && !self.network.is_isolated(node.slot));
         live.filter_map(|node| Some((node.slot, node.process.as_ref()?)))
-            .filter(|(_, process)| wanted(process.names.as_ref()))
+            .filter(|(_, process)| wanted(process))
             .map(|(slot, _)| slot)
             .collect()
     }
@@ -375,9 +376,6 @@ impl World {
     }
 
     fn note(&mut self, slot: Slot, did: Did) {
-        if std::env::var_os("SIMDBG").is_some() {
-            eprintln!("{:?} {} {did}", self.now, self.nodes[slot.at()].name);
-        }
         self.nodes[slot.at()].lines.push(self.now, did);
     }
 }

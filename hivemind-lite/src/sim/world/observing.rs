@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use hivemind_core::context::Report;
 use hivemind_core::ids::Position;
-use hivemind_core::machine::Effect;
+use hivemind_core::machine::{Effect, Phase};
 use hivemind_core::role::AnyDesired;
 use hivemind_core::view::{Changed, View};
 use hivemind_core::wire::event::{Event, LogEvent};
+use hivemind_dns_processor::zone::Zone;
 
 use super::super::checkers::{At, Invariant, Liveness, Violation};
 use super::super::network::Slot;
 use super::super::node::Part;
-use super::super::roles::Directory;
+use super::super::roles::Wish;
 use super::super::samples::Series;
 use super::super::trace::Did;
 use super::super::watch::Goal;
@@ -137,7 +138,11 @@ impl World {
         let committed = self.checkers.committed();
         let (now, measuring) = (self.now, self.measuring);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node has no view");
-        let is_member = view.facts.member(view.node).is_some();
+        if process.joining.is_none() && process.catching_up.is_none() {
+            return;
+        }
+        // A view from before the restart may have it as a member, too.
+        let is_member = process.machine.status().phase == Phase::Member;
         if is_member
             && let Some(since) = process.joining.take()
             && measuring
@@ -160,7 +165,10 @@ impl World {
         if !self.is_consumer(slot) {
             return Ok(());
         }
-        let names = Directory::read(desired).expect("a consumer has this one role").clone();
+        let names = match Wish::read(desired).expect("a consumer has these roles and no other") {
+            Wish::Names(names) => names,
+            Wish::Zone(zone) => return self.served(slot, zone),
+        };
         self.trace.word(names.len() as u64);
         let Some(view) = self.nodes[slot.at()].view().cloned() else {
             return Err(self.at(slot).violates(Invariant::Sound, "a role wants something before there is a view"));
@@ -169,6 +177,15 @@ impl World {
         self.watches.answered(slot, &names, self.now);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node wants nothing");
         process.names = Some(names);
+        Ok(())
+    }
+
+    fn served(&mut self, slot: Slot, zone: Zone) -> Result<(), Violation> {
+        self.trace.word(u64::from(zone.serial()) << 32 | zone.names() as u64);
+        self.checkers.presence.served(at!(self, slot), &zone)?;
+        self.watches.served(slot, &zone, self.now);
+        let process = self.nodes[slot.at()].process.as_mut().expect("a halted node wants nothing");
+        process.zone = Some(zone);
         Ok(())
     }
 

@@ -1,0 +1,153 @@
+//! `hivemind-lite` as its user meets it: how long until it is ready, and from the edit of a host file to the
+//! changed answer.
+//!
+//! `cargo build --release -p hivemind-lite && cargo run --release -p hivemind-benches --bin lite -- [--starts N] [--edits N]`
+//!
+//! The release build of `hivemind-lite` is expected beside this program. Everything is on loopback; the
+//! processes are ended by their ids. One table for people, one JSON line per row.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// How long one answer is waited for, at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> Result<()> {
+    let (starts, edits) = arguments()?;
+    let program = beside("hivemind-lite")?;
+    for hosts in [10, 40] {
+        let mut times = Vec::new();
+        for _ in 0..starts {
+            let folder = tempfile::tempdir()?;
+            write_hosts(folder.path(), hosts)?;
+            let lite = Lite::start(&program, folder.path())?;
+            times.push(lite.ready);
+        }
+        print_row(&format!("ready, {hosts} hosts"), &mut times);
+    }
+    let folder = tempfile::tempdir()?;
+    write_hosts(folder.path(), 10)?;
+    let lite = Lite::start(&program, folder.path())?;
+    let mut times = (1..=edits).map(|edit| lite.edit(folder.path(), edit)).collect::<Result<Vec<_>>>()?;
+    print_row("edit to answer", &mut times);
+    Ok(())
+}
+
+fn arguments() -> Result<(usize, usize)> {
+    let (mut starts, mut edits) = (10, 200);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().with_context(|| format!("{name} wants a number"))?.parse()?;
+        match name.as_str() {
+            "--starts" => starts = value,
+            "--edits" => edits = value,
+            _ => bail!("unknown argument {name}; there are --starts N and --edits N"),
+        }
+    }
+    Ok((starts, edits))
+}
+
+fn beside(name: &str) -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    ensure!(path.exists(), "{} is missing; build it: cargo build --release -p {name}", path.display());
+    Ok(path)
+}
+
+fn write_hosts(folder: &Path, hosts: usize) -> Result<()> {
+    (0..hosts).try_for_each(|host| write_host(folder, host, 0))
+}
+
+/// Writes as an editor does: beside, then over.
+fn write_host(folder: &Path, host: usize, edit: usize) -> Result<()> {
+    let text = format!("addresses = [\"10.{}.{}.{host}\"]\n[[service]]\nname = \"web\"\nport = 8080\n", edit / 256, edit % 256);
+    let beside = folder.join(format!(".h{host}.new"));
+    fs::write(&beside, text)?;
+    fs::rename(beside, folder.join(format!("h{host}.toml")))?;
+    Ok(())
+}
+
+/// A running process, ended when it is dropped.
+struct Lite {
+    process: Child,
+    ready: Duration,
+    server: SocketAddr,
+}
+
+impl Lite {
+    fn start(program: &Path, hosts: &Path) -> Result<Lite> {
+        let began = Instant::now();
+        let mut process = Command::new(program)
+            .args(["--dns-listen", "127.0.0.1:0", "--hosts"])
+            .arg(hosts)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let output = process.stdout.take().context("its output is piped")?;
+        let (mut ready, mut server) = (None, None);
+        for line in BufReader::new(output).lines() {
+            let line = line?;
+            if line.starts_with("ready") {
+                ready = Some(began.elapsed());
+            }
+            if let Some(rest) = line.strip_prefix("dns1 listens on ") {
+                server = rest.split(',').next().map(str::parse).transpose()?;
+                break;
+            }
+        }
+        let (ready, server) = ready.zip(server).context("hivemind-lite did not say where it listens")?;
+        Ok(Lite { process, ready, server })
+    }
+
+    fn edit(&self, folder: &Path, edit: usize) -> Result<Duration> {
+        let wanted = [10, (edit / 256) as u8, (edit % 256) as u8, 3];
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(self.server)?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let began = Instant::now();
+        write_host(folder, 3, edit)?;
+        while began.elapsed() < PATIENCE {
+            socket.send(&query("h3"))?;
+            let mut answer = [0; 512];
+            let length = socket.recv(&mut answer)?;
+            if answer[..length].ends_with(&wanted) || answer[..length].windows(4).any(|four| four == wanted) {
+                return Ok(began.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bail!("edit {edit} did not show within {PATIENCE:?}")
+    }
+}
+
+impl Drop for Lite {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `<name>.node.hive. A IN`.
+fn query(name: &str) -> Vec<u8> {
+    let mut bytes = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in [name, "node", "hive"] {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.extend([0, 0, 1, 0, 1]);
+    bytes
+}
+
+fn print_row(what: &str, times: &mut [Duration]) {
+    times.sort();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1e3;
+    let (median, p99, most) = (at(50), at(99), at(100));
+    println!("{what:<20} {} samples: median {median:.1} ms, p99 {p99:.1} ms, most {most:.1} ms", times.len());
+    println!("{}", serde_json::json!({ "what": what, "samples": times.len(), "median_ms": median, "p99_ms": p99, "max_ms": most }));
+}

@@ -1,0 +1,236 @@
+//! The main job: start a cluster, follow the host files, take commands, stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hivemind_host::watch::WatchError;
+use hivemind_host::{FolderChange, FolderWatch, HostFile};
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::args::{RunArgs, RunOptions};
+use crate::cluster::{Cluster, PrepareError, Progress, StartError};
+use crate::console;
+use crate::console::command::{self, Command};
+use crate::greeting::greeting;
+use crate::home::HomeError;
+use crate::screen::{Paint, Screen};
+use crate::show::{self, Health};
+
+/// The status of a job that failed.
+const FAILED: u8 = 1;
+/// The status of arguments that make no sense.
+pub const USAGE: u8 = 2;
+
+const PROMPT: &str = "hivemind> ";
+/// A start that takes longer says what it waits for, and again after as long.
+const SLOW_START: Duration = Duration::from_secs(5);
+
+/// Why there is no cluster (any more). The message says what to do.
+#[derive(Debug, Error)]
+enum RunError {
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    #[error("--hosts: {0}")]
+    Watch(#[from] WatchError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error("the system gives no {what}: {source}")]
+    System { what: &'static str, source: std::io::Error },
+}
+
+/// Checks host files without running anything: mistakes go to standard output. The status is 0 where
+/// there are none, 1 where there are, 2 where the arguments make no sense.
+pub fn check(args: &RunArgs, screen: &Screen) -> ExitCode {
+    let rules = match args.rules() {
+        Ok(rules) => rules,
+        Err(error) => {
+            screen.error(&error.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    let report = hivemind_host::check(&args.check, &rules);
+    screen.data(&report.to_string());
+    let files = show::count(report.files, "host file");
+    if report.is_clean() {
+        screen.notice(&format!("checked {files}: no mistakes"));
+        return ExitCode::SUCCESS;
+    }
+    screen.notice(&format!("checked {files}: {}", show::count(report.errors.len(), "mistake")));
+    ExitCode::from(FAILED)
+}
+
+/// Runs a cluster until it is told to stop.
+pub async fn run(options: RunOptions, screen: &'static Screen) -> ExitCode {
+    match try_run(options, screen).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.last_line("");
+            screen.error(&error.to_string());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn try_run(options: RunOptions, screen: &'static Screen) -> Result<(), RunError> {
+    let began = Instant::now();
+    let mut stop = Stop::new()?;
+    let (mut watch, hosts) = FolderWatch::start(&options.hosts, options.rules.clone()).await?;
+    let cluster = Cluster::prepare(&options, screen)?;
+    let mut seen = hosts.changed.clone();
+    seen.sort_by(|a, b| a.name.cmp(&b.name));
+    let result = tokio::select! {
+        result = serve(&cluster, &options, &mut watch, hosts, &seen, began) => result,
+        () = stop.asked() => Ok(()),
+    };
+    screen.last_line("");
+    screen.notice("stopping");
+    tokio::select! {
+        () = cluster.stop() => {}
+        () = stop.asked() => screen.notice("stopping at once"),
+    }
+    watch.stop().await;
+    result
+}
+
+/// Starts everything, and carries on until `quit`.
+async fn serve(
+    cluster: &Arc<Cluster>,
+    options: &RunOptions,
+    watch: &mut FolderWatch,
+    hosts: FolderChange,
+    seen: &[HostFile],
+    began: Instant,
+) -> Result<(), RunError> {
+    let screen = cluster.screen();
+    let counted = seen.len();
+    screen.notice(&format!(
+        "starting {}, {} and {}",
+        show::count(usize::from(options.voters), "voter"),
+        show::count(options.dns.len(), "dns_processor"),
+        show::count(counted, "host")
+    ));
+    let start = async {
+        cluster.start_all(hosts).await;
+        ready(cluster).await
+    };
+    start.await?;
+    cluster.settled()?;
+    screen.last_line("");
+    let servers = cluster.dns_addresses();
+    screen.data(&greeting(usize::from(options.voters), &servers, seen, options.rules.cluster_zone(), began.elapsed()));
+    tokio::select! {
+        () = follow(cluster, watch) => Ok(()),
+        result = converse(cluster) => result,
+    }
+}
+
+/// Waits until all is there, showing how far it is.
+async fn ready(cluster: &Cluster) -> Result<(), RunError> {
+    let screen = cluster.screen();
+    let slow = async {
+        loop {
+            tokio::time::sleep(SLOW_START).await;
+            if let Ok(progress) = cluster.progress() {
+                screen.notice(&format!("still waiting for {}", progress.missing()));
+            }
+        }
+    };
+    let mut last = Progress::default();
+    let ready = cluster.ready(|progress| {
+        if *progress != last {
+            screen.last_line(&progress.line());
+            last = progress.clone();
+        }
+    });
+    tokio::select! {
+        ready = ready => Ok(ready.map(|_| ())?),
+        () = slow => Ok(()),
+    }
+}
+
+/// Publishes what changes in the folder, for as long as it is watched.
+async fn follow(cluster: &Arc<Cluster>, watch: &mut FolderWatch) {
+    while let Some(change) = watch.next().await {
+        cluster.take(change).await;
+    }
+    cluster.screen().error("the folder of host files is not watched any more; restart to publish further changes");
+    std::future::pending().await
+}
+
+/// Carries out what is typed, until `quit`. The end of the input ends nothing.
+async fn converse(cluster: &Arc<Cluster>) -> Result<(), RunError> {
+    let screen = cluster.screen();
+    let mut lines = console::lines().map_err(|source| RunError::System { what: "thread for standard input", source })?;
+    screen.last_line(PROMPT);
+    while let Some(line) = lines.recv().await {
+        screen.last_line_ended();
+        match command::parse(&line) {
+            Ok(Some(Command::Quit)) => return Ok(()),
+            Ok(Some(command)) => carry_out(cluster, command).await,
+            Ok(None) => {}
+            Err(wrong) => screen.error(&wrong),
+        }
+        // Where lines were typed ahead, the next one is carried out at once.
+        if lines.is_empty() {
+            screen.last_line(PROMPT);
+        }
+    }
+    screen.last_line("");
+    std::future::pending().await
+}
+
+async fn carry_out(cluster: &Cluster, command: Command) {
+    let screen = cluster.screen();
+    let done = match command {
+        Command::Status => return screen.data(&status(cluster)),
+        Command::Members => return screen.data(&show::members(&cluster.picture())),
+        Command::Events => return screen.data(&show::events(&cluster.picture(), &cluster.events())),
+        Command::Configs => return screen.data(&show::configs(&cluster.picture())),
+        Command::Help => return screen.data(&command::help()),
+        // `converse` ends with it.
+        Command::Quit => return,
+        Command::Kill { name } => cluster.kill(&name).await,
+        Command::Start { name } => cluster.start(&name).await,
+        Command::Isolate { names } => cluster.isolate(&names).await,
+        Command::Heal => cluster.heal().await,
+        Command::Leave { name } => cluster.leave(&name).await,
+    };
+    match done {
+        Ok(said) => screen.data(&format!("{said}\n")),
+        Err(error) => screen.error(&error.to_string()),
+    }
+}
+
+fn status(cluster: &Cluster) -> String {
+    let picture = cluster.picture();
+    let health = match Health::of(&picture) {
+        Health::Ok => cluster.screen().paint(Paint::Good, "ok"),
+        Health::Degraded => cluster.screen().paint(Paint::Bad, "degraded"),
+    };
+    show::status(&picture, &health)
+}
+
+/// What tells the process from outside to stop.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, RunError> {
+        let listen = |kind| signal(kind).map_err(|source| RunError::System { what: "signals", source });
+        Ok(Stop { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
