@@ -222,7 +222,6 @@ impl Machine {
         self.changed.merge(Changed::everything());
         self.judge_on(self.pulse.round());
         self.announce_return();
-        self.take_part();
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
         self.take_up_part();
@@ -234,14 +233,6 @@ impl Machine {
         let node = self.node();
         let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&node).copied());
         if let Some(part) = part.filter(|_| self.control.is_none()) {
-            self.own_part(part);
-        }
-    }
-
-    /// The facts may have come as a whole, with the event that gave this node its part among them.
-    fn take_part(&mut self) {
-        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&self.node()).copied());
-        if let Some(part) = part {
             self.own_part(part);
         }
     }
