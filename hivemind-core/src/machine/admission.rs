@@ -169,9 +169,15 @@ impl Machine {
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
+            // Another one, which did not know of the new epoch yet, was faster with its welcome.
+            ResumeAnswer::Fenced if self.phase == Phase::Member && self.is_in_older_epoch(header) => self.resync(),
             // A member has had its answer: a later one is about what it knew before.
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
         }
+    }
+
+    fn is_in_older_epoch(&self, header: &Header) -> bool {
+        self.log.as_ref().is_some_and(|log| log.position().epoch.number < header.epoch.number)
     }
 
     /// The membership has ended, and nobody said why. Events do not reach one who is no member, so this is how a

@@ -222,7 +222,10 @@ impl Machine {
         self.changed.merge(Changed::everything());
         self.judge_on(self.pulse.round());
         self.announce_return();
-        self.take_part();
+        // Among them is whether there is more to come: the first view must not call itself complete.
+        while let Some(output) = self.configs.poll_output() {
+            self.route_configs(output);
+        }
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
         self.take_up_part();
@@ -234,14 +237,6 @@ impl Machine {
         let node = self.node();
         let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&node).copied());
         if let Some(part) = part.filter(|_| self.control.is_none()) {
-            self.own_part(part);
-        }
-    }
-
-    /// The facts may have come as a whole, with the event that gave this node its part among them.
-    fn take_part(&mut self) {
-        let part = self.log.as_ref().and_then(|log| log.facts().voters().get(&self.node()).copied());
-        if let Some(part) = part {
             self.own_part(part);
         }
     }

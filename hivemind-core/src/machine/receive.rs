@@ -199,6 +199,10 @@ impl Machine {
             Message::Admission(answer) => self.admitted(peer, &header, answer),
             Message::Events(Events::Resync) => self.resync_asked(header.from),
             Message::Events(Events::Snapshot(digest)) => self.resynced(peer, *digest),
+            // Who pulls from below the floor is told where that lies, and resyncs.
+            Message::Events(Events::Pull { after }) if fenced && self.phase == Phase::Member => {
+                self.dispatch(header.from, Message::Events(Events::Pull { after }))?;
+            }
             // Below the floor nothing else is taken: an old plan must not be applied over a newer one.
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {}
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}

@@ -114,7 +114,15 @@ impl Machine {
         self.answers.told.retain(|_, told| *told > second_ago);
         if self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from) {
             self.answers.told.insert(from, self.now.time);
+            self.send_farewell(peer, knows);
             self.answer_key(peer, Admission::Resumed(ResumeAnswer::Gone));
+        }
+    }
+
+    /// The events that ended a membership say why: one that an operator let leave must not come back by itself.
+    fn send_farewell(&mut self, peer: PublicKey, knows: crate::ids::Index) {
+        if let Some(batch) = self.log.as_mut().and_then(|log| log.farewell(knows, &context!(self))) {
+            context!(self).send_to(Recipient::Key(peer), Channel::Ordered, Message::Events(Events::Push(batch)));
         }
     }
 
