@@ -183,6 +183,7 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the corpus is rewritten on demand")]
 fn the_corpus_has_every_kind_of_message() {
     let samples = read();
     let kind = |sample: &Sample| kind_of(&Frame::decode(&sample.bytes, sample.channel).expect("a frame of this version").message);

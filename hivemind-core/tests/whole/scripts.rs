@@ -69,6 +69,7 @@ fn millis(word: &str) -> Duration {
     Duration::from_millis(word.parse().expect("a number of milliseconds"))
 }
 
+#[expect(clippy::disallowed_methods, reason = "a script is rewritten on demand")]
 fn run(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/machine").join(name);
     let expected = std::fs::read_to_string(&path).expect("the script");
