@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use hivemind_core::ids::{BootNonce, Digest256, Index, NodeId, NodeName, Position};
+use hivemind_core::ids::{BootNonce, Digest256, Index, NodeId, NodeName, Position, ProposalId};
 use hivemind_core::keys::{Keys, Purpose};
 use hivemind_core::machine::{Input, Phase};
 use hivemind_core::rng::Rng;
+use hivemind_core::time::Timestamp;
 use hivemind_core::wire::codec;
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, Proposal};
 use hivemind_core::wire::event::{LeaveReason, VoterPart};
 use hivemind_core::wire::frame::{Channel, Frame, Header, VERSION};
 use hivemind_core::wire::member::{JoinRequest, SignedJoin};
@@ -332,4 +333,18 @@ fn only_a_voter_says_what_became_of_a_proposal() {
     attack.net.hand("h1", Input::Received { peer, source, channel: Channel::Ordered, bytes });
     assert_eq!(attack.net.outcome("h1", 7), None);
     assert_eq!(attack.net.phase("h1"), Some(Phase::Member), "it has not left");
+}
+
+#[test]
+fn one_clock_that_is_ahead_does_not_carry_the_time_of_commands_off() {
+    let mut attack = Attack::begin(1);
+    let id = ProposalId { node: attack.header.from, boot: attack.header.boot, counter: 1 << 40 };
+    let (node, grace) = (attack.net.node("h1"), Duration::from_secs(30));
+    let proposal = Proposal { id, time: Timestamp(u64::MAX), command: Command::Restarting { node, grace } };
+    let bytes = Frame { header: attack.header, message: Message::Control(Control::Forward(proposal)) }.encode();
+    let (peer, source) = (attack.net.places["mallory"].keys.0, attack.net.places["mallory"].address);
+    attack.net.hand("v1", Input::Received { peer, source, channel: Channel::Ordered, bytes });
+    attack.net.run(Duration::from_secs(1));
+    let until = attack.net.machine("h1").view().and_then(|view| view.facts.restarting_until(node)).expect("it was taken");
+    assert!(until < Timestamp(2_000_000), "{until:?}: the grace would never end");
 }
