@@ -119,7 +119,9 @@ impl Machine {
         match answer {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
             Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
-            Admission::Resumed(answer) => self.resumed(header, answer),
+            Admission::Resumed { node, answer } if node == self.node() => self.resumed(header, answer),
+            // It speaks of an earlier membership of this node.
+            Admission::Resumed { .. } => {}
             // A later try answers these: an old wish, or not now.
             Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } => {}
             Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),

@@ -9,7 +9,7 @@ use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
 use crate::time::Time;
 use crate::wire::frame::{Channel, Frame, Header};
-use crate::wire::message::{Admission, Control, Events, Membership, Message};
+use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
 
 /// What is known of the senders of frames.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ impl Machine {
     /// certificate of the cluster, and nothing else.
     fn admit_without_facts(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Admission(answer @ Admission::Resumed(_)) => {
+            Message::Admission(answer @ Admission::Resumed { .. }) => {
                 self.admitted(peer, header, answer);
                 Ok(())
             }
@@ -129,7 +129,7 @@ impl Machine {
                 self.resynced(peer, *digest);
                 return Ok(());
             }
-            Message::Admission(answer @ Admission::Resumed(_)) if self.phase == Phase::Resuming => {
+            Message::Admission(answer @ Admission::Resumed { .. }) if self.phase == Phase::Resuming => {
                 self.admitted(peer, header, answer);
                 return Ok(());
             }
@@ -138,10 +138,21 @@ impl Machine {
         let behind = self.log.as_ref().is_some_and(|log| header.index > log.position().index);
         if behind {
             self.observe(header);
-            return Ok(());
+            return self.admit_early_config(header, message);
         }
         self.tell_gone(header.from, peer, header.index);
         Err(Junk::NotAMember)
+    }
+
+    /// A new member's config may come before the event of its join: it waits for that, unproven, in a
+    /// bounded buffer. All else of one that is not known yet is dropped; it is said again.
+    fn admit_early_config(&mut self, header: &Header, message: Message) -> Result<(), Junk> {
+        match message {
+            Message::Configs(Configs::Offer(entry)) if entry.member == header.from && self.phase == Phase::Member => {
+                self.dispatch(header.from, Message::Configs(Configs::Offer(entry)))
+            }
+            Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => Ok(()),
+        }
     }
 
     /// A frame from this node's own id: a copy of its disk lives elsewhere.
@@ -163,7 +174,7 @@ impl Machine {
             let lives = self.now.time.since(start.since) > self.settings.duplicate_after;
             if lives {
                 self.out.reports.push_back(Report::DuplicateNode { node: header.from });
-                self.tell_duplicate(peer);
+                self.tell_duplicate(header.from, peer);
             }
             return Err(Junk::OldBoot);
         }

@@ -101,7 +101,7 @@ impl Machine {
             return;
         }
         let answer = if position.index.next() < facts.floor() { ResumeAnswer::Fenced } else { ResumeAnswer::Welcome };
-        self.answer_key(peer, Admission::Resumed(answer));
+        self.answer_key(peer, Admission::Resumed { node: from, answer });
     }
 
     /// `from` speaks as a member and is none: it is told, unless it may know more than this node.
@@ -115,7 +115,7 @@ impl Machine {
         if self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from) {
             self.answers.told.insert(from, self.now.time);
             self.send_farewell(peer, knows);
-            self.answer_key(peer, Admission::Resumed(ResumeAnswer::Gone));
+            self.answer_key(peer, Admission::Resumed { node: from, answer: ResumeAnswer::Gone });
         }
     }
 
@@ -126,8 +126,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn tell_duplicate(&mut self, peer: PublicKey) {
-        self.answer_key(peer, Admission::Resumed(ResumeAnswer::Duplicate));
+    pub(super) fn tell_duplicate(&mut self, node: NodeId, peer: PublicKey) {
+        self.answer_key(peer, Admission::Resumed { node, answer: ResumeAnswer::Duplicate });
     }
 
     /// A member wants everything.

@@ -230,7 +230,7 @@ fn admission() -> impl Strategy<Value = Admission> {
         (number(), refusal()).prop_map(|(nonce, refusal)| Admission::Refused { nonce, refusal }),
         number().prop_map(|nonce| Admission::Later { nonce }),
         position().prop_map(|position| Admission::Resume { position }),
-        proptest::sample::select(answers.to_vec()).prop_map(Admission::Resumed),
+        (node(), proptest::sample::select(answers.to_vec())).prop_map(|(node, answer)| Admission::Resumed { node, answer }),
     ]
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Admission(Admission::Later { .. }) => "admission.later",
         Message::Admission(Admission::Refused { .. }) => "admission.refused",
         Message::Admission(Admission::Resume { .. }) => "admission.resume",
-        Message::Admission(Admission::Resumed(_)) => "admission.resumed",
+        Message::Admission(Admission::Resumed { .. }) => "admission.resumed",
         Message::Configs(Configs::Batch { .. }) => "configs.batch",
         Message::Configs(Configs::Compare { .. }) => "configs.compare",
         Message::Configs(Configs::Differ { .. }) => "configs.differ",

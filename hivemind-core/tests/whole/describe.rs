@@ -37,7 +37,7 @@ fn admission(message: &Admission) -> String {
         Admission::Refused { refusal, .. } => format!("refused: {refusal}"),
         Admission::Later { .. } => "later".into(),
         Admission::Resume { position } => format!("resume at {position}"),
-        Admission::Resumed(answer) => format!("resumed: {answer:?}"),
+        Admission::Resumed { node, answer } => format!("resumed as {node}: {answer:?}"),
     }
 }
 

@@ -147,7 +147,9 @@ fn any_header(net: &mut Net) -> Header {
 /// membership has ended.
 fn is_rightful(frame: &Frame, own: &Header) -> bool {
     let decides = match &frame.message {
-        Message::Admission(Admission::Resumed(ResumeAnswer::Duplicate | ResumeAnswer::Gone) | Admission::Refused { .. }) => true,
+        Message::Admission(Admission::Resumed { answer: ResumeAnswer::Duplicate | ResumeAnswer::Gone, .. } | Admission::Refused { .. }) => {
+            true
+        }
         Message::Control(Control::Forward(proposal)) => matches!(proposal.command, Command::Leave { .. }),
         // Raft trusts those who take part in it; the other test is about these.
         Message::Control(Control::Raft(_)) => true,
