@@ -6,7 +6,7 @@ use hivemind_tests::simulated::{Simulated, SimulatedOptions};
 
 /// How many runs each scenario has per profile. A failure names its seed:
 /// `cargo run -p hivemind-tests --bin scenario -- NAME SEED FAULTS` repeats it.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 25;
 
 macro_rules! simulated {
     ($($body:ident),* $(,)?) => {
