@@ -197,11 +197,6 @@ impl Net {
         self.place(name).is_cut = is_cut;
     }
 
-    /// Has the key of `name` under another name, as one who copied a certificate's key would.
-    pub(crate) fn rename(&mut self, place: &str, name: &str) {
-        self.place(place).keys = TestKeys::of(name);
-    }
-
     fn place(&mut self, name: &str) -> &mut Place {
         self.places.get_mut(name).unwrap_or_else(|| panic!("no node {name}"))
     }
