@@ -139,6 +139,19 @@ fn what_was_collected_is_said_and_only_a_voter_fences() {
 }
 
 #[test]
+fn who_left_believes_the_farewell_that_says_so_and_gets_none_that_is_not_held() {
+    let left = Event::Left { node: id(2), reason: LeaveReason::Asked };
+    let (mut leads, mut at_leader) = leader(&[joins(2, 5), vec![left]].concat());
+    let (mut log, mut around) = follower();
+    let before = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
+    log.commit(before.events[..2].to_vec(), false, &mut around.ctx());
+    let farewell = leads.farewell(log.position().index, &at_leader.ctx()).expect("it is held");
+    give(&mut log, &mut around, Events::Push(farewell));
+    assert!(log.facts().member(id(2)).is_none());
+    assert!(leads.farewell(Index(99), &at_leader.ctx()).is_none());
+}
+
+#[test]
 fn who_lies_about_how_far_it_is_does_not_keep_others_pulling() {
     let (mut leads, mut at_leader) = leader(&joins(2, 5));
     let (mut log, mut around) = follower();
