@@ -262,9 +262,11 @@ impl Machine {
         self.become_member();
     }
 
-    pub(super) fn become_learner(&mut self) {
+    pub(super) fn become_learner(&mut self, node: NodeId) {
+        if node != self.node() {
+            return;
+        }
         if self.control.is_none() {
-            let node = self.node();
             self.control = Some(Control::learner(node, self.raft_seed, &mut context!(self)));
         }
         if let Some(log) = &mut self.log {
@@ -277,7 +279,10 @@ impl Machine {
     pub(super) fn own_part(&mut self, part: VoterPart) {
         match part {
             VoterPart::Learner | VoterPart::Voter if self.control.is_none() => {
-                self.write_identity(|identity| identity.was_voter = true, Vec::new(), Then::BecomeLearner);
+                // A crash may have left the log of an earlier part beside an identity without one.
+                self.out.writes.push(Write::DropLog);
+                let node = self.node();
+                self.write_identity(|identity| identity.was_voter = true, Vec::new(), Then::BecomeLearner { node });
             }
             VoterPart::Learner | VoterPart::Voter | VoterPart::None => {}
         }
