@@ -194,8 +194,12 @@ impl Machine {
         self.control = Some(control);
         let Some((facts, tail)) = known else { return false };
         self.installed(facts, tail);
-        self.become_member();
-        self.ask_to_resume();
+        // The first view must not be ahead of the events that it shows.
+        self.route_known_events();
+        if self.phase == Phase::Starting {
+            self.become_member();
+            self.ask_to_resume();
+        }
         true
     }
 
