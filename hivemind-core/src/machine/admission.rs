@@ -5,7 +5,7 @@ use super::{HaltReason, Machine, Phase};
 use crate::context::{Junk, Recipient};
 use crate::control::Control;
 use crate::events::EventLog;
-use crate::ids::{BootNonce, NodeId, Position, PublicKey, Seq};
+use crate::ids::{BootNonce, Epoch, NodeId, Position, PublicKey, Seq};
 use crate::keys::Purpose;
 use crate::storage::Identity;
 use crate::timers::Timer;
@@ -169,7 +169,8 @@ impl Machine {
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
-            ResumeAnswer::Fenced if self.phase == Phase::Member => self.resync(),
+            // It was told earlier, and has caught up since, where the epochs are the same.
+            ResumeAnswer::Fenced if self.phase == Phase::Member && self.is_before(header.epoch) => self.resync(),
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
         }
     }
@@ -183,10 +184,24 @@ impl Machine {
         }
     }
 
-    /// What this node knows is below the floor: it builds its view anew, beside the old one.
+    fn is_before(&self, epoch: Epoch) -> bool {
+        self.log.as_ref().is_some_and(|log| log.position().epoch.number < epoch.number)
+    }
+
+    fn is_voter_before(&self, epoch: Epoch) -> bool {
+        self.phase == Phase::Member && self.has_control() && self.is_before(epoch)
+    }
+
+    fn has_control(&self) -> bool {
+        self.control.as_ref().is_some_and(Control::has_part)
+    }
+
+    /// What this node knows is below the floor: it builds its view anew, beside the old one. So does a voter, since nobody
+    /// takes its Raft messages while its view is below the floor; but it votes on meanwhile, since those who could help it
+    /// may need its vote.
     pub(super) fn resync(&mut self) {
-        if self.control.as_ref().is_some_and(Control::has_part) {
-            // A voter's own log brings it there.
+        if self.has_control() {
+            self.ask_to_resync();
             return;
         }
         self.set_phase(Phase::Resyncing);
@@ -195,7 +210,7 @@ impl Machine {
 
     /// Everything, from a member.
     pub(super) fn resynced(&mut self, peer: PublicKey, digest: Digest) {
-        if self.phase != Phase::Resyncing {
+        if self.phase != Phase::Resyncing && !self.is_voter_before(digest.facts.epoch()) {
             return;
         }
         let node = self.node();
@@ -216,6 +231,9 @@ impl Machine {
         self.begin_with(digest.facts);
         if let Some(log) = &mut self.log {
             log.vouch(digest.checkpoint);
+            if let Some(control) = &mut self.control {
+                control.handle_view(log.facts());
+            }
         }
         self.become_member();
     }

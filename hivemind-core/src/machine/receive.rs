@@ -9,7 +9,7 @@ use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
 use crate::time::Time;
 use crate::wire::frame::{Channel, Frame, Header};
-use crate::wire::message::{Admission, Control, Events, Membership, Message};
+use crate::wire::message::{Admission, Control, Events, Membership, Message, ResumeAnswer};
 
 /// What is known of the senders of frames.
 #[derive(Debug, Default)]
@@ -125,7 +125,7 @@ impl Machine {
     /// is told. While this node itself resyncs, a later member may be the one that helps.
     fn admit_stranger(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Events(Events::Snapshot(digest)) if self.phase == Phase::Resyncing => {
+            Message::Events(Events::Snapshot(digest)) if matches!(self.phase, Phase::Resyncing | Phase::Member) => {
                 self.resynced(peer, *digest);
                 return Ok(());
             }
@@ -200,7 +200,9 @@ impl Machine {
             Message::Events(Events::Resync) => self.resync_asked(header.from),
             Message::Events(Events::Snapshot(digest)) => self.resynced(peer, *digest),
             // Below the floor nothing else is taken: an old plan must not be applied over a newer one.
-            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {}
+            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {
+                self.tell(header.from, peer, ResumeAnswer::Fenced);
+            }
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}
             message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) => {
                 self.observe(&header);

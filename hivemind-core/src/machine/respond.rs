@@ -14,7 +14,7 @@ use crate::wire::frame::Channel;
 use crate::wire::member::SignedJoin;
 use crate::wire::message::{Admission, Digest, Events, Message, ResumeAnswer};
 
-/// How many that were told that they are no members are remembered, so that each is told once a second.
+/// How many that were told where they stand are remembered, so that each is told once a second.
 const TOLD: usize = 256;
 
 /// What this node keeps in mind while it answers others.
@@ -102,14 +102,21 @@ impl Machine {
     /// `from` speaks as a member and is none: it is told, unless it may know more than this node.
     pub(super) fn tell_gone(&mut self, from: NodeId, peer: PublicKey, knows: crate::ids::Index) {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
-        if knows > log.position().index {
+        if knows <= log.position().index {
+            self.tell(from, peer, ResumeAnswer::Gone);
+        }
+    }
+
+    /// Tells one who speaks as what it is not, once a second.
+    pub(super) fn tell(&mut self, from: NodeId, peer: PublicKey, answer: ResumeAnswer) {
+        if self.phase != Phase::Member {
             return;
         }
         let second_ago = self.now.time - std::time::Duration::from_secs(1);
         self.answers.told.retain(|_, told| *told > second_ago);
         if self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from) {
             self.answers.told.insert(from, self.now.time);
-            self.answer_key(peer, Admission::Resumed(ResumeAnswer::Gone));
+            self.answer_key(peer, Admission::Resumed(answer));
         }
     }
 
