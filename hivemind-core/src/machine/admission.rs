@@ -119,9 +119,10 @@ impl Machine {
         match answer {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
             Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
+            Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.nonce = None,
             Admission::Resumed(answer) => self.resumed(header, answer),
             // A later try answers these: an old wish, or not now.
-            Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } => {}
+            Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. } => {}
             Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),
         }
     }

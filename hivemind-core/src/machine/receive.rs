@@ -65,7 +65,10 @@ impl Machine {
             return Ok(());
         }
         self.check_cluster(&header, false)?;
-        if let Message::Admission(answer @ (Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. })) = message {
+        if let Message::Admission(
+            answer @ (Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. }),
+        ) = message
+        {
             self.admitted(peer, &header, answer);
             return Ok(());
         }

@@ -53,6 +53,8 @@ impl Machine {
         self.pending.grants = waiting;
         for grant in ready {
             let Some(node) = self.log.as_ref().and_then(|log| log.facts().with_key(&grant.peer)).map(|member| member.node) else {
+                // It left for failure, since its grant never reached it.
+                self.answer_key(grant.peer, Admission::Lapsed { nonce: grant.nonce });
                 continue;
             };
             if let Some(digest) = self.digest() {

@@ -58,6 +58,11 @@ pub enum Admission {
     },
     /// The answer to [`Admission::Resume`].
     Resumed(ResumeAnswer),
+    /// The membership that its request was granted has ended before it could begin: only a new wish helps.
+    Lapsed {
+        /// The nonce of its request.
+        nonce: u64,
+    },
 }
 
 /// What becomes of a member that restarted.
