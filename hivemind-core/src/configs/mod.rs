@@ -122,8 +122,10 @@ impl Configs {
         self.begin_bootstrap(around, ctx);
         if self.own.says_something() {
             match &self.own.config {
-                Some(signed) if signed.config.node == ctx.node => self.hold_own(around, ctx),
-                _ => self.make_version(ctx),
+                Some(signed) if signed.config.node == ctx.node && self.own.durable => self.enforce_own(around, ctx),
+                // It is on its way to the disk.
+                Some(signed) if signed.config.node == ctx.node => {}
+                Some(_) | None => self.make_version(ctx),
             }
             self.ask_for_own(around, ctx);
         }

@@ -64,17 +64,15 @@ impl Configs {
         self.outputs.push_back(Output::Persist { version: seq, reserve, write: Write::Own(Some(signed)) });
     }
 
-    /// A version is durable: it is in force here, and others are told. False where a later one is on its way.
-    pub fn handle_stored(&mut self, version: Seq, around: &Surroundings<'_>, ctx: &mut Context<'_>) -> bool {
-        if version != self.own.seq {
-            return false;
-        }
-        self.own.durable = true;
-        self.hold_own(around, ctx);
-        true
+    /// A version is durable. False where a later one is on its way.
+    pub fn handle_stored(&mut self, version: Seq) -> bool {
+        let is_last = version == self.own.seq;
+        self.own.durable |= is_last;
+        is_last
     }
 
-    pub(super) fn hold_own(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+    /// Of a member whose last version is durable: it is in force here, and others are told.
+    pub fn enforce_own(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         let Some(signed) = self.own.config.clone().filter(|signed| signed.config.node == ctx.node && !ctx.node.is_none()) else { return };
         let entry = HeldConfig { member: ctx.node, config: SignedConfig::clone(&signed) };
         self.take(entry, None, around, ctx);

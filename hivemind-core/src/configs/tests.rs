@@ -132,7 +132,8 @@ fn nothing_is_offered_before_it_is_durable_and_seqs_are_reserved_with_it() {
     assert_eq!(offers(&mut surround), vec![]);
     let persist: Vec<Output> = std::iter::from_fn(|| configs.poll_output()).collect();
     assert!(matches!(&persist[..], [Output::Persist { version: Seq(1), reserve: Some(Seq(257)), .. }]), "{persist:?}");
-    configs.handle_stored(Seq(1), &around(&facts), &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(&around(&facts), &mut surround.ctx());
     let mut offered = offers(&mut surround);
     offered.sort();
     assert_eq!(offered, vec![id(1), id(3), id(4), id(5)], "two consumers and two neighbors");
@@ -157,7 +158,8 @@ fn a_host_that_sees_its_own_version_above_its_own_jumps_above_it() {
     let (mut configs, mut surround, facts) = host();
     configs.member(&around(&facts), &mut surround.ctx());
     configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    configs.handle_stored(Seq(1), &around(&facts), &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(&around(&facts), &mut surround.ctx());
     let forgotten = config(2, 50, b"forgotten");
     let stored = ConfigsMessage::Stored { member: id(2), version: Some(forgotten.config.config.digest()) };
     surround.sent();
@@ -176,7 +178,8 @@ fn nobody_can_talk_a_host_into_giving_its_seqs_away() {
     let (mut configs, mut surround, facts) = host();
     configs.member(&around(&facts), &mut surround.ctx());
     configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    configs.handle_stored(Seq(1), &around(&facts), &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(&around(&facts), &mut surround.ctx());
     let mut claimed = config(2, u64::MAX, b"claimed");
     let stored = ConfigsMessage::Stored { member: id(2), version: Some(claimed.config.config.digest()) };
     configs.handle_message(id(4), stored, &around(&facts), &mut surround.ctx());
@@ -218,11 +221,26 @@ fn a_fellow_that_answers_in_circles_is_left() {
 }
 
 #[test]
+fn what_became_durable_while_the_host_was_no_member_is_offered_until_it_is_held() {
+    let (mut configs, mut surround, facts) = host();
+    let section = Section { kind: kind("host"), body: bytes::Bytes::from_static(b"x") };
+    configs.publish(&[section], &mut surround.ctx());
+    configs.member(&around(&facts), &mut surround.ctx());
+    assert!(offers(&mut surround).is_empty(), "it is not durable yet");
+    assert!(configs.handle_stored(Seq(1)));
+    configs.member(&around(&facts), &mut surround.ctx());
+    assert!(!offers(&mut surround).is_empty());
+    configs.handle_offer_timer(configs.offer_round, &around(&facts), &mut surround.ctx());
+    assert!(!offers(&mut surround).is_empty(), "nobody has it");
+}
+
+#[test]
 fn who_does_not_answer_is_offered_it_again() {
     let (mut configs, mut surround, facts) = host();
     configs.member(&around(&facts), &mut surround.ctx());
     configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    configs.handle_stored(Seq(1), &around(&facts), &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(&around(&facts), &mut surround.ctx());
     let own = configs.held().get(&id(2)).expect("in force here").config.digest();
     offers(&mut surround);
     for node in [1, 3, 4] {
@@ -244,7 +262,8 @@ fn consumers_that_were_out_of_reach_are_offered_it_when_they_return() {
     let alone = Surroundings { facts: &facts, unreachable: &cut_off };
     configs.member(&alone, &mut surround.ctx());
     configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    configs.handle_stored(Seq(1), &alone, &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(&alone, &mut surround.ctx());
     for _ in 0..3 {
         configs.handle_offer_timer(1, &alone, &mut surround.ctx());
         assert_eq!(offers(&mut surround), vec![]);

@@ -5,7 +5,7 @@ use super::{HaltReason, Machine, Phase};
 use crate::context::{Junk, Recipient};
 use crate::control::Control;
 use crate::events::EventLog;
-use crate::ids::{BootNonce, NodeId, Position, PublicKey, Seq};
+use crate::ids::{BootNonce, Epoch, NodeId, Position, PublicKey, Seq};
 use crate::keys::Purpose;
 use crate::storage::Identity;
 use crate::timers::Timer;
@@ -119,11 +119,12 @@ impl Machine {
         match answer {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
             Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
+            Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.nonce = None,
             Admission::Resumed { node, answer } if node == self.node() => self.resumed(header, answer),
             // It speaks of an earlier membership of this node.
             Admission::Resumed { .. } => {}
             // A later try answers these: an old wish, or not now.
-            Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } => {}
+            Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. } => {}
             Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),
         }
     }
@@ -171,15 +172,10 @@ impl Machine {
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
-            // Another one, which did not know of the new epoch yet, was faster with its welcome.
-            ResumeAnswer::Fenced if self.phase == Phase::Member && self.is_in_older_epoch(header) => self.resync(),
-            // A member has had its answer: a later one is about what it knew before.
+            // It was told earlier, and has caught up since, where the epochs are the same.
+            ResumeAnswer::Fenced if self.phase == Phase::Member && self.is_before(header.epoch) => self.resync(),
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
         }
-    }
-
-    fn is_in_older_epoch(&self, header: &Header) -> bool {
-        self.log.as_ref().is_some_and(|log| log.position().epoch.number < header.epoch.number)
     }
 
     /// The membership has ended, and nobody said why. Events do not reach one who is no member, so this is how a
@@ -191,10 +187,24 @@ impl Machine {
         }
     }
 
-    /// What this node knows is below the floor: it builds its view anew, beside the old one.
+    fn is_before(&self, epoch: Epoch) -> bool {
+        self.log.as_ref().is_some_and(|log| log.position().epoch.number < epoch.number)
+    }
+
+    fn is_voter_before(&self, epoch: Epoch) -> bool {
+        self.phase == Phase::Member && self.has_control() && self.is_before(epoch)
+    }
+
+    fn has_control(&self) -> bool {
+        self.control.as_ref().is_some_and(Control::has_part)
+    }
+
+    /// What this node knows is below the floor: it builds its view anew, beside the old one. So does a voter, since nobody
+    /// takes its Raft messages while its view is below the floor; but it votes on meanwhile, since those who could help it
+    /// may need its vote.
     pub(super) fn resync(&mut self) {
-        if self.control.as_ref().is_some_and(Control::has_part) {
-            // A voter's own log brings it there.
+        if self.has_control() {
+            self.ask_to_resync();
             return;
         }
         self.set_phase(Phase::Resyncing);
@@ -203,7 +213,7 @@ impl Machine {
 
     /// Everything, from a member.
     pub(super) fn resynced(&mut self, peer: PublicKey, digest: Digest) {
-        if self.phase != Phase::Resyncing {
+        if self.phase != Phase::Resyncing && !self.is_voter_before(digest.facts.epoch()) {
             return;
         }
         let node = self.node();
@@ -224,6 +234,9 @@ impl Machine {
         self.begin_with(digest.facts);
         if let Some(log) = &mut self.log {
             log.vouch(digest.checkpoint);
+            if let Some(control) = &mut self.control {
+                control.handle_view(log.facts());
+            }
         }
         self.become_member();
     }

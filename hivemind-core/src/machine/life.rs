@@ -194,8 +194,12 @@ impl Machine {
         self.control = Some(control);
         let Some((facts, tail)) = known else { return false };
         self.installed(facts, tail);
-        self.become_member();
-        self.ask_to_resume();
+        // The first view must not be ahead of the events that it shows.
+        self.route_known_events();
+        if self.phase == Phase::Starting {
+            self.become_member();
+            self.ask_to_resume();
+        }
         true
     }
 
@@ -266,9 +270,11 @@ impl Machine {
         self.become_member();
     }
 
-    pub(super) fn become_learner(&mut self) {
+    pub(super) fn become_learner(&mut self, node: NodeId) {
+        if node != self.node() {
+            return;
+        }
         if self.control.is_none() {
-            let node = self.node();
             self.control = Some(Control::learner(node, self.raft_seed, &mut context!(self)));
         }
         if let Some(log) = &mut self.log {
@@ -281,7 +287,10 @@ impl Machine {
     pub(super) fn own_part(&mut self, part: VoterPart) {
         match part {
             VoterPart::Learner | VoterPart::Voter if self.control.is_none() => {
-                self.write_identity(|identity| identity.was_voter = true, Vec::new(), Then::BecomeLearner);
+                // A crash may have left the log of an earlier part beside an identity without one.
+                self.out.writes.push(Write::DropLog);
+                let node = self.node();
+                self.write_identity(|identity| identity.was_voter = true, Vec::new(), Then::BecomeLearner { node });
             }
             VoterPart::Learner | VoterPart::Voter | VoterPart::None => {}
         }

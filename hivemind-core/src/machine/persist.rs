@@ -27,7 +27,10 @@ pub(super) enum Then {
     /// The grant of a join: the node is a member under its new id.
     Granted(Box<Digest>),
     /// The identity says that this node has a part in the Raft group.
-    BecomeLearner,
+    BecomeLearner {
+        /// Under which id: its membership may have ended in the meantime.
+        node: NodeId,
+    },
 }
 
 /// Tickets that are out.
@@ -75,7 +78,7 @@ impl Machine {
             }
             Then::Own(version) => self.own_stored(version),
             Then::Granted(digest) => self.become_granted(*digest),
-            Then::BecomeLearner => self.become_learner(),
+            Then::BecomeLearner { node } => self.become_learner(node),
         }
     }
 

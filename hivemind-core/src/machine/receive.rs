@@ -65,7 +65,10 @@ impl Machine {
             return Ok(());
         }
         self.check_cluster(&header, false)?;
-        if let Message::Admission(answer @ (Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. })) = message {
+        if let Message::Admission(
+            answer @ (Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. }),
+        ) = message
+        {
             self.admitted(peer, &header, answer);
             return Ok(());
         }
@@ -125,7 +128,7 @@ impl Machine {
     /// is told. While this node itself resyncs, a later member may be the one that helps.
     fn admit_stranger(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Events(Events::Snapshot(digest)) if self.phase == Phase::Resyncing => {
+            Message::Events(Events::Snapshot(digest)) if matches!(self.phase, Phase::Resyncing | Phase::Member) => {
                 self.resynced(peer, *digest);
                 return Ok(());
             }
@@ -215,7 +218,9 @@ impl Machine {
                 self.dispatch(header.from, Message::Events(Events::Pull { after }))?;
             }
             // Below the floor nothing else is taken: an old plan must not be applied over a newer one.
-            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {}
+            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {
+                self.tell_fenced(header.from, peer);
+            }
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}
             message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) => {
                 self.observe(&header);

@@ -46,9 +46,11 @@ impl Machine {
 
     /// The own config of `version` is durable.
     pub(super) fn own_stored(&mut self, version: Seq) {
-        if let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) {
+        let is_last = self.configs.handle_stored(version);
+        // One that is no member now is in force, and offered, when the node is one again.
+        if let Some(log) = self.log.as_ref().filter(|_| is_last && self.phase == Phase::Member) {
             let around = crate::configs::Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
-            self.configs.handle_stored(version, &around, &mut context!(self));
+            self.configs.enforce_own(&around, &mut context!(self));
         }
         let answered: Vec<(Seq, RequestId)> = self.publishing.iter().copied().filter(|(seq, _)| *seq <= version).collect();
         self.publishing.retain(|(seq, _)| *seq > version);

@@ -14,7 +14,7 @@ use crate::wire::frame::Channel;
 use crate::wire::member::SignedJoin;
 use crate::wire::message::{Admission, Digest, Events, Message, ResumeAnswer};
 
-/// How many that were told that they are no members are remembered, so that each is told once a second.
+/// How many that were told where they stand are remembered, so that each is told once a second.
 const TOLD: usize = 256;
 
 /// What this node keeps in mind while it answers others.
@@ -58,6 +58,8 @@ impl Machine {
         self.pending.grants = waiting;
         for grant in ready {
             let Some(node) = self.log.as_ref().and_then(|log| log.facts().with_key(&grant.peer)).map(|member| member.node) else {
+                // It left for failure, since its grant never reached it.
+                self.answer_key(grant.peer, Admission::Lapsed { nonce: grant.nonce });
                 continue;
             };
             if let Some(digest) = self.digest() {
@@ -107,16 +109,28 @@ impl Machine {
     /// `from` speaks as a member and is none: it is told, unless it may know more than this node.
     pub(super) fn tell_gone(&mut self, from: NodeId, peer: PublicKey, knows: crate::ids::Index) {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
-        if knows > log.position().index {
-            return;
-        }
-        let second_ago = self.now.time - std::time::Duration::from_secs(1);
-        self.answers.told.retain(|_, told| *told > second_ago);
-        if self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from) {
-            self.answers.told.insert(from, self.now.time);
+        if knows <= log.position().index && self.may_tell(from) {
             self.send_farewell(peer, knows);
             self.answer_key(peer, Admission::Resumed { node: from, answer: ResumeAnswer::Gone });
         }
+    }
+
+    /// Tells a member that speaks from below the floor.
+    pub(super) fn tell_fenced(&mut self, from: NodeId, peer: PublicKey) {
+        if self.phase == Phase::Member && self.may_tell(from) {
+            self.answer_key(peer, Admission::Resumed { node: from, answer: ResumeAnswer::Fenced });
+        }
+    }
+
+    /// Whether `from` was not told anything within the last second; from now on it was.
+    fn may_tell(&mut self, from: NodeId) -> bool {
+        let second_ago = self.now.time - std::time::Duration::from_secs(1);
+        self.answers.told.retain(|_, told| *told > second_ago);
+        let may = self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from);
+        if may {
+            self.answers.told.insert(from, self.now.time);
+        }
+        may
     }
 
     /// The events that ended a membership say why: one that an operator let leave must not come back by itself.

@@ -113,6 +113,13 @@ impl Machine {
         }
     }
 
+    /// Routes what the event log has put out so far.
+    pub(super) fn route_known_events(&mut self) {
+        while let Some(output) = self.log.as_mut().and_then(|log| log.poll_output()) {
+            self.route_events(output);
+        }
+    }
+
     fn route_events(&mut self, output: EventsOutput) {
         match output {
             EventsOutput::Applied { position, logged, event } => self.applied(position, logged, event),

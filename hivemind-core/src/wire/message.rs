@@ -63,6 +63,11 @@ pub enum Admission {
         /// What becomes of it.
         answer: ResumeAnswer,
     },
+    /// The membership that its request was granted has ended before it could begin: only a new wish helps.
+    Lapsed {
+        /// The nonce of its request.
+        nonce: u64,
+    },
 }
 
 /// What becomes of a member that restarted.

@@ -229,6 +229,7 @@ fn admission() -> impl Strategy<Value = Admission> {
         (number(), node(), digest()).prop_map(|(nonce, node, digest)| Admission::Granted { nonce, node, digest }),
         (number(), refusal()).prop_map(|(nonce, refusal)| Admission::Refused { nonce, refusal }),
         number().prop_map(|nonce| Admission::Later { nonce }),
+        number().prop_map(|nonce| Admission::Lapsed { nonce }),
         position().prop_map(|position| Admission::Resume { position }),
         (node(), proptest::sample::select(answers.to_vec())).prop_map(|(node, answer)| Admission::Resumed { node, answer }),
     ]

@@ -12,7 +12,7 @@ pub struct Kind(u8, u8);
 
 /// The names of the variants of `wire::message`, in their order.
 const NAMES: [(&str, &[&str]); 5] = [
-    ("admission", &["join", "granted", "refused", "later", "resume", "resumed"]),
+    ("admission", &["join", "granted", "refused", "later", "resume", "resumed", "lapsed"]),
     ("membership", &["swim", "ping", "pong", "evidence"]),
     ("control", &["raft", "forward", "outcome", "read-index", "read-indexed", "evidence"]),
     ("events", &["push", "pull", "range", "collected", "resync", "snapshot"]),
