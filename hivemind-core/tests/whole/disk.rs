@@ -21,6 +21,11 @@ impl Disk {
         Recovered { identity: self.identity.clone(), log: self.log.clone(), own: self.own.clone(), cache }
     }
 
+    /// The Raft log is gone, as after a mishap with its folder.
+    pub(crate) fn lose_log(&mut self) {
+        self.log = None;
+    }
+
     pub(crate) fn write(&mut self, write: Write) {
         match write {
             Write::Identity(identity) => self.identity = Some(identity),

@@ -187,6 +187,11 @@ impl Net {
         self.place(name).machine = None;
     }
 
+    /// Its Raft log is gone, as after a mishap with its folder.
+    pub(crate) fn lose_log(&mut self, name: &str) {
+        self.place(name).disk.lose_log();
+    }
+
     /// Starts again with what its disk holds.
     pub(crate) fn restart(&mut self, name: &str) {
         self.boot(name, None);
