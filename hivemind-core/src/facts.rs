@@ -198,9 +198,10 @@ impl Facts {
             Event::Restarted { node } => self.restarting.remove(node).map(|_| ()),
             Event::Addresses { node, seq, addresses } => self.moved(*node, *seq, addresses),
             Event::EpochAdvanced { number, floor } => {
+                let rises = *number > self.position.epoch.number && *floor > self.floor && *floor <= self.position.index.next();
                 self.position.epoch.number = *number;
                 self.floor = *floor;
-                Some(())
+                rises.then_some(())
             }
         }
     }

@@ -142,9 +142,9 @@ impl fmt::Debug for Epoch {
 pub struct Index(pub u64);
 
 impl Index {
-    /// The index after this one.
+    /// The index after this one. A log never reaches the last one, but a sender may name it: it stays there.
     pub const fn next(self) -> Self {
-        Index(self.0 + 1)
+        Index(self.0.saturating_add(1))
     }
 }
 

@@ -112,7 +112,8 @@ fn without_a_majority_of_voters_dns_goes_on_and_says_degraded() {
     assert_eq!(dig(server, "web.service.hive A"), ["10.0.0.11", "10.0.0.12"]);
     hosts.write("web1.toml", "addresses = ['10.0.0.99']\n");
     dig_until(server, "web1.node.hive A", &["10.0.0.99"]);
-    lite.say_wrong("leave web1", "error: web1 did not leave: the control plane is degraded (no quorum of voters)");
+    // Who is asked to pass it on may not know yet that it is in vain.
+    lite.say_wrong("leave web1", "error: web1 did not leave: the control plane ");
     lite.ask_until("members", |text| text.lines().any(|line| line.starts_with("voter1") && line.contains("isolated")).then_some(()));
     lite.say("heal", "healed: all nodes reach each other\n");
     lite.ask_until("status", |text| text.starts_with("cluster    ok").then_some(()));

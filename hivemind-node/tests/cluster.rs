@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hivemind_core::ids::{ClusterId, NodeName, PublicKey, SectionKind, Seq};
 use hivemind_core::machine::{Birth, Phase, PublishError};
-use hivemind_core::role::{Apply, Role, RoleSpec};
+use hivemind_core::role::{Apply, Requests, Role, RoleEvent, RoleSpec};
 use hivemind_core::view::{Changed, View};
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::event::{Event, VoterPart};
@@ -66,6 +66,26 @@ impl Role for Consumer {
     fn desired(&self, view: &View, _changed: &Changed, _last: Option<&Bodies>) -> Bodies {
         let sections = view.hosts().filter_map(|(member, config)| Some((member, config.config.section(&kind())?)));
         sections.map(|(member, section)| (member.name.to_string(), section.body.to_vec())).collect()
+    }
+}
+
+/// Remembers what its node's view said in the moment in which the node became a member.
+struct Newcomer(watch::Sender<Option<(bool, usize)>>);
+
+impl Role for Newcomer {
+    type Desired = ();
+
+    fn spec(&self) -> RoleSpec {
+        spec("consumer", Vec::new(), vec![kind()])
+    }
+
+    fn desired(&self, _view: &View, _changed: &Changed, _last: Option<&()>) {}
+
+    fn on_event(&mut self, event: RoleEvent<'_>, view: &View, _requests: &mut Requests) {
+        match event {
+            RoleEvent::Member => drop(self.0.send_replace(Some((view.condition.incomplete, view.hosts().count())))),
+            RoleEvent::Event(_) | RoleEvent::Outcome { .. } => {}
+        }
     }
 }
 
@@ -166,6 +186,22 @@ async fn three_voters_and_two_hosts_become_one_cluster_and_what_is_published_rea
         assert_eq!(within("it stops", node.stop()).await, StopReason::Asked);
     }
     assert_eq!(within("it stops", first.kill()).await, StopReason::Killed);
+}
+
+#[tokio::test]
+async fn a_consumer_never_says_that_it_is_complete_before_it_is() {
+    let authority = authority();
+    let first = born(&authority).await;
+    let join = |node: &str| builder(&authority, node).in_memory().seeds([first.local_addr()]);
+    let host = join("web1").role_without_apply(Publisher).start().await.unwrap();
+    is_member(&host).await;
+    within("it is stored", host.handle().publish(vec![section(b"a")])).await.unwrap();
+    let (said, mut heard) = watch::channel(None);
+    let consumer = join("dns1").role_without_apply(Newcomer(said)).start().await.unwrap();
+    let at_first = within("it is a member", heard.wait_for(Option::is_some)).await.unwrap().unwrap();
+    assert_eq!(at_first, (true, 0), "it had nothing yet");
+    let complete = consumer.handle().view_where(|view| !view.condition.incomplete);
+    assert_eq!(within("it is complete", complete).await.unwrap().hosts().count(), 1);
 }
 
 #[tokio::test]

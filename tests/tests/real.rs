@@ -25,6 +25,7 @@ real![
     a_change_reaches_every_consumer,
     a_host_that_is_back_before_its_leave_keeps_its_id,
     a_killed_host_leaves_and_comes_back_under_a_new_id,
+    a_killed_leader_is_replaced_and_votes_again_when_it_is_back,
     a_later_consumer_gets_everything_from_its_fellows,
     a_name_in_use_by_another_key_is_refused_and_nothing_else_happens,
     a_node_joins_through_a_member_that_does_not_vote,
@@ -35,6 +36,7 @@ real![
     a_stale_config_never_overwrites_a_newer_one,
     the_first_consumer_gets_everything_from_the_hosts,
     who_is_below_the_floor_resyncs_and_keeps_its_id,
+    who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id,
     without_a_quorum_all_say_so_and_everything_but_membership_goes_on,
 ];
 

@@ -1,17 +1,20 @@
 //! What nodes say to each other about configs.
 
 use super::bootstrap::{Bootstrap, ROUNDS, consumed, fellows, hosts};
-use super::compare::{bucket_of, buckets, difference, differing};
+use super::compare::{BUCKETS, bucket_of, buckets, difference, differing};
 use super::{Configs, Output, Surroundings};
-use crate::context::Context;
+use crate::context::{Context, Junk};
 use crate::ids::{NodeId, SectionKind};
 use crate::timers::Timer;
 use crate::wire::config::{ConfigDigest, HeldConfig};
 use crate::wire::frame::Channel;
+use crate::wire::member::MAX_ROLES;
 use crate::wire::message::{Configs as ConfigsMessage, Message};
 
 /// The most members named in one list.
 const LIST: usize = 2_048;
+/// The most kinds that a member consumes.
+const KINDS: usize = MAX_ROLES * MAX_ROLES;
 /// How many hosts a consumer asks in one round.
 const ASKED_AT_ONCE: usize = 256;
 
@@ -26,6 +29,11 @@ impl Configs {
                 }
             }
             ConfigsMessage::Compare { buckets } => self.compared(from, &buckets, around, ctx),
+            // What is worked through costs its length times what is held: nobody sends longer lists.
+            ConfigsMessage::Differ { buckets, held } if buckets.len() > BUCKETS || held.len() > LIST => {
+                refuse(from, "a comparison longer than any store", around, ctx);
+            }
+            ConfigsMessage::Fetch { kinds, .. } if kinds.len() > KINDS => refuse(from, "more kinds than a member consumes", around, ctx),
             ConfigsMessage::Differ { buckets, held } => self.differ(from, &buckets, &held, around, ctx),
             ConfigsMessage::Want { nodes } => self.wanted(from, &nodes, ctx),
             ConfigsMessage::Batch { configs, missing } => self.batch(from, configs, &missing, around, ctx),
@@ -148,14 +156,14 @@ impl Configs {
         }
         match &mut self.bootstrap {
             Bootstrap::Fetching { from: asked, after, silent } if *asked == from => match next {
-                Some(next) => {
+                Some(next) if next > *after => {
                     *after = next;
                     *silent = 0;
                     self.send_fetch(from, next, around, ctx);
                 }
                 None if complete => self.complete(around, ctx),
-                // The fellow is itself new: what it holds helps, the rest must come from the hosts.
-                None => {
+                // The fellow is itself new, or goes in circles: what it holds helps, the rest must come from the hosts.
+                Some(_) | None => {
                     self.bootstrap = Bootstrap::Asking { settled: Default::default(), rounds: 0 };
                     self.ask_hosts(around, ctx);
                 }
@@ -295,4 +303,10 @@ impl Configs {
 
 fn is_of(around: &Surroundings<'_>, member: NodeId, kinds: &std::collections::BTreeSet<SectionKind>) -> bool {
     around.facts.member(member).is_some_and(|record| kinds.iter().any(|kind| record.publishes(kind)))
+}
+
+fn refuse(from: NodeId, why: &'static str, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+    if let Some(sender) = around.facts.member(from) {
+        ctx.junk(sender.key, Junk::Invalid(why));
+    }
 }

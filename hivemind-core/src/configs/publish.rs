@@ -50,9 +50,9 @@ impl Configs {
 
     /// Makes, signs and stores the next version. Nobody is offered it before it is durable here.
     pub(super) fn make_version(&mut self, ctx: &mut Context<'_>) {
-        let seq = Seq(self.own.seq.0 + 1);
+        let seq = Seq(self.own.seq.0.saturating_add(1));
         self.own.seq = seq;
-        let reserve = (seq > self.reserved).then(|| Seq(seq.0 + ctx.settings.configs.seq_block));
+        let reserve = (seq > self.reserved).then(|| Seq(seq.0.saturating_add(ctx.settings.configs.seq_block)));
         if let Some(bound) = reserve {
             self.reserved = bound;
         }
@@ -146,7 +146,8 @@ impl Configs {
             self.own.offered.remove(&from);
             self.own.stored_at.insert(from);
         } else if version.node == ctx.node && version.seq >= mine.seq {
-            self.jump_above(version.seq, ctx);
+            // A number proves nothing. The config does: this host's own key signed it, or it did not.
+            ctx.send(from, Channel::Ordered, Message::Configs(ConfigsMessage::Want { nodes: vec![ctx.node] }));
         }
     }
 

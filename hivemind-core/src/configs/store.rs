@@ -23,6 +23,9 @@ pub(super) enum Taken {
     Invalid(&'static str),
 }
 
+/// The most bytes of configs that wait for their join events: 4 MiB.
+const AHEAD_BYTES: usize = 4 << 20;
+
 /// Configs in force, and a bounded buffer of those that came before their join event.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -61,7 +64,9 @@ impl Store {
             return Taken::Invalid("a config over its limits");
         }
         let Some(record) = facts.member(*member) else {
-            return self.keep_ahead(incoming);
+            // Ids are given in order: one below the last member's was given, and its membership is over.
+            let is_over = facts.members().get_max().is_some_and(|(last, _)| member < last);
+            return if is_over { Taken::Old { conflict: false } } else { self.keep_ahead(incoming) };
         };
         let version = config.config.digest();
         let known = self.versions.get(member);
@@ -80,10 +85,14 @@ impl Store {
         Taken::InForce { member: incoming.member, conflict: same_seq }
     }
 
+    /// Nothing can be proven of such a config yet, so it takes bounded room, and what is nearest to its join goes first.
     fn keep_ahead(&mut self, incoming: HeldConfig) -> Taken {
         let newer = self.ahead.get(&incoming.member).is_none_or(|known| known.config.config.digest() < incoming.config.config.digest());
-        if newer && (self.ahead.len() < self.ahead_limit || self.ahead.contains_key(&incoming.member)) {
+        if newer {
             self.ahead.insert(incoming.member, incoming);
+        }
+        while self.ahead.len() > self.ahead_limit || self.ahead.values().map(weight).sum::<usize>() > AHEAD_BYTES {
+            self.ahead.pop_last();
         }
         Taken::Ahead
     }
@@ -98,7 +107,10 @@ impl Store {
             self.held.insert(member, config);
             self.versions.insert(member, version);
         }
-        self.ahead.remove(&member)
+        let waited = self.ahead.remove(&member);
+        // Ids are given in order: nobody will join under one below it any more.
+        self.ahead = self.ahead.split_off(&member);
+        waited
     }
 
     /// A membership ended: its config goes.
@@ -116,4 +128,9 @@ impl Store {
         }
         gone
     }
+}
+
+/// What a config takes in memory, about.
+fn weight(held: &HeldConfig) -> usize {
+    held.config.config.sections.iter().map(|section| section.body.len() + 64).sum::<usize>() + 128
 }

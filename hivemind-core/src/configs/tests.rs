@@ -63,6 +63,26 @@ fn a_config_ahead_of_its_join_waits_in_a_bounded_buffer() {
 }
 
 #[test]
+fn what_waits_for_a_join_that_never_comes_neither_grows_nor_blocks() {
+    let (mut store, facts) = (Store::new(1_024), cluster(4, 4));
+    let large = |counter: u64| {
+        let section = Section { kind: kind("host"), body: vec![7; 60 << 10].into() };
+        let config = HostConfig { node: id(counter), seq: Seq(1), sections: vec![section] };
+        HeldConfig { member: id(counter), config: SignedConfig::new(config, &CheapKeys::of(counter)) }
+    };
+    for counter in 100..1_000 {
+        take(&mut store, large(counter), &facts);
+    }
+    assert!(store.joined(id(900), None).is_none(), "four mebibytes are long full");
+    assert_eq!(take(&mut store, config(10, 1, b"early"), &facts), Taken::Ahead);
+    assert!(store.joined(id(10), None).is_some(), "the one that is nearest to its join has room");
+    take(&mut store, config(11, 1, b"never"), &facts);
+    store.joined(id(12), None);
+    assert!(store.joined(id(11), None).is_none(), "who did not join in its turn never will");
+    assert_eq!(take(&mut store, config(0, 1, b"gone"), &facts), Taken::Old { conflict: false });
+}
+
+#[test]
 fn a_host_that_joined_again_keeps_its_config_until_its_first_new_one() {
     let (mut store, mut facts) = (Store::new(8), cluster(4, 4));
     take(&mut store, config(3, 9, b"before"), &facts);
@@ -140,11 +160,64 @@ fn a_host_that_sees_its_own_version_above_its_own_jumps_above_it() {
     configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
     assert!(configs.handle_stored(Seq(1)));
     configs.enforce_own(&around(&facts), &mut surround.ctx());
-    let stored = ConfigsMessage::Stored { member: id(2), version: Some(config(2, 50, b"forgotten").config.config.digest()) };
+    let forgotten = config(2, 50, b"forgotten");
+    let stored = ConfigsMessage::Stored { member: id(2), version: Some(forgotten.config.config.digest()) };
+    surround.sent();
     configs.handle_message(id(4), stored, &around(&facts), &mut surround.ctx());
+    let asked = surround.sent();
+    assert!(matches!(&asked[..], [out] if out.message == Message::Configs(ConfigsMessage::Want { nodes: vec![id(2)] })), "{asked:?}");
+    let answer = ConfigsMessage::Batch { configs: vec![forgotten], missing: vec![] };
+    configs.handle_message(id(4), answer, &around(&facts), &mut surround.ctx());
     let persisted: Vec<Output> = std::iter::from_fn(|| configs.poll_output()).collect();
     assert!(matches!(persisted.last(), Some(Output::Persist { version: Seq(51), .. })), "{persisted:?}");
     assert!(surround.out.reports.contains(&Report::SeqJumped));
+}
+
+#[test]
+fn nobody_can_talk_a_host_into_giving_its_seqs_away() {
+    let (mut configs, mut surround, facts) = host();
+    configs.member(&around(&facts), &mut surround.ctx());
+    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(&around(&facts), &mut surround.ctx());
+    let mut claimed = config(2, u64::MAX, b"claimed");
+    let stored = ConfigsMessage::Stored { member: id(2), version: Some(claimed.config.config.digest()) };
+    configs.handle_message(id(4), stored, &around(&facts), &mut surround.ctx());
+    claimed.config = SignedConfig::new(claimed.config.config, &CheapKeys::of(4));
+    configs.handle_message(id(4), ConfigsMessage::Offer(claimed), &around(&facts), &mut surround.ctx());
+    assert_eq!(configs.own_seq(), Seq(1));
+    assert!(surround.out.reports.iter().all(|report| *report != Report::SeqJumped), "{:?}", surround.out.reports);
+}
+
+#[test]
+fn a_list_that_no_consumer_sends_is_not_worked_through() {
+    let (mut configs, mut surround, facts) = host();
+    let digest = config(2, 1, b"a").config.config.digest();
+    let hostile = [
+        ConfigsMessage::Differ { buckets: vec![63; 65], held: vec![] },
+        ConfigsMessage::Differ { buckets: vec![0], held: vec![(id(2), digest); 2_049] },
+        ConfigsMessage::Fetch { kinds: vec![kind("host"); 257], after: NodeId::NONE },
+    ];
+    for message in hostile {
+        surround.sent();
+        configs.handle_message(id(4), message, &around(&facts), &mut surround.ctx());
+        assert!(surround.sent().is_empty());
+        let reported = surround.out.reports.pop_front();
+        assert!(matches!(reported, Some(Report::Dropped { why: Junk::Invalid(_), .. })), "{reported:?}");
+    }
+}
+
+#[test]
+fn a_fellow_that_answers_in_circles_is_left() {
+    let facts = cluster(2, 4);
+    let mut surround = Surround::new(4);
+    let mut configs = Configs::new(None, Seq(0), 8);
+    configs.member(&around(&facts), &mut surround.ctx());
+    surround.sent();
+    let circle = ConfigsMessage::Fetched { configs: vec![], next: Some(NodeId::NONE), complete: false };
+    configs.handle_message(id(3), circle, &around(&facts), &mut surround.ctx());
+    let asked = surround.sent();
+    assert!(asked.iter().all(|out| !matches!(out.message, Message::Configs(ConfigsMessage::Fetch { .. }))), "{asked:?}");
 }
 
 #[test]

@@ -80,8 +80,10 @@ impl Control {
     }
 
     /// Appends a proposal as the leader, or parks it, or says why not.
-    pub(super) fn lead(&mut self, proposal: Proposal, deadline: Time, ctx: &mut Context<'_>) {
+    pub(super) fn lead(&mut self, mut proposal: Proposal, deadline: Time, ctx: &mut Context<'_>) {
         let id = proposal.id;
+        // The time of commands never goes back: one clock that is ahead, or lies, would carry it off for good.
+        proposal.time = proposal.time.min(ctx.now.wall);
         let encoded = codec::encode(&proposal);
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
             return self.reply(id, Outcome::Refused(refusal), ctx);

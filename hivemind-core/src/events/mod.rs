@@ -28,6 +28,9 @@ use crate::wire::message::{Digest, EventBatch, Events, Message};
 /// The largest batch that rides on SWIM; a larger one is announced, and pulled.
 const BROADCAST_LIMIT: usize = 720;
 
+/// The most bytes of events for one that is no member any more: it asked for none.
+const FAREWELL_LIMIT: usize = 16 << 10;
+
 /// What the event log wants the machine to do.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -283,16 +286,8 @@ impl EventLog {
     }
 
     fn answer(&mut self, to: NodeId, after: &Position, ctx: &mut Context<'_>) {
-        let may_sign = self.facts.is_voter(ctx.node);
-        let answer = match self.tail.after(after, ctx.settings.events.range_bytes, may_sign) {
-            After::Batch { mut batch, end } => {
-                if may_sign && batch.checkpoints.last().is_none_or(|last| last.index != end.index) {
-                    let checkpoint = sign(&self.facts, &end, ctx);
-                    self.tail.vouch(checkpoint.clone());
-                    batch.checkpoints.push(checkpoint);
-                }
-                Events::Range(batch)
-            }
+        let answer = match self.range(after, ctx.settings.events.range_bytes, ctx) {
+            After::Batch { batch, end: _ } => Events::Range(batch),
             After::Collected { floor } => Events::Collected { floor },
             After::Fork => {
                 ctx.report(Report::Fork { with: to });
@@ -301,6 +296,32 @@ impl EventLog {
             After::Nothing => Events::Range(EventBatch::default()),
         };
         ctx.send(to, Channel::Ordered, Message::Events(answer));
+    }
+
+    /// What comes after a position, with a voter's word for its end.
+    fn range(&mut self, after: &Position, bytes: usize, ctx: &Context<'_>) -> After {
+        let may_sign = self.facts.is_voter(ctx.node);
+        let mut range = self.tail.after(after, bytes, may_sign);
+        if let After::Batch { batch, end } = &mut range
+            && may_sign
+            && batch.checkpoints.last().is_none_or(|last| last.index != end.index)
+        {
+            let checkpoint = sign(&self.facts, end, ctx);
+            self.tail.vouch(checkpoint.clone());
+            batch.checkpoints.push(checkpoint);
+        }
+        range
+    }
+
+    /// For one that was a member until now: the events after those that it knows, its leave among them.
+    /// `None` where they are not held any more, or nobody vouches for them here.
+    pub fn farewell(&mut self, knows: Index, ctx: &Context<'_>) -> Option<EventBatch> {
+        let chain = self.tail.chain_at(knows)?;
+        let after = Position { index: knows, chain, ..self.position() };
+        match self.range(&after, FAREWELL_LIMIT, ctx) {
+            After::Batch { batch, end: _ } => Some(batch),
+            After::Collected { .. } | After::Fork | After::Nothing => None,
+        }
     }
 }
 

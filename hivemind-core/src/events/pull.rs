@@ -78,15 +78,25 @@ impl Pull {
         ctx.rng.sample(&from, 1).pop()
     }
 
-    /// An answer came. An empty one: that node does not know more after all.
+    /// An answer came. An empty one: that node does not know more after all. Where it is a voter that was
+    /// asked because none of those ahead could help, they are not ahead: anyone can say a number.
     pub(super) fn answered(&mut self, from: NodeId, empty: bool) {
-        if self.waiting == Some(Waiting::Answer(from)) {
+        let was_asked = self.end_wait(from);
+        if empty {
+            self.unfit.insert(from);
+            if was_asked && !self.ahead.contains_key(&from) {
+                self.ahead.clear();
+            }
+        }
+    }
+
+    fn end_wait(&mut self, from: NodeId) -> bool {
+        let was_asked = self.waiting == Some(Waiting::Answer(from));
+        if was_asked {
             self.waiting = None;
             self.attempt += 1;
         }
-        if empty {
-            self.unfit.insert(from);
-        }
+        was_asked
     }
 
     /// After an answer: whoever is still ahead is asked on.
@@ -101,7 +111,8 @@ impl Pull {
 
     /// `from` does not hold what is needed any more.
     pub(super) fn collected(&mut self, from: NodeId) {
-        self.answered(from, true);
+        self.end_wait(from);
+        self.unfit.insert(from);
     }
 
     /// A batch of `from` was not believed.

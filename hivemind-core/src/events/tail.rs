@@ -100,7 +100,7 @@ impl Tail {
         self.checkpoints.get(&index)
     }
 
-    fn chain_at(&self, index: Index) -> Option<Digest256> {
+    pub(super) fn chain_at(&self, index: Index) -> Option<Digest256> {
         if index == self.before.index {
             return Some(self.before.chain);
         }

@@ -139,6 +139,44 @@ fn what_was_collected_is_said_and_only_a_voter_fences() {
 }
 
 #[test]
+fn who_left_believes_the_farewell_that_says_so_and_gets_none_that_is_not_held() {
+    let left = Event::Left { node: id(2), reason: LeaveReason::Asked };
+    let (mut leads, mut at_leader) = leader(&[joins(2, 5), vec![left]].concat());
+    let (mut log, mut around) = follower();
+    let before = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
+    log.commit(before.events[..2].to_vec(), false, &mut around.ctx());
+    let farewell = leads.farewell(log.position().index, &at_leader.ctx()).expect("it is held");
+    give(&mut log, &mut around, Events::Push(farewell));
+    assert!(log.facts().member(id(2)).is_none());
+    assert!(leads.farewell(Index(99), &at_leader.ctx()).is_none());
+}
+
+#[test]
+fn who_lies_about_how_far_it_is_does_not_keep_others_pulling() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 5));
+    let (mut log, mut around) = follower();
+    let range = range_after(&mut leads, &mut at_leader, 2, log.position());
+    give(&mut log, &mut around, range);
+    let chain = crate::wire::frame::Header::chain_prefix(&log.position());
+    log.observe(id(4), Index(u64::MAX), chain, &mut around.ctx());
+    let mut pulls = 0;
+    while let Some(due) = around.timers.next_due() {
+        around.now.time = due;
+        while let Some(timer) = around.timers.take_due(due) {
+            let crate::timers::Timer::Pull { attempt } = timer else { panic!("{timer:?}") };
+            log.handle_pull(attempt, &mut around.ctx());
+        }
+        for asked in around.sent() {
+            let crate::context::Recipient::Node(from) = asked.to else { panic!("{asked:?}") };
+            pulls += 1;
+            assert!(pulls < 5, "the voter said that there is nothing");
+            log.handle_message(from, Events::Range(EventBatch::default()), &mut around.ctx());
+        }
+    }
+    assert!((1..5).contains(&pulls));
+}
+
+#[test]
 fn another_chain_at_the_same_index_shows_as_a_fork() {
     let (mut log, mut around) = follower();
     let chain = crate::wire::frame::Header::chain_prefix(&log.position());

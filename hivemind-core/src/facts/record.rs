@@ -38,7 +38,12 @@ pub(super) enum RecordError {
     Twice,
     #[error("a member without a neighborhood, a neighborhood or a part without its member")]
     Homeless,
+    #[error("a position or floor that no log reaches")]
+    Place,
 }
+
+/// Positions stay below this, so that what is reckoned from them does not overflow.
+const MAX_INDEX: Index = Index(1 << 60);
 
 impl From<Facts> for FactsRecord {
     fn from(facts: Facts) -> Self {
@@ -59,6 +64,10 @@ impl TryFrom<FactsRecord> for Facts {
     type Error = RecordError;
 
     fn try_from(record: FactsRecord) -> Result<Self, RecordError> {
+        let (last, floor) = (record.position.index, record.floor);
+        if last > MAX_INDEX || floor == Index(0) || floor > last.next() {
+            return Err(RecordError::Place);
+        }
         let count = record.members.len();
         let members: OrdMap<NodeId, Arc<MemberRecord>> = record.members.iter().map(|member| (member.node, Arc::clone(member))).collect();
         let names: OrdMap<_, _> = members.values().map(|member| (member.name.clone(), member.node)).collect();
@@ -88,5 +97,26 @@ impl TryFrom<FactsRecord> for Facts {
             restarting: record.restarting,
             address_seqs: record.address_seqs,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts, FactsRecord};
+    use crate::fixture::birth;
+    use crate::ids::Index;
+
+    #[test]
+    fn facts_at_a_place_that_no_log_reaches_are_refused() {
+        let at = |index: u64, floor: u64| {
+            let mut record = FactsRecord::from(birth());
+            record.position.index = Index(index);
+            record.floor = Index(floor);
+            Facts::try_from(record).is_ok()
+        };
+        assert!(at(0, 1) && at(7, 8));
+        assert!(!at(u64::MAX, 1), "the next index would overflow");
+        assert!(!at(7, 9), "a floor above all that there is");
+        assert!(!at(7, 0), "indices begin with 1");
     }
 }

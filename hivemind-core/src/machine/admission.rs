@@ -123,7 +123,9 @@ impl Machine {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
             Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
             Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.nonce = None,
-            Admission::Resumed(answer) => self.resumed(header, answer),
+            Admission::Resumed { node, answer } if node == self.node() => self.resumed(header, answer),
+            // It speaks of an earlier membership of this node.
+            Admission::Resumed { .. } => {}
             // A later try answers these: an old wish, or not now.
             Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. } => {}
             Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),

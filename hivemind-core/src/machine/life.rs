@@ -226,6 +226,10 @@ impl Machine {
         self.changed.merge(Changed::everything());
         self.judge_on(self.pulse.round());
         self.announce_return();
+        // Among them is whether there is more to come: the first view must not call itself complete.
+        while let Some(output) = self.configs.poll_output() {
+            self.route_configs(output);
+        }
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
         self.take_up_part();

@@ -59,9 +59,12 @@ impl Pending {
         self.counter
     }
 
-    /// Whether this joiner's wish is already on its way.
-    pub(super) fn has_join(&self, nonce: u64) -> bool {
-        let proposed = self.proposals.values().any(|one| matches!(one.waiter, Waiter::Joiner { nonce: known, .. } if known == nonce));
-        proposed || self.grants.iter().any(|grant| grant.nonce == nonce)
+    /// The nonce of the wish of this joiner that is on its way.
+    pub(super) fn join_of(&self, joiner: &PublicKey) -> Option<u64> {
+        let proposed = self.proposals.values().find_map(|one| match one.waiter {
+            Waiter::Joiner { peer, nonce } if peer == *joiner => Some(nonce),
+            Waiter::Joiner { .. } | Waiter::Driver(_) | Waiter::Role { .. } | Waiter::Nobody => None,
+        });
+        proposed.or_else(|| self.grants.iter().find(|grant| grant.peer == *joiner).map(|grant| grant.nonce))
     }
 }

@@ -9,7 +9,7 @@ use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
 use crate::time::Time;
 use crate::wire::frame::{Channel, Frame, Header};
-use crate::wire::message::{Admission, Control, Events, Membership, Message, ResumeAnswer};
+use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
 
 /// What is known of the senders of frames.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ impl Machine {
     /// certificate of the cluster, and nothing else.
     fn admit_without_facts(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Admission(answer @ Admission::Resumed(_)) => {
+            Message::Admission(answer @ Admission::Resumed { .. }) => {
                 self.admitted(peer, header, answer);
                 Ok(())
             }
@@ -132,7 +132,7 @@ impl Machine {
                 self.resynced(peer, *digest);
                 return Ok(());
             }
-            Message::Admission(answer @ Admission::Resumed(_)) if self.phase == Phase::Resuming => {
+            Message::Admission(answer @ Admission::Resumed { .. }) if self.phase == Phase::Resuming => {
                 self.admitted(peer, header, answer);
                 return Ok(());
             }
@@ -141,10 +141,21 @@ impl Machine {
         let behind = self.log.as_ref().is_some_and(|log| header.index > log.position().index);
         if behind {
             self.observe(header);
-            return Ok(());
+            return self.admit_early_config(header, message);
         }
         self.tell_gone(header.from, peer, header.index);
         Err(Junk::NotAMember)
+    }
+
+    /// A new member's config may come before the event of its join: it waits for that, unproven, in a
+    /// bounded buffer. All else of one that is not known yet is dropped; it is said again.
+    fn admit_early_config(&mut self, header: &Header, message: Message) -> Result<(), Junk> {
+        match message {
+            Message::Configs(Configs::Offer(entry)) if entry.member == header.from && self.phase == Phase::Member => {
+                self.dispatch(header.from, Message::Configs(Configs::Offer(entry)))
+            }
+            Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => Ok(()),
+        }
     }
 
     /// A frame from this node's own id: a copy of its disk lives elsewhere.
@@ -166,7 +177,7 @@ impl Machine {
             let lives = self.now.time.since(start.since) > self.settings.duplicate_after;
             if lives {
                 self.out.reports.push_back(Report::DuplicateNode { node: header.from });
-                self.tell_duplicate(peer);
+                self.tell_duplicate(header.from, peer);
             }
             return Err(Junk::OldBoot);
         }
@@ -202,9 +213,13 @@ impl Machine {
             Message::Admission(answer) => self.admitted(peer, &header, answer),
             Message::Events(Events::Resync) => self.resync_asked(header.from),
             Message::Events(Events::Snapshot(digest)) => self.resynced(peer, *digest),
+            // Who pulls from below the floor is told where that lies, and resyncs.
+            Message::Events(Events::Pull { after }) if fenced && self.phase == Phase::Member => {
+                self.dispatch(header.from, Message::Events(Events::Pull { after }))?;
+            }
             // Below the floor nothing else is taken: an old plan must not be applied over a newer one.
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {
-                self.tell(header.from, peer, ResumeAnswer::Fenced);
+                self.tell_fenced(header.from, peer);
             }
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}
             message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) => {
@@ -230,7 +245,7 @@ impl Machine {
                 return self.membership.handle_message(from, Membership::Evidence { suspect }, &mut context!(self));
             }
             Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
-            Message::Control(message) => self.dispatch_control(from, message),
+            Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
                 if let Some(log) = &mut self.log {
                     log.handle_message(from, message, &mut context!(self));
@@ -246,17 +261,22 @@ impl Machine {
         Ok(())
     }
 
-    fn dispatch_control(&mut self, from: NodeId, message: Control) {
-        if matches!(message, Control::Outcome { .. }) {
+    fn dispatch_control(&mut self, from: NodeId, message: Control) -> Result<(), Junk> {
+        let by_voter = self.log.as_ref().is_some_and(|log| log.facts().voters().contains_key(&from));
+        if by_voter && matches!(message, Control::Outcome { .. }) {
             self.answers.leader_hint = Some(from);
         }
         match (&mut self.control, message) {
             (Some(control), message) => control.handle_message(from, message, &mut context!(self)),
+            (None, Control::Outcome { .. } | Control::ReadIndexed { .. }) if !by_voter => {
+                return Err(Junk::Invalid("an answer of the control plane by one that has no part in it"));
+            }
             (None, Control::Outcome { id, outcome }) => self.outcome(id, outcome),
             (None, Control::ReadIndexed { id, index }) => self.readable(id, index),
             // For a voter, and this node is none (yet, or any more).
             (None, Control::Raft(_) | Control::Forward(_) | Control::ReadIndex { .. } | Control::Evidence { .. }) => {}
         }
+        Ok(())
     }
 
     pub(super) fn disconnected(&mut self, peer: &PublicKey) {

@@ -37,8 +37,13 @@ impl Machine {
         let nonce = request.nonce;
         if self.phase != Phase::Member || self.condition.degraded {
             self.put_off_joiner(peer, nonce);
-        } else if !self.pending.has_join(nonce) {
-            self.propose(Command::Join(join), Waiter::Joiner { peer, nonce });
+            return;
+        }
+        match self.pending.join_of(&peer) {
+            None => self.propose(Command::Join(join), Waiter::Joiner { peer, nonce }),
+            Some(known) if known == nonce => {}
+            // One wish of a key at a time, or it could fill the table and the log alone.
+            Some(_) => self.put_off_joiner(peer, nonce),
         }
     }
 
@@ -98,32 +103,45 @@ impl Machine {
             return;
         }
         let answer = if position.index.next() < facts.floor() { ResumeAnswer::Fenced } else { ResumeAnswer::Welcome };
-        self.answer_key(peer, Admission::Resumed(answer));
+        self.answer_key(peer, Admission::Resumed { node: from, answer });
     }
 
     /// `from` speaks as a member and is none: it is told, unless it may know more than this node.
     pub(super) fn tell_gone(&mut self, from: NodeId, peer: PublicKey, knows: crate::ids::Index) {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
-        if knows <= log.position().index {
-            self.tell(from, peer, ResumeAnswer::Gone);
+        if knows <= log.position().index && self.may_tell(from) {
+            self.send_farewell(peer, knows);
+            self.answer_key(peer, Admission::Resumed { node: from, answer: ResumeAnswer::Gone });
         }
     }
 
-    /// Tells one who speaks as what it is not, once a second.
-    pub(super) fn tell(&mut self, from: NodeId, peer: PublicKey, answer: ResumeAnswer) {
-        if self.phase != Phase::Member {
-            return;
+    /// Tells a member that speaks from below the floor.
+    pub(super) fn tell_fenced(&mut self, from: NodeId, peer: PublicKey) {
+        if self.phase == Phase::Member && self.may_tell(from) {
+            self.answer_key(peer, Admission::Resumed { node: from, answer: ResumeAnswer::Fenced });
         }
+    }
+
+    /// Whether `from` was not told anything within the last second; from now on it was.
+    fn may_tell(&mut self, from: NodeId) -> bool {
         let second_ago = self.now.time - std::time::Duration::from_secs(1);
         self.answers.told.retain(|_, told| *told > second_ago);
-        if self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from) {
+        let may = self.answers.told.len() < TOLD && !self.answers.told.contains_key(&from);
+        if may {
             self.answers.told.insert(from, self.now.time);
-            self.answer_key(peer, Admission::Resumed(answer));
+        }
+        may
+    }
+
+    /// The events that ended a membership say why: one that an operator let leave must not come back by itself.
+    fn send_farewell(&mut self, peer: PublicKey, knows: crate::ids::Index) {
+        if let Some(batch) = self.log.as_mut().and_then(|log| log.farewell(knows, &context!(self))) {
+            context!(self).send_to(Recipient::Key(peer), Channel::Ordered, Message::Events(Events::Push(batch)));
         }
     }
 
-    pub(super) fn tell_duplicate(&mut self, peer: PublicKey) {
-        self.answer_key(peer, Admission::Resumed(ResumeAnswer::Duplicate));
+    pub(super) fn tell_duplicate(&mut self, node: NodeId, peer: PublicKey) {
+        self.answer_key(peer, Admission::Resumed { node, answer: ResumeAnswer::Duplicate });
     }
 
     /// A member wants everything.

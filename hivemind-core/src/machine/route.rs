@@ -220,7 +220,7 @@ impl Machine {
         }
     }
 
-    fn route_configs(&mut self, output: ConfigsOutput) {
+    pub(super) fn route_configs(&mut self, output: ConfigsOutput) {
         match output {
             ConfigsOutput::Changed { member } => {
                 self.changed.configs.insert(member);

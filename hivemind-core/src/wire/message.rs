@@ -57,7 +57,12 @@ pub enum Admission {
         position: Position,
     },
     /// The answer to [`Admission::Resume`].
-    Resumed(ResumeAnswer),
+    Resumed {
+        /// The membership that is spoken of: an answer may come when the asker already has another.
+        node: NodeId,
+        /// What becomes of it.
+        answer: ResumeAnswer,
+    },
     /// The membership that its request was granted has ended before it could begin: only a new wish helps.
     Lapsed {
         /// The nonce of its request.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hivemind_core::ids::ClusterId;
 use hivemind_core::machine::Birth;
@@ -52,8 +53,7 @@ impl Cluster {
         let empty = DnsProcessor::new(options.zones.clone()).empty_zone();
         let servers: Vec<Server> = options.dns.iter().map(|address| Server::bind(&[*address], empty.clone())).collect::<Result<_, _>>()?;
         let (authority, birth) = authority(&home)?;
-        let mut settings = Settings::default();
-        settings.control.voters = usize::from(options.voters);
+        let settings = settings(options.voters);
         let shared = Arc::new(Shared::new(home, authority, birth, settings, options.zones.clone(), screen));
         for (name, address) in shared.home.ports() {
             let kind = if (1..=options.voters).any(|number| voter_name(number) == name) { Kind::Voter } else { Kind::Host };
@@ -104,6 +104,20 @@ impl Cluster {
         self.shared.keep_places();
         self.shared.home.set_born()
     }
+}
+
+/// The defaults are for a LAN. Here no packet is lost and little is far: what is tried again was only too
+/// early, so it is tried again soon, and a start is quick.
+fn settings(voters: u16) -> Settings {
+    let mut settings = Settings::default();
+    settings.control.voters = usize::from(voters);
+    // The same times of elections in finer steps: a voter that was not connected yet is told again sooner.
+    settings.control.tick = Duration::from_millis(20);
+    settings.control.election_ticks = 25;
+    // A host may offer its config before its consumers have joined, or know each other.
+    settings.configs.offer_retry = Duration::from_millis(100);
+    settings.configs.compare = Duration::from_millis(250);
+    settings
 }
 
 /// The authority, and, where the cluster was never complete, what its birth is called.

@@ -61,7 +61,7 @@ impl Progress {
         if !self.joining.is_empty() {
             format!("{} to become members", self.joining.join(", "))
         } else if self.voting < self.voters {
-            format!("{} more to vote", count(self.voters - self.voting, "voter"))
+            format!("{} more of {} to vote", self.voters - self.voting, count(self.voters, "voter"))
         } else {
             format!("{} to know all hosts", self.incomplete.join(", "))
         }

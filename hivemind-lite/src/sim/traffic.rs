@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_message_is_named_from_its_frame() {
-        assert_eq!(kind_of(Message::Admission(Admission::Resumed(ResumeAnswer::Gone))), "admission/resumed");
+        assert_eq!(kind_of(Message::Admission(Admission::Resumed { node: NodeId::NONE, answer: ResumeAnswer::Gone })), "admission/resumed");
         assert_eq!(kind_of(Message::Membership(Membership::Evidence { suspect: NodeId::new(1, 1) })), "membership/evidence");
         assert_eq!(kind_of(Message::Control(Control::Raft(bytes::Bytes::from_static(b"x")))), "control/raft");
         assert_eq!(kind_of(Message::Events(Events::Resync)), "events/resync");

@@ -3,35 +3,59 @@
 use hivemind_core::wire::command::Command;
 use hivemind_lite::sim::roles;
 
-use super::{all_know, commit, consumer, formed, has_version, holds_every_host, host, kill_with_grace, version};
+use super::{all_know, announce_restarts, commit, consumer, formed, has_version, holds_every_host, host, kill_with_grace, version};
 use crate::{Stage, bounds};
 
-/// A host and a consumer that come back to find their place in history collected get everything anew, and
+/// Who is away while history is collected.
+const AWAY: [&str; 2] = ["web1", "dns2"];
+
+/// A host and a consumer that start again and find their place in history collected get everything anew, and
 /// are the members that they were.
 pub fn who_is_below_the_floor_resyncs_and_keeps_its_id<S: Stage>(options: S::Options) -> S {
+    let mut snapshots = None;
+    let away = |stage: &mut S| kill_with_grace(stage, &AWAY);
+    let come_back = |stage: &mut S| {
+        snapshots = stage.sent("events/snapshot");
+        AWAY.into_iter().for_each(|name| stage.restart(name));
+    };
+    let stage = collected_while_away(options, away, come_back);
+    if let (Some(before), Some(after)) = (snapshots, stage.sent("events/snapshot")) {
+        assert!(after >= before + 2, "both were handed everything anew");
+    }
+    stage
+}
+
+/// The same for those that were running all the time, and cut off. What they missed may still be on SWIM's
+/// broadcasts; then they cross into the new epoch like the others.
+pub fn who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id<S: Stage>(options: S::Options) -> S {
+    let away = |stage: &mut S| {
+        announce_restarts(stage, &AWAY);
+        stage.isolate(&AWAY);
+    };
+    collected_while_away(options, away, S::heal)
+}
+
+fn collected_while_away<S: Stage>(options: S::Options, go: impl FnOnce(&mut S), come_back: impl FnOnce(&mut S)) -> S {
     let mut stage: S = formed(options, vec![consumer("dns1"), consumer("dns2"), host("web1", 1)]);
     let bound = bounds::join(stage.settings());
-    let before = ["web1", "dns2"].map(|name| (name, stage.id(name)));
+    let before = AWAY.map(|name| (name, stage.id(name)));
     let published = version(&stage.view("dns1"), "web1").expect("it is complete");
-    kill_with_grace(&mut stage, &["web1", "dns2"]);
+    go(&mut stage);
 
     stage.start(host("web2", 2));
-    stage.wait_until("history goes on", bound, |views| all_know(views, 5, 7));
+    stage.wait_until("history goes on", bound, |views| {
+        let others = views.iter().filter(|(name, _)| !AWAY.contains(&name.as_str()));
+        others.filter(|(_, view)| view.facts.members().len() == 7).count() == 5
+    });
     let floor = stage.read("voter1").index.next();
-    let resyncs = stage.sent("events/snapshot");
     commit(&mut stage, "voter1", Command::AdvanceEpoch { floor });
 
-    for (name, _) in before {
-        stage.restart(name);
-    }
+    come_back(&mut stage);
     stage.wait_until("they are back, in the new epoch", bound, |views| {
         all_know(views, 7, 7) && views.values().all(|view| view.facts.epoch().number == 2 && holds_every_host(view))
     });
     for (name, id) in before {
         assert_eq!(stage.id(name), id, "{name} is the member that it was");
-    }
-    if let (Some(before), Some(after)) = (resyncs, stage.sent("events/snapshot")) {
-        assert!(after >= before + 2, "both were handed everything anew");
     }
     let next = stage.publish("web1", roles::sections(1, 1));
     assert!(next > published, "{next} after {published}");

@@ -19,9 +19,12 @@ use hivemind_core::wire::event::VoterPart;
 use hivemind_lite::sim::roles;
 
 pub use bootstrap::{a_later_consumer_gets_everything_from_its_fellows, the_first_consumer_gets_everything_from_the_hosts};
-pub use crash::{a_host_that_is_back_before_its_leave_keeps_its_id, a_killed_host_leaves_and_comes_back_under_a_new_id};
+pub use crash::{
+    a_host_that_is_back_before_its_leave_keeps_its_id, a_killed_host_leaves_and_comes_back_under_a_new_id,
+    a_killed_leader_is_replaced_and_votes_again_when_it_is_back,
+};
 pub use degraded::without_a_quorum_all_say_so_and_everything_but_membership_goes_on;
-pub use fence::who_is_below_the_floor_resyncs_and_keeps_its_id;
+pub use fence::{who_is_below_the_floor_resyncs_and_keeps_its_id, who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id};
 pub use join::a_node_joins_through_a_member_that_does_not_vote;
 pub use leave::{a_node_that_is_evicted_stays_out, a_node_that_leaves_is_gone_for_all, a_node_that_others_let_leave_stays_away};
 pub use publish::{a_change_reaches_every_consumer, a_stale_config_never_overwrites_a_newer_one};
@@ -47,6 +50,7 @@ pub fn all<S: Stage>() -> Vec<(&'static str, Body<S>)> {
         a_change_reaches_every_consumer,
         a_host_that_is_back_before_its_leave_keeps_its_id,
         a_killed_host_leaves_and_comes_back_under_a_new_id,
+        a_killed_leader_is_replaced_and_votes_again_when_it_is_back,
         a_later_consumer_gets_everything_from_its_fellows,
         a_name_in_use_by_another_key_is_refused_and_nothing_else_happens,
         a_node_joins_through_a_member_that_does_not_vote,
@@ -57,6 +61,7 @@ pub fn all<S: Stage>() -> Vec<(&'static str, Body<S>)> {
         a_stale_config_never_overwrites_a_newer_one,
         the_first_consumer_gets_everything_from_the_hosts,
         who_is_below_the_floor_resyncs_and_keeps_its_id,
+        who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id,
         without_a_quorum_all_say_so_and_everything_but_membership_goes_on,
     ]
 }
@@ -124,13 +129,18 @@ fn commit(stage: &mut impl Stage, at: &str, command: Command) {
     assert!(matches!(outcome, Outcome::Committed { .. }), "{command:?} at {at}: {outcome:?}");
 }
 
-/// Kills nodes after they have said that they restart, so that they keep their place.
-fn kill_with_grace(stage: &mut impl Stage, names: &[&str]) {
+/// Lets nodes say that they restart, so that they keep their place while they are silent.
+fn announce_restarts(stage: &mut impl Stage, names: &[&str]) {
     for text in names {
         let node = stage.id(text);
         commit(stage, text, Command::Restarting { node, grace: GRACE });
-        stage.kill(text);
     }
+}
+
+/// Kills nodes after they have said that they restart.
+fn kill_with_grace(stage: &mut impl Stage, names: &[&str]) {
+    announce_restarts(stage, names);
+    names.iter().for_each(|text| stage.kill(text));
 }
 
 /// A view in one line, for a failure.

@@ -47,6 +47,7 @@ fn no_live_node_gets_three_observers() {
 }
 
 /// How much a test runs: by default little, on demand (`SWIM_MINUTES=600`, `SWIM_SEEDS=2000`) a lot.
+#[expect(clippy::disallowed_methods, reason = "how much a test runs is no input of the core")]
 fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }

@@ -1,0 +1,321 @@
+//! Any message at all, for property tests.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hivemind_core::facts::Facts;
+use hivemind_core::ids::{
+    BootNonce, ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind, Seq,
+};
+use hivemind_core::keys::Signature;
+use hivemind_core::time::Timestamp;
+use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
+use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HostConfig, Section, SignedConfig};
+use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
+use hivemind_core::wire::frame::{Beat, Frame, Header};
+use hivemind_core::wire::member::{JoinRequest, MemberRecord, RoleSpec, SignedJoin};
+use hivemind_core::wire::message::{Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..300_u64, any::<u64>(), Just(u64::MAX)]
+}
+
+fn node() -> impl Strategy<Value = NodeId> {
+    number().prop_map(NodeId::from_u64)
+}
+
+fn name() -> impl Strategy<Value = NodeName> {
+    "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?".prop_map(|name| NodeName::new(&name).expect("of the alphabet"))
+}
+
+fn kind() -> impl Strategy<Value = SectionKind> {
+    "[a-z0-9_-]{1,32}".prop_map(|kind| SectionKind::new(&kind).expect("of the alphabet"))
+}
+
+fn key() -> impl Strategy<Value = PublicKey> {
+    any::<[u8; 32]>().prop_map(PublicKey)
+}
+
+fn digest256() -> impl Strategy<Value = Digest256> {
+    any::<[u8; 32]>().prop_map(Digest256)
+}
+
+fn signature() -> impl Strategy<Value = Signature> {
+    (any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(low, high)| {
+        let mut whole = [0; 64];
+        whole[..32].copy_from_slice(&low);
+        whole[32..].copy_from_slice(&high);
+        Signature(whole)
+    })
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..80).prop_map(Bytes::from)
+}
+
+fn epoch() -> impl Strategy<Value = Epoch> {
+    (any::<u16>(), any::<u32>(), number()).prop_map(|(generation, number, tag)| Epoch { generation, number, tag })
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    (epoch(), number(), digest256()).prop_map(|(epoch, index, chain)| Position { epoch, index: Index(index), chain })
+}
+
+fn addresses() -> impl Strategy<Value = Vec<SocketAddr>> {
+    let address = (any::<bool>(), any::<u128>(), any::<u16>()).prop_map(|(is_v4, octets, port)| match is_v4 {
+        true => SocketAddr::from(((octets as u32).to_be_bytes(), port)),
+        false => SocketAddr::from((octets.to_be_bytes(), port)),
+    });
+    vec(address, 0..4)
+}
+
+fn roles() -> impl Strategy<Value = Vec<RoleSpec>> {
+    let kinds = || vec(kind(), 0..3);
+    let role = (kind(), kinds(), kinds(), kinds(), kinds());
+    let role = role.prop_map(|(name, requires, bootstraps_from, publishes, consumes)| RoleSpec {
+        name,
+        requires,
+        bootstraps_from,
+        publishes,
+        consumes,
+    });
+    vec(role, 0..3)
+}
+
+fn member() -> impl Strategy<Value = MemberRecord> {
+    (node(), name(), key(), addresses(), roles(), any::<bool>(), number()).prop_map(
+        |(node, name, key, addresses, roles, voter_eligible, joined)| MemberRecord {
+            node,
+            name,
+            key,
+            addresses,
+            roles,
+            voter_eligible,
+            joined: Index(joined),
+        },
+    )
+}
+
+fn join() -> impl Strategy<Value = SignedJoin> {
+    let request = (number(), name(), key(), addresses(), roles(), any::<bool>(), option::of(node()));
+    (request, signature()).prop_map(|((nonce, name, key, addresses, roles, voter_eligible, previous), signature)| SignedJoin {
+        request: JoinRequest { nonce, name, key, addresses, roles, voter_eligible, previous },
+        signature,
+    })
+}
+
+fn reason() -> impl Strategy<Value = LeaveReason> {
+    prop_oneof![
+        vec(node(), 0..5).prop_map(|observers| LeaveReason::Failed { observers }),
+        Just(LeaveReason::Asked),
+        Just(LeaveReason::Evicted),
+    ]
+}
+
+fn part() -> impl Strategy<Value = VoterPart> {
+    prop_oneof![Just(VoterPart::None), Just(VoterPart::Learner), Just(VoterPart::Voter)]
+}
+
+/// Any event.
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (member(), any::<u32>(), option::of(node())).prop_map(|(member, hood, supersedes)| Event::Joined {
+            member,
+            neighborhood: NeighborhoodId(hood),
+            supersedes
+        }),
+        (node(), reason()).prop_map(|(node, reason)| Event::Left { node, reason }),
+        (node(), part()).prop_map(|(node, part)| Event::Voter { node, part }),
+        (node(), number()).prop_map(|(node, until)| Event::Restarting { node, until: Timestamp(until) }),
+        node().prop_map(|node| Event::Restarted { node }),
+        (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Event::Addresses { node, seq, addresses }),
+        (any::<u32>(), number()).prop_map(|(number, floor)| Event::EpochAdvanced { number, floor: Index(floor) }),
+    ]
+}
+
+fn checkpoint() -> impl Strategy<Value = Checkpoint> {
+    (number(), position(), node(), signature()).prop_map(|(cluster, position, voter, signature)| Checkpoint {
+        cluster: ClusterId(cluster),
+        epoch: position.epoch,
+        index: position.index,
+        chain: position.chain,
+        voter,
+        signature,
+    })
+}
+
+fn batch() -> impl Strategy<Value = EventBatch> {
+    let logged = (number(), event()).prop_map(|(index, event)| LogEvent::new(Index(index), &event));
+    (vec(logged, 0..4), vec(checkpoint(), 0..3)).prop_map(|(events, checkpoints)| EventBatch { events, checkpoints })
+}
+
+/// Facts that a log led to: whatever events fit, from a birth.
+fn facts() -> impl Strategy<Value = Facts> {
+    (number(), epoch(), member(), vec((member(), part()), 0..6)).prop_map(|(cluster, epoch, first, others)| {
+        let mut facts = Facts::birth(ClusterId(cluster), epoch, first);
+        for (member, part) in others {
+            let node = member.node;
+            let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None };
+            for event in [joined, Event::Voter { node, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
+                // Two of a name or id: the second does not fit.
+                let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
+            }
+        }
+        facts
+    })
+}
+
+fn digest() -> impl Strategy<Value = Box<Digest>> {
+    (facts(), checkpoint()).prop_map(|(facts, checkpoint)| Box::new(Digest { facts, checkpoint }))
+}
+
+fn proposal_id() -> impl Strategy<Value = ProposalId> {
+    (node(), number(), number()).prop_map(|(node, boot, counter)| ProposalId { node, boot: BootNonce(boot), counter })
+}
+
+fn proposal() -> impl Strategy<Value = Proposal> {
+    let command = prop_oneof![
+        join().prop_map(Command::Join),
+        (node(), reason()).prop_map(|(node, reason)| Command::Leave { node, reason }),
+        (node(), number(), 0..1_000_000_000_u32)
+            .prop_map(|(node, seconds, nanos)| Command::Restarting { node, grace: Duration::new(seconds, nanos) }),
+        node().prop_map(|node| Command::Restarted { node }),
+        (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Command::Addresses { node, seq, addresses }),
+        number().prop_map(|floor| Command::AdvanceEpoch { floor: Index(floor) }),
+    ];
+    (proposal_id(), number(), command).prop_map(|(id, time, command)| Proposal { id, time: Timestamp(time), command })
+}
+
+fn refusal() -> impl Strategy<Value = Refusal> {
+    prop_oneof![
+        (name(), key()).prop_map(|(name, owner)| Refusal::NameInUse { name, owner }),
+        Just(Refusal::Revoked),
+        ".{0,40}".prop_map(|why| Refusal::Invalid { why }),
+        node().prop_map(|node| Refusal::NotAMember { node }),
+        node().prop_map(|node| Refusal::StillVoter { node }),
+        node().prop_map(|node| Refusal::Restarting { node }),
+        Just(Refusal::Outdated),
+        Just(Refusal::Degraded),
+        Just(Refusal::Busy),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        position().prop_map(|position| Outcome::Committed { position }),
+        refusal().prop_map(Outcome::Refused),
+        Just(Outcome::OutcomeUnknown),
+    ]
+}
+
+fn held() -> impl Strategy<Value = HeldConfig> {
+    let section = (kind(), bytes()).prop_map(|(kind, body)| Section { kind, body });
+    let config = (node(), number(), vec(section, 0..3)).prop_map(|(node, seq, sections)| HostConfig { node, seq: Seq(seq), sections });
+    (node(), config, signature()).prop_map(|(member, config, signature)| HeldConfig { member, config: SignedConfig { config, signature } })
+}
+
+fn version() -> impl Strategy<Value = ConfigDigest> {
+    (node(), number(), digest256()).prop_map(|(node, seq, hash)| ConfigDigest { node, seq: Seq(seq), hash })
+}
+
+fn admission() -> impl Strategy<Value = Admission> {
+    let answers = [ResumeAnswer::Welcome, ResumeAnswer::Fenced, ResumeAnswer::Gone, ResumeAnswer::Duplicate];
+    prop_oneof![
+        join().prop_map(|join| Admission::Join(Box::new(join))),
+        (number(), node(), digest()).prop_map(|(nonce, node, digest)| Admission::Granted { nonce, node, digest }),
+        (number(), refusal()).prop_map(|(nonce, refusal)| Admission::Refused { nonce, refusal }),
+        number().prop_map(|nonce| Admission::Later { nonce }),
+        number().prop_map(|nonce| Admission::Lapsed { nonce }),
+        position().prop_map(|position| Admission::Resume { position }),
+        (node(), proptest::sample::select(answers.to_vec())).prop_map(|(node, answer)| Admission::Resumed { node, answer }),
+    ]
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    prop_oneof![
+        (any::<u32>(), number(), bytes()).prop_map(|(hood, created, packet)| Membership::Swim {
+            neighborhood: NeighborhoodId(hood),
+            created: Index(created),
+            packet
+        }),
+        number().prop_map(|token| Membership::Ping { token }),
+        number().prop_map(|token| Membership::Pong { token }),
+        node().prop_map(|suspect| Membership::Evidence { suspect }),
+    ]
+}
+
+fn control() -> impl Strategy<Value = Control> {
+    prop_oneof![
+        bytes().prop_map(Control::Raft),
+        proposal().prop_map(Control::Forward),
+        (proposal_id(), outcome()).prop_map(|(id, outcome)| Control::Outcome { id, outcome }),
+        proposal_id().prop_map(|id| Control::ReadIndex { id }),
+        (proposal_id(), option::of(number())).prop_map(|(id, index)| Control::ReadIndexed { id, index: index.map(Index) }),
+        (node(), node()).prop_map(|(observer, suspect)| Control::Evidence { observer, suspect }),
+    ]
+}
+
+fn events() -> impl Strategy<Value = Events> {
+    prop_oneof![
+        batch().prop_map(Events::Push),
+        position().prop_map(|after| Events::Pull { after }),
+        batch().prop_map(Events::Range),
+        number().prop_map(|floor| Events::Collected { floor: Index(floor) }),
+        Just(Events::Resync),
+        digest().prop_map(Events::Snapshot),
+    ]
+}
+
+fn configs() -> impl Strategy<Value = Configs> {
+    prop_oneof![
+        held().prop_map(Configs::Offer),
+        (node(), option::of(version())).prop_map(|(member, version)| Configs::Stored { member, version }),
+        vec(number(), 0..70).prop_map(|buckets| Configs::Compare { buckets }),
+        (vec(any::<u16>(), 0..70), vec((node(), version()), 0..5)).prop_map(|(buckets, held)| Configs::Differ { buckets, held }),
+        vec(node(), 0..9).prop_map(|nodes| Configs::Want { nodes }),
+        (vec(held(), 0..3), vec(node(), 0..4)).prop_map(|(configs, missing)| Configs::Batch { configs, missing }),
+        (vec(kind(), 0..4), node()).prop_map(|(kinds, after)| Configs::Fetch { kinds, after }),
+        (vec(held(), 0..3), option::of(node()), any::<bool>()).prop_map(|(configs, next, complete)| Configs::Fetched {
+            configs,
+            next,
+            complete
+        }),
+        Just(Configs::SeqAsk),
+    ]
+}
+
+/// Any header.
+pub(crate) fn header() -> impl Strategy<Value = Header> {
+    let beat = (number(), number()).prop_map(|(term, count)| Beat { term, count });
+    (option::of(number()), epoch(), node(), number(), number(), any::<u32>(), beat).prop_map(
+        |(cluster, epoch, from, boot, index, chain, beat)| Header {
+            cluster: cluster.map(ClusterId),
+            epoch,
+            from,
+            boot: BootNonce(boot),
+            index: Index(index),
+            chain,
+            beat,
+        },
+    )
+}
+
+/// Any message.
+pub(crate) fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        admission().prop_map(Message::Admission),
+        membership().prop_map(Message::Membership),
+        control().prop_map(Message::Control),
+        events().prop_map(Message::Events),
+        configs().prop_map(Message::Configs),
+    ]
+}
+
+/// Any frame.
+pub(crate) fn frame() -> impl Strategy<Value = Frame> {
+    (header(), message()).prop_map(|(header, message)| Frame { header, message })
+}
