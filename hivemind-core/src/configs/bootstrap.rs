@@ -23,9 +23,9 @@ pub(super) enum Bootstrap {
     },
     /// There is no complete fellow: it asks each host, or, where that one is unreachable, others.
     Asking {
-        /// Who answered that there is nothing, or can not be asked.
+        /// Hosts that were answered for since, with a config or with nothing: what the own cache held may be old.
         settled: BTreeSet<NodeId>,
-        /// Rounds so far.
+        /// Rounds without an answer.
         rounds: u32,
     },
     /// It has what there is; comparing keeps it so.

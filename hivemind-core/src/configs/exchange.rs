@@ -178,12 +178,15 @@ impl Configs {
         let Bootstrap::Asking { settled, rounds } = &mut self.bootstrap else { return };
         *rounds += 1;
         let (settled, over) = (settled.clone(), *rounds > ROUNDS);
-        let missing: Vec<NodeId> = self.lacking(around, ctx).into_iter().filter(|host| !settled.contains(host)).collect();
-        if missing.is_empty() || over {
+        let open: Vec<NodeId> =
+            hosts(around.facts, ctx.node).into_iter().filter(|host| *host != ctx.node && !settled.contains(host)).collect();
+        if open.is_empty() || over {
             self.complete(around, ctx);
             return;
         }
-        self.ask_for(&missing, around, ctx);
+        // Those of whom nothing is known come first.
+        let (lacking, known): (Vec<NodeId>, Vec<NodeId>) = open.into_iter().partition(|host| self.store.version(*host).is_none());
+        self.ask_for(if lacking.is_empty() { &known } else { &lacking }, around, ctx);
     }
 
     fn lacking(&self, around: &Surroundings<'_>, ctx: &Context<'_>) -> Vec<NodeId> {
@@ -279,16 +282,19 @@ impl Configs {
     }
 
     fn batch(&mut self, from: NodeId, configs: Vec<HeldConfig>, missing: &[NodeId], around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        // Only the host itself can say that there is nothing, or, while it can be reached, what is its last.
+        let answers = |host: NodeId| host == from || !around.reachable(host);
+        let given: Vec<NodeId> = configs.iter().map(|entry| entry.member).filter(|host| answers(*host)).collect();
         for entry in configs {
             self.take(entry, Some(from), around, ctx);
         }
-        if let Bootstrap::Asking { settled, .. } = &mut self.bootstrap {
-            // Only the host itself can say that there is nothing.
-            if missing.contains(&from) {
-                settled.insert(from);
+        if let Bootstrap::Asking { settled, rounds } = &mut self.bootstrap {
+            let before = settled.len();
+            settled.extend(given.into_iter().chain(missing.iter().copied().filter(|host| *host == from)));
+            if settled.len() > before {
+                *rounds = 0;
             }
-            let settled = settled.clone();
-            if self.lacking(around, ctx).iter().all(|host| settled.contains(host)) {
+            if hosts(around.facts, ctx.node).iter().all(|host| *host == ctx.node || settled.contains(host)) {
                 self.complete(around, ctx);
             }
         }

@@ -160,13 +160,16 @@ impl Configs {
                 if let Some(waited) = waited {
                     self.take(waited, None, around, ctx);
                 }
+                // It may not take an offer yet: it hears of its grant later than others.
                 if member.is_consumer() && self.own.durable {
-                    self.offer(around, ctx);
+                    self.offer_on(around, ctx);
                 }
             }
             Event::Left { node, .. } => {
                 self.own.offered.remove(node);
-                self.own.stored_at.remove(node);
+                if self.own.stored_at.remove(node) && self.own.durable {
+                    self.offer_on(around, ctx);
+                }
                 if self.store.left(*node) {
                     self.uncache(*node, ctx);
                     self.outputs.push_back(Output::Changed { member: *node });

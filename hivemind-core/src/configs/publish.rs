@@ -76,13 +76,18 @@ impl Configs {
         let Some(signed) = self.own.config.clone().filter(|signed| signed.config.node == ctx.node && !ctx.node.is_none()) else { return };
         let entry = HeldConfig { member: ctx.node, config: SignedConfig::clone(&signed) };
         self.take(entry, None, around, ctx);
+        self.offer_on(around, ctx);
+    }
+
+    /// Offers the own config, now and until as many hold it as are wanted.
+    pub(super) fn offer_on(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         self.offer(around, ctx);
         self.offer_round += 1;
         ctx.after(ctx.settings.configs.offer_retry, Timer::Offer { round: self.offer_round });
     }
 
     /// Offers the own config to as many consumers and neighbors as are wanted and do not hold it.
-    pub(super) fn offer(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+    fn offer(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         let Some(signed) = self.own.config.clone().filter(|signed| signed.config.node == ctx.node) else { return };
         let (consumers, neighbors) = candidates(around.facts, ctx.node, |node| around.reachable(node));
         let mut targets = self.wanting(&consumers, ctx.settings.configs.consumers, ctx);

@@ -152,10 +152,10 @@ impl Raw {
         self.raft.raft.has_pending_conf() || self.raft.raft.lead_transferee.is_some()
     }
 
-    /// Whether a follower has nearly all entries.
+    /// Whether a follower has nearly all entries. One that acknowledged nothing has none, however short the log is.
     pub(super) fn has_caught_up(&self, node: NodeId) -> bool {
         let last = self.raft.raft.raft_log.last_index();
-        self.raft.raft.prs().get(node.as_u64()).is_some_and(|progress| progress.matched + NEARLY >= last)
+        self.raft.raft.prs().get(node.as_u64()).is_some_and(|progress| progress.matched > 0 && progress.matched + NEARLY >= last)
     }
 
     fn is_writing_log(&self) -> bool {

@@ -28,6 +28,8 @@ pub(super) struct Seeking {
     pub(super) previous: Option<NodeId>,
     /// A grant was accepted and is on its way to the disk.
     accepted: bool,
+    /// A voter, which goes on voting, asked for a new view.
+    view_wanted: bool,
 }
 
 impl Seeking {
@@ -37,6 +39,7 @@ impl Seeking {
         self.nonce = None;
         self.previous = None;
         self.accepted = false;
+        self.view_wanted = false;
     }
 }
 
@@ -191,19 +194,12 @@ impl Machine {
         self.log.as_ref().is_some_and(|log| log.position().epoch.number < epoch.number)
     }
 
-    fn is_voter_before(&self, epoch: Epoch) -> bool {
-        self.phase == Phase::Member && self.has_control() && self.is_before(epoch)
-    }
-
-    fn has_control(&self) -> bool {
-        self.control.as_ref().is_some_and(Control::has_part)
-    }
-
     /// What this node knows is below the floor: it builds its view anew, beside the old one. So does a voter, since nobody
     /// takes its Raft messages while its view is below the floor; but it votes on meanwhile, since those who could help it
     /// may need its vote.
     pub(super) fn resync(&mut self) {
-        if self.has_control() {
+        if self.control.as_ref().is_some_and(Control::has_part) {
+            self.seeking.view_wanted = true;
             self.ask_to_resync();
             return;
         }
@@ -213,7 +209,7 @@ impl Machine {
 
     /// Everything, from a member.
     pub(super) fn resynced(&mut self, peer: PublicKey, digest: Digest) {
-        if self.phase != Phase::Resyncing && !self.is_voter_before(digest.facts.epoch()) {
+        if self.phase != Phase::Resyncing && !(self.phase == Phase::Member && self.seeking.view_wanted) {
             return;
         }
         let node = self.node();

@@ -296,10 +296,14 @@ impl Machine {
         }
     }
 
-    /// The id goes, and with it all that was promised under it.
+    /// The id goes, and with it all that was promised under it: one that forgot its promises must not be found on disk.
     fn drop_part(&mut self) {
         if self.control.take().is_some() {
-            self.write_identity(|identity| identity.was_voter = false, vec![Write::DropLog], Then::Nothing);
+            let forget = |identity: &mut Identity| {
+                identity.node = NodeId::NONE;
+                identity.was_voter = false;
+            };
+            self.write_identity(forget, vec![Write::DropLog], Then::Nothing);
         }
     }
 

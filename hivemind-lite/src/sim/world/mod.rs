@@ -201,8 +201,11 @@ impl World {
 
     /// Ends every isolation.
     pub fn heal(&mut self) {
+        let isolated = self.nodes.iter().filter(|node| self.network.is_isolated(node.slot)).count();
+        // Where so many were cut off, they are observers enough to say that the others were.
+        let all = isolated >= self.common.settings.control.observers;
         for node in &mut self.nodes {
-            if self.network.is_isolated(node.slot) {
+            if all || self.network.is_isolated(node.slot) {
                 node.undisturbed = self.now;
             }
         }
