@@ -79,10 +79,21 @@ impl OpenError {
     /// Damage of `file` in the data folder `folder`.
     pub(super) fn damaged(file: &Path, folder: &Path, why: impl Into<String>) -> Self {
         let repair = format!(
-            "rm -r '{}' (remove this node's data folder, so that it joins anew, while a majority of voters is healthy)",
+            "rm -r '{}' (remove this node's data folder, so that it joins anew under a new key, while a majority of voters is \
+             healthy; its name is free again once the old member has left or was evicted)",
             folder.display()
         );
         OpenError::Damaged { file: file.to_path_buf(), why: why.into(), repair }
+    }
+
+    /// Damage of the Raft data, named by `file`. The node's key and name are not touched by it.
+    pub(super) fn damaged_log(file: &Path, raft_data: &[PathBuf; 2], why: String) -> Self {
+        let [log, snapshots] = raft_data.each_ref().map(|place| place.display());
+        let repair = format!(
+            "rm -rf '{log}' '{snapshots}' (remove this node's Raft data, so that it joins anew under its key and name, while a \
+             majority of voters is healthy)"
+        );
+        OpenError::Damaged { file: file.to_path_buf(), why, repair }
     }
 }
 

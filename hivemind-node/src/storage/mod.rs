@@ -287,7 +287,7 @@ fn open_raft(
 
 fn refused(folder: &Folder, error: LogError) -> OpenError {
     match error {
-        LogError::Damaged { file, why } => OpenError::damaged(&file, folder.path(), why),
+        LogError::Damaged { file, why } => OpenError::damaged_log(&file, &raft_places(folder), why),
         LogError::Io { path, source } => OpenError::io(&path, source),
     }
 }

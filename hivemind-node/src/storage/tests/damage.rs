@@ -22,7 +22,7 @@ fn assert_damaged(dir: &Path, part: &str) {
     match refusal(dir) {
         OpenError::Damaged { file, repair, .. } => {
             assert!(file.to_string_lossy().contains(part), "{} is named", file.display());
-            assert!(repair.starts_with("rm -r "), "{repair}");
+            assert!(repair.starts_with("rm -r"), "{repair}");
         }
         other => panic!("{other}"),
     }
@@ -97,6 +97,23 @@ fn a_damaged_record_before_others_is_refused() {
     drop(storage);
     flip(&file, fs::metadata(&file).expect("it is there").len() as usize / 2);
     assert_damaged(dir.path(), "raft");
+}
+
+#[test]
+fn the_repair_that_is_named_keeps_the_node_and_drops_its_raft_data() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut storage = voter(dir.path());
+    let file = dir.path().join("raft/0000000000000001.raftlog");
+    storage.write(&[append(11..=12, 1)]).expect("written");
+    drop(storage);
+    flip(&file, fs::metadata(&file).expect("it is there").len() as usize / 2);
+    let OpenError::Damaged { repair, .. } = refusal(dir.path()) else { panic!("it is damaged") };
+    let named: Vec<&str> = repair.split('\'').skip(1).step_by(2).take(2).collect();
+    assert_eq!(named, [dir.path().join("raft").to_string_lossy(), dir.path().join("snapshots").to_string_lossy()]);
+    named.iter().for_each(|place| fs::remove_dir_all(place).expect("removed"));
+    let (_, recovered) = reopen(dir.path());
+    assert!(recovered.identity.expect("the node is the same").was_voter);
+    assert_eq!(recovered.log, None);
 }
 
 #[test]
