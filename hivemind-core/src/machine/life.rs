@@ -311,6 +311,8 @@ impl Machine {
     pub(super) fn own_end(&mut self, reason: &LeaveReason) {
         match reason {
             LeaveReason::Failed { .. } => self.join_anew(),
+            // By its own log it left before this start: whoever starts it again wants it back, or the control plane refuses it.
+            LeaveReason::Asked | LeaveReason::Evicted if self.phase == Phase::Starting => self.join_anew(),
             LeaveReason::Asked | LeaveReason::Evicted => self.halt(HaltReason::Left),
         }
     }

@@ -125,14 +125,15 @@ impl Machine {
     }
 
     /// Someone who is no member by what this node knows: new, and this node is behind; or put out, and it
-    /// is told. While this node itself resyncs, a later member may be the one that helps.
+    /// is told. While this node itself resyncs, a later member may be the one that helps; so it may be where this node was
+    /// away for so long that all whom it knew have other memberships by now.
     fn admit_stranger(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
             Message::Events(Events::Snapshot(digest)) if matches!(self.phase, Phase::Resyncing | Phase::Member) => {
                 self.resynced(peer, *digest);
                 return Ok(());
             }
-            Message::Admission(answer @ Admission::Resumed { .. }) if self.phase == Phase::Resuming => {
+            Message::Admission(answer @ Admission::Resumed { .. }) if self.phase == Phase::Resuming || self.is_lost() => {
                 self.admitted(peer, header, answer);
                 return Ok(());
             }
@@ -140,11 +141,21 @@ impl Machine {
         }
         let behind = self.log.as_ref().is_some_and(|log| header.index > log.position().index);
         if behind {
+            // The answer to a pull, which this node can not believe.
+            if matches!(message, Message::Events(Events::Range(_) | Events::Collected { .. })) && self.is_lost() {
+                self.resync();
+                return Ok(());
+            }
             self.observe(header);
             return self.admit_early_config(header, message);
         }
         self.tell_gone(header.from, peer, header.index);
         Err(Junk::NotAMember)
+    }
+
+    /// Nobody whom this member knows has told it of a leader for long.
+    fn is_lost(&self) -> bool {
+        self.phase == Phase::Member && self.condition.degraded
     }
 
     /// A new member's config may come before the event of its join: it waits for that, unproven, in a
