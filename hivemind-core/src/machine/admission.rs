@@ -165,6 +165,7 @@ impl Machine {
     fn resumed(&mut self, header: &Header, answer: ResumeAnswer) {
         // One that knows less can not know whether a membership ended.
         let knows_enough = self.log.as_ref().is_none_or(|log| header.index >= log.position().index);
+        self.confirmed |= answer == ResumeAnswer::Welcome;
         match answer {
             ResumeAnswer::Duplicate => {
                 let node = self.node();

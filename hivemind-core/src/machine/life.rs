@@ -65,6 +65,7 @@ impl Machine {
             pending: Default::default(),
             publishing: Vec::new(),
             leaving: false,
+            confirmed: false,
             senders: Default::default(),
             pulse: Default::default(),
             view: None,
@@ -161,6 +162,7 @@ impl Machine {
     /// The start is durable: the node speaks from here on.
     pub(super) fn started(&mut self) {
         if let Some(facts) = self.control.as_ref().and_then(|control| control.facts().cloned()) {
+            self.confirmed = true;
             self.begin_with(facts);
             self.become_member();
             return;
@@ -258,6 +260,7 @@ impl Machine {
 
     /// A grant is durable: a member under a new id, or for the first time.
     pub(super) fn become_granted(&mut self, digest: Digest) {
+        self.confirmed = true;
         self.membership.leave_all();
         // So that `node()` is the granted id from here on.
         self.phase = Phase::Resuming;
@@ -311,8 +314,8 @@ impl Machine {
     pub(super) fn own_end(&mut self, reason: &LeaveReason) {
         match reason {
             LeaveReason::Failed { .. } => self.join_anew(),
-            // By its own log it left before this start: whoever starts it again wants it back, or the control plane refuses it.
-            LeaveReason::Asked | LeaveReason::Evicted if self.phase == Phase::Starting => self.join_anew(),
+            // It left before this start: whoever starts it again wants it back, or the control plane refuses it.
+            LeaveReason::Asked | LeaveReason::Evicted if !self.confirmed => self.join_anew(),
             LeaveReason::Asked | LeaveReason::Evicted => self.halt(HaltReason::Left),
         }
     }
