@@ -20,7 +20,7 @@ use hivemind_sections::{DnsSection, HostSection, Section, ServiceSection};
 use toml::de::DeTable;
 
 pub use error::{FileError, Problem};
-pub use rules::{PRIVATE_REVERSE_ZONES, Rules, ZoneError};
+pub use rules::{Rules, ZoneError};
 
 use reader::{Findings, Reader, place};
 
