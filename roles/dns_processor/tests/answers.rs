@@ -267,6 +267,26 @@ fn edns_is_answered_with_edns_and_an_unknown_version_with_badvers() {
     assert!(ask(&example(), "web1.node.hive", Rtype::A).message.opt().is_none());
 }
 
+#[test]
+fn what_is_not_answered_still_gets_its_question_and_its_edns_back() {
+    // RFC 6891 section 6.1.1, and NOTIFY (RFC 1996 section 3.8) as the operation.
+    let mut notify = query_edns("hive", Rtype::SOA, 4096, 0);
+    notify[2] |= 4 << 3;
+    let trailing = [query_edns("hive", Rtype::SOA, 4096, 0), vec![0; 3]].concat();
+    let twice = with_opt(query_edns("hive", Rtype::SOA, 4096, 0), 1232, 0);
+    for (bytes, rcode) in [(notify, Rcode::NOTIMP), (trailing, Rcode::FORMERR), (twice, Rcode::FORMERR)] {
+        let response = respond(&example(), &bytes, Transport::Udp);
+        let opt = response.message.opt().expect("an OPT record");
+        assert_eq!((response.rcode(), opt.udp_payload_size(), opt.dnssec_ok()), (rcode, 1232, true));
+        let question = response.message.sole_question().expect("the question");
+        assert_eq!((question.qname().to_string(), question.qtype()), ("hive".to_owned(), Rtype::SOA));
+    }
+    let mut plain = query("hive", Rtype::SOA);
+    plain[2] |= 4 << 3;
+    let response = respond(&example(), &plain, Transport::Udp);
+    assert_eq!((response.message.opt().is_none(), response.message.header_counts().qdcount()), (true, 1));
+}
+
 /// A service with `count` instances.
 fn large(count: u8) -> Zone {
     let names: Vec<_> = (0..count).map(|at| format!("h{at}")).collect();

@@ -12,7 +12,7 @@ use domain::base::iana::{Rcode, Rtype};
 use hivemind_core::role::Apply;
 use hivemind_dns_processor::server::{BindError, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 /// What no answer on loopback takes: a bound against hanging, not a measure.
 const BOUND: Duration = Duration::from_secs(30);
@@ -162,24 +162,73 @@ async fn silent_and_slow_clients_are_dropped() {
     server.stop().await;
 }
 
+/// Virtual time, as above.
+#[tokio::test(start_paused = true)]
+async fn who_sends_a_part_of_a_query_is_dropped_before_who_is_silent() {
+    let server = start();
+    let mut silent = TcpStream::connect(server.addresses()[0]).await.expect("it listens");
+    let mut slow = TcpStream::connect(server.addresses()[0]).await.expect("it listens");
+    slow.write_all(&[0, 40, 1]).await.expect("it reads");
+    assert!(matches!(slow.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+    assert_eq!(server.statistics().connections_dropped, 1);
+    assert!(matches!(silent.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+    server.stop().await;
+}
+
+/// Connects from `client`, asks once and gets its answer: the connection was accepted.
+async fn connected(client: Ipv4Addr, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((client, 0).into()).expect("a free port");
+    let mut stream = socket.connect(server).await.expect("it listens");
+    ask_again(&mut stream).await;
+    stream
+}
+
+async fn ask_again(stream: &mut TcpStream) {
+    stream.write_all(&framed(&query("web1.node.hive", Rtype::A))).await.expect("it reads");
+    read_framed(stream).await;
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(bounded(stream.read(&mut [0; 1])).await, Ok(0) | Err(_))
+}
+
 #[tokio::test]
-async fn connections_beyond_the_limit_are_closed_and_those_within_go_on() {
+async fn a_newcomer_beyond_the_limit_takes_the_place_of_the_longest_idle() {
     let server = start();
     let address = server.addresses()[0];
-    let bytes = framed(&query("web1.node.hive", Rtype::A));
     let mut within = Vec::new();
     for _ in 0..256 {
-        let mut stream = TcpStream::connect(address).await.expect("it listens");
-        // An answer shows that it was accepted.
-        stream.write_all(&bytes).await.expect("it reads");
-        read_framed(&mut stream).await;
-        within.push(stream);
+        within.push(connected(Ipv4Addr::LOCALHOST, address).await);
     }
-    let mut beyond = TcpStream::connect(address).await.expect("it is accepted, and closed");
-    assert!(matches!(bounded(beyond.read(&mut [0; 1])).await, Ok(0) | Err(_)));
-    assert_eq!(server.statistics().connections_refused, 1);
-    within[0].write_all(&bytes).await.expect("it reads");
-    read_framed(&mut within[0]).await;
+    ask_again(&mut within[0]).await;
+    let mut newcomer = connected(Ipv4Addr::LOCALHOST, address).await;
+    assert!(is_closed(&mut within[1]).await);
+    assert_eq!(server.statistics().connections_displaced, 1);
+    ask_again(&mut within[0]).await;
+    ask_again(&mut within[2]).await;
+    ask_again(&mut newcomer).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_with_many_connections_makes_room_for_others_and_not_they_for_it() {
+    let server = start();
+    let address = server.addresses()[0];
+    let [modest, greedy, late] = [7, 8, 9].map(|last| Ipv4Addr::new(127, 0, 0, last));
+    let mut first = connected(modest, address).await;
+    let mut many = Vec::new();
+    for _ in 0..255 {
+        many.push(connected(greedy, address).await);
+    }
+    let mut more = connected(greedy, address).await;
+    assert!(is_closed(&mut many[0]).await);
+    let mut newcomer = connected(late, address).await;
+    assert!(is_closed(&mut many[1]).await);
+    for stream in [&mut first, &mut many[2], &mut more, &mut newcomer] {
+        ask_again(stream).await;
+    }
+    assert_eq!(server.statistics().connections_displaced, 2);
     server.stop().await;
 }
 

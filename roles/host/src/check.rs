@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::file::{FileError, Rules};
+use crate::file::{FileError, Problem, Rules};
 use crate::folder::{Content, Folder, is_host_file};
 use crate::watch::scan;
 
@@ -33,11 +33,15 @@ impl fmt::Display for Report {
 }
 
 /// Checks files, and the host files of folders, together: a host name may stand in one of them only.
-/// What is named is checked whatever its name ends in.
+/// What is named is checked whatever its name ends in. A named folder without any host file is a mistake:
+/// whoever named it expects something to be checked.
 pub fn check(paths: &[PathBuf], rules: &Rules) -> Report {
-    let mut contents = BTreeMap::new();
+    let (mut contents, mut empty) = (BTreeMap::new(), Vec::new());
     for path in paths {
         match host_files(path) {
+            Ok(files) if files.is_empty() => {
+                empty.push(FileError { file: path.clone(), line: 1, column: 1, key: String::new(), problem: Problem::NoHostFile });
+            }
             Ok(files) => contents.extend(files.into_iter().map(|file| (file.clone(), read(&file)))),
             Err(error) => {
                 contents.insert(path.clone(), Content::Unreadable { reason: error.to_string() });
@@ -45,7 +49,10 @@ pub fn check(paths: &[PathBuf], rules: &Rules) -> Report {
         }
     }
     let files = contents.len();
-    let errors = Folder::new(rules.clone()).update_all(contents, &BTreeSet::new()).errors;
+    let mut errors = Folder::new(rules.clone()).update_all(contents, &BTreeSet::new()).errors;
+    errors.extend(empty);
+    // Stable: the mistakes of one file stay in the order of its lines.
+    errors.sort_by(|a, b| a.file.cmp(&b.file));
     Report { files, errors }
 }
 

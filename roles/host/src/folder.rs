@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hivemind_core::ids::NodeName;
 
-use crate::file::{self, FileError, HostFile, Problem, Rules};
+use crate::file::{self, FileError, HostFile, PlacedHost, Problem, Rules};
 
 /// What a host file holds, as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct Folder {
 struct FileState {
     /// What it last said rightly; it may still lose its name to another file.
     wanted: Option<HostFile>,
+    /// Line and column where that names the host.
+    name_place: (usize, usize),
     /// What of it is in force. At most one file is in force under a name.
     in_force: Option<HostFile>,
     /// What is wrong with its present content.
@@ -107,8 +109,9 @@ impl Folder {
             let parsed = parse_content(&path, &content, &self.rules);
             let state = self.files.entry(path).or_default();
             match parsed {
-                Ok(host) => {
+                Ok(PlacedHost { host, name_place }) => {
                     state.wanted = Some(host);
+                    state.name_place = name_place;
                     state.mistakes.clear();
                 }
                 Err(mistakes) => state.mistakes = mistakes,
@@ -165,8 +168,8 @@ impl Folder {
         for (path, state) in &mut self.files {
             let taken = refused.get(path).zip(state.wanted.as_ref()).map(|(other, host)| FileError {
                 file: path.clone(),
-                line: 1,
-                column: 1,
+                line: state.name_place.0,
+                column: state.name_place.1,
                 key: "name".to_owned(),
                 problem: Problem::NameTaken { name: host.name.to_string(), other: other.clone() },
             });
@@ -193,10 +196,10 @@ impl FileState {
     }
 }
 
-fn parse_content(path: &Path, content: &Content, rules: &Rules) -> Result<HostFile, Vec<FileError>> {
+fn parse_content(path: &Path, content: &Content, rules: &Rules) -> Result<PlacedHost, Vec<FileError>> {
     let whole = |problem| vec![FileError { file: path.to_owned(), line: 1, column: 1, key: String::new(), problem }];
     match content {
-        Content::Octets(octets) => file::parse(path, octets, rules),
+        Content::Octets(octets) => file::parse_placed(path, octets, rules),
         Content::TooLarge { octets } => Err(whole(Problem::TooLarge { octets: *octets, most: file::MAX_FILE })),
         Content::Unreadable { reason } => Err(whole(Problem::Unreadable { reason: reason.clone() })),
     }

@@ -52,6 +52,18 @@ fn broken_toml_says_where() {
 }
 
 #[test]
+fn control_characters_are_escaped_so_that_one_mistake_is_one_line() {
+    let name = Path::new("hosts.d/we\u{1b}[31mb\n1.toml");
+    for text in ["name = \"a\\u001b\\nb\"", "\"k\\u001b\\ny\" = 1", "addresses = [\"\\u009b1\\u202e\\r\\n\"]", "name = \"a\\nb\" = 1"] {
+        for error in parse(name, text.as_bytes(), &rules()).expect_err("the file is wrong") {
+            let shown = error.to_string();
+            assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{shown:?}");
+            assert!(shown.starts_with("hosts.d/we\\u{1b}[31mb\\n1.toml:1: "), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn values_of_wrong_types_say_what_to_write_instead() {
     assert_wrong("name = 1", "hosts.d/web1.toml:1: name: expected a string, found an integer; write `name = \"web1\"`");
     let addresses = "write `addresses = [\"10.0.0.11\", \"fd00::11\"]`";

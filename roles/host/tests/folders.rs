@@ -98,6 +98,13 @@ fn at_the_start_the_first_file_gets_a_name_that_two_want() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_reported_at_the_line_of_its_key() {
+    let change = write(&mut folder(), &[("a.toml", "name = \"x\""), ("b.toml", "# a comment\nname = \"x\"")]);
+    assert_eq!((change.errors[0].line, change.errors[0].column), (2, 8));
+    assert!(change.errors[0].to_string().starts_with("b.toml:2: name: "), "{}", change.errors[0]);
+}
+
+#[test]
 fn a_file_that_has_a_name_keeps_it_against_a_new_one_and_leaves_it_when_it_goes() {
     let mut folder = folder();
     write(&mut folder, &[("b.toml", "name = \"x\"")]);

@@ -144,3 +144,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_named_folder_without_host_files_is_a_mistake_beside_the_others() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    fs::write(root.path().join(".hidden.toml"), "").expect("written");
+    let report = check(&[root.path().to_owned(), repository().join("examples/hosts.d")], &rules());
+    assert!(report.files > 0 && !report.is_clean());
+    let told = "there is no host file to check here; host files are called `NAME.toml`, and not hidden";
+    assert_eq!(report.to_string(), format!("{}:1: {told}\n", root.path().display()));
+}

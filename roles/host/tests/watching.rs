@@ -13,6 +13,9 @@ use tokio::time::timeout;
 /// No change takes longer; reached only where one never comes.
 const BOUND: Duration = Duration::from_secs(30);
 
+/// Less than the time to the next slow scan.
+const HEARD: Duration = Duration::from_secs(4);
+
 struct Watched {
     _root: TempDir,
     folder: PathBuf,
@@ -152,17 +155,58 @@ async fn a_folder_that_is_moved_away_keeps_its_hosts_until_a_new_one_says_otherw
     watched.web1_gets("10.0.0.6").await;
 }
 
-/// The clock is paused: it moves on to the next slow scan as soon as nothing else is to be done.
-#[tokio::test(start_paused = true)]
-async fn a_file_behind_a_link_that_is_written_in_place_is_found_by_the_slow_scan() {
-    let mut watched = Watched::start().await;
+/// A file elsewhere with the address 10.0.0.7, and a link to it in the watched folder that was seen.
+async fn linked(watched: &mut Watched) -> (TempDir, PathBuf) {
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     let target = elsewhere.path().join("db1");
     fs::write(&target, host(7)).expect("written");
     symlink(&target, watched.path("db1.toml")).expect("linked");
     assert_eq!(addresses(&watched.next().await), ["db1 10.0.0.7"]);
-    fs::write(&target, "addresses = [\"10.0.0.77\"]").expect("written");
-    while addresses(&watched.next().await) != ["db1 10.0.0.77"] {}
+    (elsewhere, target)
+}
+
+/// Within less than the slow scan, which would find it as well.
+async fn db1_is_heard_to_get(watched: &mut Watched, address: &str) {
+    let heard = async { while addresses(&watched.next().await) != [format!("db1 {address}")] {} };
+    timeout(HEARD, heard).await.expect("heard, not found by the slow scan");
+}
+
+#[tokio::test]
+async fn a_file_behind_a_link_that_is_written_in_place_is_heard_of() {
+    let mut watched = Watched::start().await;
+    let (_elsewhere, target) = linked(&mut watched).await;
+    fs::write(&target, host(77)).expect("written");
+    db1_is_heard_to_get(&mut watched, "10.0.0.77").await;
+}
+
+#[tokio::test]
+async fn a_file_behind_a_link_that_is_replaced_by_renaming_is_heard_of_each_time() {
+    let mut watched = Watched::start().await;
+    let (elsewhere, target) = linked(&mut watched).await;
+    for number in [8, 9] {
+        fs::write(elsewhere.path().join("new"), host(number)).expect("written");
+        fs::rename(elsewhere.path().join("new"), &target).expect("renamed");
+        db1_is_heard_to_get(&mut watched, &format!("10.0.0.{number}")).await;
+    }
+}
+
+#[tokio::test]
+async fn links_through_a_folder_elsewhere_that_is_swapped_as_a_whole_are_heard_of_each_time() {
+    let mut watched = Watched::start().await;
+    let volume = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| volume.path().join(name);
+    for (version, number) in [("..v1", 7), ("..v2", 8), ("..v3", 9)] {
+        fs::create_dir(at(version)).expect("made");
+        fs::write(at(version).join("db1.toml"), host(number)).expect("written");
+    }
+    symlink("..v1", at("..data")).expect("linked");
+    symlink(at("..data/db1.toml"), watched.path("db1.toml")).expect("linked");
+    db1_is_heard_to_get(&mut watched, "10.0.0.7").await;
+    for (version, address) in [("..v2", "10.0.0.8"), ("..v3", "10.0.0.9")] {
+        symlink(version, at("..tmp")).expect("linked");
+        fs::rename(at("..tmp"), at("..data")).expect("renamed");
+        db1_is_heard_to_get(&mut watched, address).await;
+    }
 }
 
 #[tokio::test]

@@ -89,12 +89,12 @@ pub fn answer(zone: &Zone, message: &[u8], transport: Transport, out: &mut Vec<u
         Ok(query) => query,
         Err(Fault::Short) => return Outcome::Short,
         Err(Fault::Response) => return Outcome::NotAQuery,
-        Err(Fault::Opcode(header)) => {
-            response::bare(header, Rcode::NOTIMP, out);
+        Err(Fault::Opcode(remains)) => {
+            response::refuse(&remains, Rcode::NOTIMP, out);
             return Outcome::Responded { code: Code::NotImp, truncated: false };
         }
-        Err(Fault::Form(header)) => {
-            response::bare(header, Rcode::FORMERR, out);
+        Err(Fault::Form(remains)) => {
+            response::refuse(&remains, Rcode::FORMERR, out);
             return Outcome::Responded { code: Code::FormErr, truncated: false };
         }
     };
@@ -104,8 +104,8 @@ pub fn answer(zone: &Zone, message: &[u8], transport: Transport, out: &mut Vec<u
         (Transport::Udp, None) => PLAIN_UDP,
     };
     let mut response = Response::new(&query, out, limit.into());
-    if query.edns.is_some_and(|edns| edns.version != 0) {
-        response.finish_bad_version();
+    if let Some(edns) = query.edns.filter(|edns| edns.version != 0) {
+        response.finish_bad_version(edns);
         return Outcome::Responded { code: Code::BadVers, truncated: false };
     }
     let code = refusal(&query).unwrap_or_else(|| resolve(zone, &query, &mut response));

@@ -1,6 +1,6 @@
 //! Reading a query: a header, one question, and perhaps an OPT record.
 
-use domain::base::header::{Header, HeaderSection};
+use domain::base::header::{Header, HeaderCounts, HeaderSection};
 use domain::base::iana::{Class, Opcode, Rtype};
 
 use crate::name::MAX_NAME;
@@ -51,19 +51,28 @@ pub(super) struct Edns {
 }
 
 /// Why bytes are not a query that can be answered.
-pub(super) enum Fault {
+pub(super) enum Fault<'q> {
     /// Shorter than a header: nothing can be said to anybody.
     Short,
     /// A response: answering it could go on for ever.
     Response,
     /// An operation that is not QUERY.
-    Opcode(Header),
+    Opcode(Remains<'q>),
     /// A header that can be read, and something behind it that can not.
-    Form(Header),
+    Form(Remains<'q>),
+}
+
+/// What could be read of a message that is not answered: it is told why in the terms that it came in.
+pub(super) struct Remains<'q> {
+    pub(super) header: Header,
+    /// The question as it came, where there is one alone.
+    pub(super) question: Option<&'q [u8]>,
+    /// What the OPT record says, where it was reached (RFC 6891 section 6.1.1).
+    pub(super) edns: Option<Edns>,
 }
 
 /// Reads a query.
-pub(super) fn parse(message: &[u8]) -> Result<Query<'_>, Fault> {
+pub(super) fn parse(message: &[u8]) -> Result<Query<'_>, Fault<'_>> {
     if message.len() < HEADER {
         return Err(Fault::Short);
     }
@@ -72,30 +81,39 @@ pub(super) fn parse(message: &[u8]) -> Result<Query<'_>, Fault> {
     if header.qr() {
         return Err(Fault::Response);
     }
-    if header.opcode() != Opcode::QUERY {
-        return Err(Fault::Opcode(header));
+    let (mut only_question, mut edns) = (None, None);
+    let is_whole = walk(&message[HEADER..], counts, &mut only_question, &mut edns).is_some();
+    if header.opcode() == Opcode::QUERY
+        && is_whole
+        && let Some(question) = only_question
+    {
+        return Ok(Query { header, question, edns });
     }
-    let body = &message[HEADER..];
-    let parsed = || {
-        let question = question(body).filter(|_| counts.qdcount() == 1)?;
-        let mut rest = &body[question.wire.len()..];
-        for _ in 0..u32::from(counts.ancount()) + u32::from(counts.nscount()) {
-            rest = record(rest)?.rest;
-        }
-        let mut edns = None;
-        for _ in 0..counts.arcount() {
-            let record = record(rest)?;
-            rest = record.rest;
-            if record.rtype == Rtype::OPT && edns.replace(opt(&record)?).is_some() {
-                return None;
-            }
-        }
-        rest.is_empty().then_some((question, edns))
-    };
-    match parsed() {
-        Some((question, edns)) => Ok(Query { header, question, edns }),
-        None => Err(Fault::Form(header)),
+    let remains = Remains { header, question: only_question.map(|question| question.wire), edns };
+    match header.opcode() {
+        Opcode::QUERY => Err(Fault::Form(remains)),
+        _ => Err(Fault::Opcode(remains)),
     }
+}
+
+/// Goes through all sections as far as they can be read, and gives something where that is to the message's end.
+fn walk<'q>(mut rest: &'q [u8], counts: HeaderCounts, only_question: &mut Option<Question<'q>>, edns: &mut Option<Edns>) -> Option<()> {
+    for _ in 0..counts.qdcount() {
+        let question = question(rest)?;
+        rest = &rest[question.wire.len()..];
+        *only_question = (counts.qdcount() == 1).then_some(question);
+    }
+    for _ in 0..u32::from(counts.ancount()) + u32::from(counts.nscount()) {
+        rest = record(rest)?.rest;
+    }
+    for _ in 0..counts.arcount() {
+        let record = record(rest)?;
+        rest = record.rest;
+        if record.rtype == Rtype::OPT && edns.replace(opt(&record)?).is_some() {
+            return None;
+        }
+    }
+    rest.is_empty().then_some(())
 }
 
 /// A question's name is the first name of a message: a compression pointer in it has nothing to point at.

@@ -3,7 +3,7 @@
 use domain::base::header::{Header, HeaderSection};
 use domain::base::iana::{Class, Rcode, Rtype};
 
-use super::query::{Edns, HEADER, Query};
+use super::query::{Edns, HEADER, Query, Remains};
 use crate::name::labels;
 use crate::zone::{FIXED, RrSet};
 
@@ -173,28 +173,22 @@ impl<'q, 'o> Response<'q, 'o> {
 
     /// Completes the response, and says whether it is truncated.
     pub(super) fn finish(mut self, rcode: Rcode, authoritative: bool) -> bool {
-        if self.query.edns.is_some() {
-            self.push_opt(0);
+        if let Some(edns) = self.query.edns {
+            self.push_opt(edns, 0);
         }
         self.put_header(rcode, authoritative);
         self.truncated
     }
 
     /// Completes a response that says that the sender's version of EDNS is not known (RFC 6891 section 6.1.3).
-    pub(super) fn finish_bad_version(mut self) {
+    pub(super) fn finish_bad_version(mut self, edns: Edns) {
         self.clear();
-        self.push_opt(1);
+        self.push_opt(edns, 1);
         self.put_header(Rcode::NOERROR, false);
     }
 
-    fn push_opt(&mut self, extended_rcode: u8) {
-        let flags = match self.query.edns {
-            Some(Edns { dnssec_ok: true, .. }) => 0x80,
-            Some(Edns { dnssec_ok: false, .. }) | None => 0,
-        };
-        let [payload_high, payload_low] = UDP_PAYLOAD.to_be_bytes();
-        let [type_high, type_low] = Rtype::OPT.to_int().to_be_bytes();
-        self.out.extend_from_slice(&[0, type_high, type_low, payload_high, payload_low, extended_rcode, 0, flags, 0, 0, 0]);
+    fn push_opt(&mut self, edns: Edns, extended_rcode: u8) {
+        self.out.extend_from_slice(&opt_record(edns, extended_rcode));
         self.counts[Part::Additional as usize] += 1;
     }
 
@@ -224,9 +218,24 @@ fn respond_to(query: Header, rcode: Rcode) -> Header {
     header
 }
 
-/// A response that is a header alone: to what could not be read any further.
-pub(super) fn bare(query: Header, rcode: Rcode, out: &mut Vec<u8>) {
+/// This server's OPT record, as an answer to the sender's.
+fn opt_record(edns: Edns, extended_rcode: u8) -> [u8; OPT] {
+    let flags = if edns.dnssec_ok { 0x80 } else { 0 };
+    let [payload_high, payload_low] = UDP_PAYLOAD.to_be_bytes();
+    let [type_high, type_low] = Rtype::OPT.to_int().to_be_bytes();
+    [0, type_high, type_low, payload_high, payload_low, extended_rcode, 0, flags, 0, 0, 0]
+}
+
+/// A response without records, to what is not a query that can be answered: it repeats the question where that
+/// could be read, and has an OPT record where the sender's could. It fits into any packet.
+pub(super) fn refuse(remains: &Remains<'_>, rcode: Rcode, out: &mut Vec<u8>) {
     let mut section = HeaderSection::new();
-    *section.header_mut() = respond_to(query, rcode);
+    *section.header_mut() = respond_to(remains.header, rcode);
+    section.counts_mut().set_qdcount(remains.question.map_or(0, |_| 1));
+    section.counts_mut().set_arcount(remains.edns.map_or(0, |_| 1));
     out.extend_from_slice(section.as_slice());
+    out.extend_from_slice(remains.question.unwrap_or_default());
+    if let Some(edns) = remains.edns {
+        out.extend_from_slice(&opt_record(edns, 0));
+    }
 }

@@ -18,7 +18,7 @@ pub(super) struct Counters {
     truncated: AtomicU64,
     malformed: AtomicU64,
     unsent: AtomicU64,
-    connections_refused: AtomicU64,
+    connections_displaced: AtomicU64,
     connections_dropped: AtomicU64,
 }
 
@@ -47,8 +47,8 @@ pub struct Statistics {
     pub malformed: u64,
     /// Responses that the system would not send.
     pub unsent: u64,
-    /// TCP connections closed at once, for there were too many.
-    pub connections_refused: u64,
+    /// TCP connections closed in favor of newer ones, for there were too many.
+    pub connections_displaced: u64,
     /// TCP connections closed because the client was silent or slow, or broke the framing.
     pub connections_dropped: u64,
 }
@@ -80,8 +80,8 @@ impl Counters {
         raise(&self.unsent);
     }
 
-    pub(super) fn count_connection_refused(&self) {
-        raise(&self.connections_refused);
+    pub(super) fn count_connection_displaced(&self) {
+        raise(&self.connections_displaced);
     }
 
     pub(super) fn count_connection_dropped(&self) {
@@ -102,7 +102,7 @@ impl Counters {
             truncated: read(&self.truncated),
             malformed: read(&self.malformed),
             unsent: read(&self.unsent),
-            connections_refused: read(&self.connections_refused),
+            connections_displaced: read(&self.connections_displaced),
             connections_dropped: read(&self.connections_dropped),
         }
     }

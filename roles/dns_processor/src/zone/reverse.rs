@@ -3,34 +3,13 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use hivemind_sections::PRIVATE_REVERSE_ZONES;
+
 use crate::name::DnsName;
 
-/// The zones of RFC 6303 sections 4.1 to 4.6, as they are written there.
-const PRIVATE: &[&str] = &[
-    "10.in-addr.arpa.",
-    "168.192.in-addr.arpa.",
-    "0.in-addr.arpa.",
-    "127.in-addr.arpa.",
-    "254.169.in-addr.arpa.",
-    "2.0.192.in-addr.arpa.",
-    "100.51.198.in-addr.arpa.",
-    "113.0.203.in-addr.arpa.",
-    "255.255.255.255.in-addr.arpa.",
-    "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.",
-    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.",
-    "d.f.ip6.arpa.",
-    "8.e.f.ip6.arpa.",
-    "9.e.f.ip6.arpa.",
-    "a.e.f.ip6.arpa.",
-    "b.e.f.ip6.arpa.",
-    "8.b.d.0.1.0.0.2.ip6.arpa.",
-];
-
-/// All private reverse zones: those above and `16.172.in-addr.arpa.` to `31.172.in-addr.arpa.`.
+/// All private reverse zones, as names.
 pub(crate) fn private_zones() -> Vec<DnsName> {
-    let shared = (16..=31).map(|second| format!("{second}.172.in-addr.arpa."));
-    let listed = PRIVATE.iter().map(|zone| (*zone).to_owned());
-    listed.chain(shared).map(|zone| DnsName::parse(&zone).expect("the zones of RFC 6303 are names")).collect()
+    PRIVATE_REVERSE_ZONES.iter().map(|zone| DnsName::parse(zone).expect("the zones of RFC 6303 are names")).collect()
 }
 
 /// The name whose PTR record tells the names of `address` (RFC 1035 section 3.5, RFC 3596 section 2.5).
@@ -68,7 +47,7 @@ mod tests {
     fn every_private_zone_is_a_name_and_stands_once() {
         let zones = private_zones();
         let different: std::collections::BTreeSet<_> = zones.iter().collect();
-        assert_eq!(zones.len(), PRIVATE.len() + 16);
+        assert_eq!(zones.len(), PRIVATE_REVERSE_ZONES.len());
         assert_eq!(different.len(), zones.len());
     }
 }

@@ -1,11 +1,12 @@
 //! What can be wrong with a host file. Whoever wrote the file is at fault; the last good version stays in force.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// One thing that is wrong with one host file. Shown as `file:line: key: what is wrong; what to do`.
+/// One thing that is wrong with one host file. Shown as `file:line: key: what is wrong; what to do`, always
+/// in one line: control characters that the file or its name brings are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileError {
     /// The file, as it was named.
@@ -22,11 +23,26 @@ pub struct FileError {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.file.display(), self.line)?;
+        let mut line = OneLine(f);
+        write!(line, "{}:{}: ", self.file.display(), self.line)?;
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(line, "{}: ", self.key)?;
         }
-        self.problem.fmt(f)
+        write!(line, "{}", self.problem)
+    }
+}
+
+/// Passes text on with everything escaped that would move a terminal's cursor, color it or turn the
+/// direction of writing: what stands in a file must not forge the lines of a log.
+struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match c {
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(self.0, "{}", c.escape_unicode()),
+            c if c.is_control() => write!(self.0, "{}", c.escape_debug()),
+            c => self.0.write_char(c),
+        })
     }
 }
 
@@ -48,6 +64,9 @@ pub enum Problem {
     /// The operating system gives no content.
     #[error("the file can not be read: {reason}; make it a readable file")]
     Unreadable { reason: String },
+    /// A folder was named that has nothing to look at.
+    #[error("there is no host file to check here; host files are called `NAME.toml`, and not hidden")]
+    NoHostFile,
     /// No `name`, and the file is not called as a host could be.
     #[error("the file's own name gives no host name: {reason}; rename the file, or write `name = \"…\"` in it")]
     Stem { reason: String },

@@ -20,9 +20,9 @@ use hivemind_sections::{DnsSection, HostSection, Section, ServiceSection};
 use toml::de::DeTable;
 
 pub use error::{FileError, Problem};
-pub use rules::{PRIVATE_REVERSE_ZONES, Rules, ZoneError};
+pub use rules::{Rules, ZoneError};
 
-use reader::{Findings, Reader};
+use reader::{Findings, Reader, place};
 
 /// The largest host file, in octets: what it publishes then fits every limit of the wire.
 pub const MAX_FILE: usize = 64 << 10;
@@ -68,6 +68,19 @@ fn section<S: Section>(content: &S) -> ConfigSection {
 /// Everything that is wrong with the file, in the order of its lines, at most [`MAX_ERRORS`]. Mistakes of
 /// TOML itself hide the others: what stands behind them can not be read reliably.
 pub fn parse(file: &Path, octets: &[u8], rules: &Rules) -> Result<HostFile, Vec<FileError>> {
+    parse_placed(file, octets, rules).map(|placed| placed.host)
+}
+
+/// A host file and where it names its host.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedHost {
+    pub(crate) host: HostFile,
+    /// Line and column of `name`; the file's beginning where its own name is the host's.
+    pub(crate) name_place: (usize, usize),
+}
+
+/// As [`parse`], with the place of the name.
+pub(crate) fn parse_placed(file: &Path, octets: &[u8], rules: &Rules) -> Result<PlacedHost, Vec<FileError>> {
     let whole = |line, problem| vec![FileError { file: file.to_owned(), line, column: 1, key: String::new(), problem }];
     if octets.len() > MAX_FILE {
         return Err(whole(1, Problem::TooLarge { octets: octets.len() as u64, most: MAX_FILE }));
@@ -93,7 +106,10 @@ pub fn parse(file: &Path, octets: &[u8], rules: &Rules) -> Result<HostFile, Vec<
     let reader = Reader::new(document.get_ref(), &(0..0), String::new(), known, &mut findings);
     let read = read_host(file, &reader, rules, &mut findings);
     match read {
-        Some(host) if findings.is_empty() => Ok(host),
+        Some(host) if findings.is_empty() => {
+            let name_place = place(text, reader.optional("name").map_or(0, |field| field.at));
+            Ok(PlacedHost { host, name_place })
+        }
         Some(_) | None => Err(findings.into_errors(file, text)),
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use hivemind_core::ids::NodeName;
-use hivemind_sections::{DnsRecord, RecordData, Service};
+use hivemind_sections::{DnsRecord, PRIVATE_REVERSE_ZONES, RecordData, Service};
 
 use super::error::Problem;
 use super::reader::{Field, Findings, Reader};
-use super::rules::{PRIVATE_REVERSE_ZONES, Rules};
+use super::rules::Rules;
 use super::{MAX_RECORDS, names, services};
 
 /// Seconds a resolver may keep a record that says nothing else.

@@ -5,44 +5,6 @@ use thiserror::Error;
 
 use super::names;
 
-/// The reverse zones of addresses that never leave a site (RFC 6303 section 4): a host may publish
-/// pointers into these without any zone being named.
-pub const PRIVATE_REVERSE_ZONES: &[&str] = &[
-    "10.in-addr.arpa.",
-    "16.172.in-addr.arpa.",
-    "17.172.in-addr.arpa.",
-    "18.172.in-addr.arpa.",
-    "19.172.in-addr.arpa.",
-    "20.172.in-addr.arpa.",
-    "21.172.in-addr.arpa.",
-    "22.172.in-addr.arpa.",
-    "23.172.in-addr.arpa.",
-    "24.172.in-addr.arpa.",
-    "25.172.in-addr.arpa.",
-    "26.172.in-addr.arpa.",
-    "27.172.in-addr.arpa.",
-    "28.172.in-addr.arpa.",
-    "29.172.in-addr.arpa.",
-    "30.172.in-addr.arpa.",
-    "31.172.in-addr.arpa.",
-    "168.192.in-addr.arpa.",
-    "0.in-addr.arpa.",
-    "127.in-addr.arpa.",
-    "254.169.in-addr.arpa.",
-    "2.0.192.in-addr.arpa.",
-    "100.51.198.in-addr.arpa.",
-    "113.0.203.in-addr.arpa.",
-    "255.255.255.255.in-addr.arpa.",
-    "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.",
-    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.",
-    "d.f.ip6.arpa.",
-    "8.e.f.ip6.arpa.",
-    "9.e.f.ip6.arpa.",
-    "a.e.f.ip6.arpa.",
-    "b.e.f.ip6.arpa.",
-    "8.b.d.0.1.0.0.2.ip6.arpa.",
-];
-
 /// What a cluster allows in its host files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -62,7 +24,7 @@ pub struct ZoneError {
 }
 
 impl Rules {
-    /// Allows records in `cluster_zone` (such as `hive.`) and, for pointers, in [`PRIVATE_REVERSE_ZONES`].
+    /// Allows records in `cluster_zone` (such as `hive.`) and, for pointers, in [`PRIVATE_REVERSE_ZONES`](hivemind_sections::PRIVATE_REVERSE_ZONES).
     ///
     /// # Errors
     /// The zone is not a DNS name.

@@ -8,6 +8,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind};
 use tokio::sync::Notify;
 
+use super::links::Links;
 use super::scan::Reread;
 
 /// The most paths that are told apart; beyond it everything is read again.
@@ -33,11 +34,12 @@ impl News {
 pub(super) struct Heard {
     news: Arc<Mutex<News>>,
     arrived: Arc<Notify>,
+    links: Arc<Mutex<Links>>,
 }
 
 impl Heard {
     pub(super) fn new() -> Self {
-        Heard { news: Arc::new(Mutex::new(News::none())), arrived: Arc::new(Notify::new()) }
+        Heard { news: Arc::new(Mutex::new(News::none())), arrived: Arc::new(Notify::new()), links: Arc::default() }
     }
 
     /// Waits until something is heard, or was since the last wait.
@@ -51,17 +53,23 @@ impl Heard {
         std::mem::replace(&mut news, News::none())
     }
 
-    /// Takes in what the watcher says about `folder` or its parent.
+    /// Hears of what moves where these links lead, and not where those before them led. Gives the former ones.
+    pub(super) fn follow(&self, links: Links) -> Links {
+        std::mem::replace(&mut self.links.lock().unwrap_or_else(PoisonError::into_inner), links)
+    }
+
+    /// Takes in what the watcher says about `folder`, its parent or where its links lead.
     pub(super) fn hear(&self, event: notify::Result<Event>, folder: &Path) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = match event {
             // Something may have been missed: an error, or the kernel's queue was full.
             Err(_) => news.lose_track(),
             Ok(event) if event.need_rescan() => news.lose_track(),
             Ok(event) if is_only_reading(&event.kind) => false,
-            Ok(event) => event.paths.into_iter().fold(false, |is_news, path| news.touch(path, folder) | is_news),
+            Ok(event) => event.paths.into_iter().fold(false, |is_news, path| news.touch(path, folder, &links) | is_news),
         };
-        drop(news);
+        drop((news, links));
         if is_news {
             self.arrived.notify_one();
         }
@@ -74,21 +82,28 @@ impl News {
         true
     }
 
-    fn touch(&mut self, path: PathBuf, folder: &Path) -> bool {
+    fn touch(&mut self, path: PathBuf, folder: &Path, links: &Links) -> bool {
+        let linked: Vec<PathBuf> = links.files_through(&path).cloned().collect();
+        let is_linked = !linked.is_empty() || links.folders().contains(&path);
+        linked.into_iter().for_each(|file| self.reread(file));
         if path == folder {
             self.is_folder_new = true;
             return true;
         }
         if path.parent() != Some(folder) {
-            return false;
+            return is_linked;
         }
+        self.reread(path);
+        true
+    }
+
+    fn reread(&mut self, path: PathBuf) {
         if let Reread::Named(paths) = &mut self.reread {
             paths.insert(path);
             if paths.len() > MAX_PATHS {
                 self.reread = Reread::All;
             }
         }
-        true
     }
 }
 

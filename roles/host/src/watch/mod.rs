@@ -2,9 +2,11 @@
 //!
 //! inotify says that something moved, never what is true: after each burst the folder is listed, and what
 //! may have moved is read. That makes renames, backups of editors and swapped symbolic links all alike. A
-//! slow scan catches what inotify can not see, such as a file behind a symbolic link that is written in place.
+//! slow scan catches what inotify can not see. Where symbolic links lead is followed before each look, and the
+//! folders on the way are watched too.
 
 mod heard;
+mod links;
 pub(crate) mod scan;
 
 use std::io;
@@ -18,6 +20,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 
 use self::heard::{Heard, News};
+use self::links::Links;
 use self::scan::{Reread, Scanner};
 use crate::file::Rules;
 use crate::folder::{Folder, FolderChange};
@@ -71,15 +74,17 @@ impl FolderWatch {
         let folder = std::path::absolute(folder).map_err(failed)?;
         std::fs::read_dir(&folder).map_err(failed)?;
         let heard = Heard::new();
-        let mut watcher = watcher(&folder, heard.clone()).map_err(|source| WatchError::Watch { folder: folder.clone(), source })?;
+        let watcher = watcher(&folder, heard.clone()).map_err(|source| WatchError::Watch { folder: folder.clone(), source })?;
+        let mut watched = Watched { folder: folder.clone(), heard, watcher, is_lost: false };
         let mut look = Look { scanner: Scanner::new(folder.clone()), hosts: Folder::new(rules) };
         // Watched before it is listed, so that nothing falls between the two.
-        watch_anew(&mut watcher, &folder).map_err(|source| WatchError::Watch { folder: folder.clone(), source })?;
+        watch_anew(&mut watched.watcher, &folder).map_err(|source| WatchError::Watch { folder: folder.clone(), source })?;
+        watched.follow_links(false).await;
         let first;
         (look, first) = look.again(Reread::All).await;
         let first = first.map_err(|source| WatchError::Folder { folder: folder.clone(), source })?;
         let (sender, changes) = mpsc::channel(WAITING_CHANGES);
-        let task = tokio::spawn(run(Watched { folder, heard, watcher, is_lost: false }, look, sender));
+        let task = tokio::spawn(run(watched, look, sender));
         Ok((FolderWatch { changes, task }, first))
     }
 
@@ -144,6 +149,7 @@ async fn run(mut watched: Watched, mut look: Look, changes: mpsc::Sender<FolderC
         {
             tracing::debug!(%error, "the folder of host files can not be watched now");
         }
+        watched.follow_links(is_slow).await;
         let change;
         (look, change) = look.again(reread).await;
         let Some(change) = watched.judge(change) else { continue };
@@ -161,6 +167,26 @@ async fn burst_over(heard: &Heard) {
 }
 
 impl Watched {
+    /// Watches where the links lead now, and no longer where they led before; with `is_anew` also what was
+    /// watched already, for a folder that was made again has lost its watch.
+    async fn follow_links(&mut self, is_anew: bool) {
+        let folder = self.folder.clone();
+        let links = spawn_blocking(move || Links::of(&folder)).await.expect("following links does not panic, and is never cancelled");
+        // A folder that can not be listed keeps its hosts, and so its links.
+        let Ok(links) = links else { return };
+        let before = self.heard.follow(links.clone());
+        for gone in before.folders().difference(links.folders()) {
+            if let Err(error) = self.watcher.unwatch(gone) {
+                tracing::debug!(folder = %gone.display(), %error, "the folder behind a link had lost its watch");
+            }
+        }
+        for place in links.folders().iter().filter(|place| is_anew || !before.folders().contains(*place)) {
+            if let Err(error) = self.watcher.watch(place, RecursiveMode::NonRecursive) {
+                tracing::debug!(folder = %place.display(), %error, "the folder behind a link is not watched; the slow scan stands in for it");
+            }
+        }
+    }
+
     /// What is worth passing on. A folder that is gone is not an empty one: its hosts stay in force.
     fn judge(&mut self, change: io::Result<FolderChange>) -> Option<FolderChange> {
         match change {
