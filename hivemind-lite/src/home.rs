@@ -4,6 +4,7 @@
 //! DIR/format      what this folder is
 //! DIR/lock        held by the one process that uses it
 //! DIR/authority/  the certificate authority
+//! DIR/birth       there until the cluster is: what stands in nodes/ is the rest of a birth that was cut short
 //! DIR/born        there from the moment that the cluster is
 //! DIR/ports       where each node listened last: a hint
 //! DIR/nodes/NAME/ the data of each node
@@ -21,10 +22,15 @@ use hivemind_node::authority::AuthorityFolderError;
 use tempfile::TempDir;
 use thiserror::Error;
 
+use crate::args::VOTER_STEM;
+
 const FORMAT: &str = "hivemind-lite data folder, format 1\n";
 const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
 const BORN_FILE: &str = "born";
+const BIRTH_FILE: &str = "birth";
+/// In the folder of each node that ever ran.
+const IDENTITY_FILE: &str = "identity";
 const PORTS_FILE: &str = "ports";
 const NODES: &str = "nodes";
 const TEMPORARY_PREFIX: &str = "hivemind-lite-";
@@ -77,6 +83,31 @@ pub enum HomeError {
     NoAuthority {
         /// The folder.
         path: PathBuf,
+    },
+    /// Nodes are kept, and what says of which cluster they are is gone.
+    #[error("--data-dir: {} holds nodes, the first is {node}, but its file `born` is missing: \
+        make an empty file {} to resume the cluster, or choose another folder for a new one", path.display(), path.join("born").display())]
+    NotBorn {
+        /// The folder.
+        path: PathBuf,
+        /// One of the nodes.
+        node: String,
+    },
+    /// Too few of the voters that are kept would run.
+    #[error("--data-dir: {} is of a cluster of {}, and --voters {run} is no quorum of them: give --voters {last}; \
+        where {} left for good, remove {}", path.display(), crate::show::count(*kept, "voter"), spare.join(", "),
+        spare.iter().map(|name| path.join("nodes").join(name).display().to_string()).collect::<Vec<_>>().join(", "))]
+    TooFewVoters {
+        /// The folder.
+        path: PathBuf,
+        /// How many were to run.
+        run: u16,
+        /// How many are kept.
+        kept: usize,
+        /// The highest number of one.
+        last: u16,
+        /// Those that would not run.
+        spare: Vec<String>,
     },
     /// The disk failed.
     #[error("--data-dir: {}: {source}; repair that, or choose another folder", path.display())]
@@ -179,20 +210,73 @@ impl Home {
     /// [`HomeError`].
     pub fn set_born(&self) -> Result<(), HomeError> {
         let path = self.path.join(BORN_FILE);
-        write_whole(&path, "").map_err(|error| HomeError::new(&path, error))
+        write_whole(&path, "").map_err(|error| HomeError::new(&path, error))?;
+        let birth = self.path.join(BIRTH_FILE);
+        match fs::remove_file(&birth) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(HomeError::new(&birth, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
-    /// Removes what a birth that was cut short left of nodes.
+    /// Makes room for a birth: removes what one that was cut short left of nodes.
     ///
     /// # Errors
-    /// [`HomeError`].
-    pub fn clear_nodes(&self) -> Result<(), HomeError> {
+    /// [`HomeError`]. Nodes that are not known to be of an unfinished birth are left alone.
+    pub fn begin_birth(&self) -> Result<(), HomeError> {
+        let birth = self.path.join(BIRTH_FILE);
+        if !birth.exists()
+            && let Some(node) = self.kept_nodes()?.into_iter().next()
+        {
+            return Err(HomeError::NotBorn { path: self.path.clone(), node });
+        }
+        write_whole(&birth, "").map_err(|error| HomeError::new(&birth, error))?;
         let nodes = self.path.join(NODES);
         match fs::remove_dir_all(&nodes) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(HomeError::new(&nodes, error)),
             Ok(()) | Err(_) => {}
         }
         create_private(&nodes).map_err(|error| HomeError::new(&nodes, error))
+    }
+
+    /// Makes sure that `run` voters can be a quorum of those that are kept; tells which are kept and not run.
+    ///
+    /// # Errors
+    /// [`HomeError::TooFewVoters`], and what the disk says.
+    pub fn spare_voters(&self, run: u16) -> Result<Vec<String>, HomeError> {
+        let number = |name: &String| name.strip_prefix(VOTER_STEM)?.parse::<u16>().ok();
+        let kept: Vec<(u16, String)> = self.kept_nodes()?.into_iter().filter_map(|name| Some((number(&name)?, name))).collect();
+        let spare: Vec<String> = kept.iter().filter(|(number, _)| *number > run).map(|(_, name)| name.clone()).collect();
+        let run_here = kept.len() - spare.len();
+        match kept.iter().map(|(number, _)| *number).max() {
+            Some(last) if !spare.is_empty() && run_here < kept.len() / 2 + 1 => {
+                Err(HomeError::TooFewVoters { path: self.path.clone(), run, kept: kept.len(), last, spare })
+            }
+            Some(_) | None => Ok(spare),
+        }
+    }
+
+    /// Whether data of this node is kept.
+    pub fn keeps(&self, name: &NodeName) -> bool {
+        self.node(name).join(IDENTITY_FILE).exists()
+    }
+
+    /// The nodes that ever ran here, by name.
+    fn kept_nodes(&self) -> Result<Vec<String>, HomeError> {
+        let nodes = self.path.join(NODES);
+        let failed = |error| HomeError::new(&nodes, error);
+        let entries = match fs::read_dir(&nodes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read.map_err(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry.path().join(IDENTITY_FILE).exists() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Where each node listened last. A line that is none is passed over: these are hints.
@@ -310,6 +394,46 @@ mod tests {
         drop(Home::keep(&path).unwrap());
         fs::write(path.join(FORMAT_FILE), "hivemind-lite data folder, format 2\n").unwrap();
         assert!(said(Home::keep(&path)).contains("does not say that this is a folder of hivemind-lite in format 1"));
+    }
+
+    #[test]
+    fn nodes_are_removed_only_where_their_birth_was_cut_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::keep(&folder.path().join("home")).unwrap();
+        let keep = |name: &str| {
+            let node = home.node(&NodeName::new(name).unwrap());
+            fs::create_dir_all(&node).unwrap();
+            fs::write(node.join(IDENTITY_FILE), "").unwrap();
+            node
+        };
+        home.begin_birth().unwrap();
+        let node = keep("voter1");
+        home.begin_birth().unwrap();
+        assert!(!node.exists(), "the birth was cut short");
+        let node = keep("voter1");
+        home.set_born().unwrap();
+        fs::remove_file(home.path().join(BORN_FILE)).unwrap();
+        let said = home.begin_birth().expect_err("it must be refused").to_string();
+        assert!(said.contains("holds nodes, the first is voter1, but its file `born` is missing: make an empty file "), "{said}");
+        assert!(node.exists());
+    }
+
+    #[test]
+    fn a_minority_of_the_voters_that_are_kept_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::keep(&folder.path().join("home")).unwrap();
+        for name in ["voter1", "voter2", "voter3", "web1"] {
+            let node = home.node(&NodeName::new(name).unwrap());
+            fs::create_dir_all(&node).unwrap();
+            fs::write(node.join(IDENTITY_FILE), "").unwrap();
+        }
+        let said = home.spare_voters(1).expect_err("it must be refused").to_string();
+        assert!(
+            said.contains("is of a cluster of 3 voters, and --voters 1 is no quorum of them: give --voters 3; where voter2, voter3 left"),
+            "{said}"
+        );
+        assert_eq!(home.spare_voters(2).unwrap(), ["voter3"]);
+        assert!(home.spare_voters(3).unwrap().is_empty() && home.spare_voters(5).unwrap().is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use hivemind_lite::args::{Cli, Job, RunArgs};
@@ -9,6 +10,9 @@ use hivemind_lite::run;
 use hivemind_lite::screen::Screen;
 use hivemind_lite::sim::command as sim;
 use tracing_subscriber::EnvFilter;
+
+/// How long the process stays for a reader that does not read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -20,10 +24,22 @@ fn main() -> ExitCode {
 
 fn run_cluster(args: &RunArgs) -> ExitCode {
     // The log writes to it until the very end of the process.
-    let screen: &'static Screen = Box::leak(Box::new(Screen::new()));
+    let screen: &'static Screen = match Screen::new() {
+        Ok(screen) => Box::leak(Box::new(screen)),
+        // There is nothing to say it with but this.
+        Err(_) => return ExitCode::FAILURE,
+    };
     if !args.check.is_empty() {
-        return run::check(args, screen);
+        let code = run::check(args, screen);
+        screen.flush(None);
+        return code;
     }
+    let code = start_and_run(args, screen);
+    screen.flush(Some(LAST_WORDS));
+    code
+}
+
+fn start_and_run(args: &RunArgs, screen: &'static Screen) -> ExitCode {
     let options = match args.resolve() {
         Ok(options) => options,
         Err(error) => {

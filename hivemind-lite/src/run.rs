@@ -1,7 +1,7 @@
 //! The main job: start a cluster, follow the host files, take commands, stop.
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hivemind_host::watch::WatchError;
@@ -27,6 +27,8 @@ pub const USAGE: u8 = 2;
 const PROMPT: &str = "hivemind> ";
 /// A start that takes longer says what it waits for, and again after as long.
 const SLOW_START: Duration = Duration::from_secs(5);
+/// A command that takes longer does not hold up the next one.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why there is no cluster (any more). The message says what to do.
 #[derive(Debug, Error)]
@@ -97,7 +99,8 @@ async fn try_run(options: RunOptions, screen: &'static Screen) -> Result<(), Run
     result
 }
 
-/// Starts everything, and carries on until `quit`.
+/// Starts everything, and carries on until `quit`. Commands are taken from the very start: a cluster that
+/// does not come up is what they are needed for.
 async fn serve(
     cluster: &Arc<Cluster>,
     options: &RunOptions,
@@ -106,50 +109,74 @@ async fn serve(
     seen: &[HostFile],
     began: Instant,
 ) -> Result<(), RunError> {
-    let screen = cluster.screen();
-    let counted = seen.len();
-    screen.notice(&format!(
+    cluster.screen().notice(&format!(
         "starting {}, {} and {}",
         show::count(usize::from(options.voters), "voter"),
         show::count(options.dns.len(), "dns_processor"),
-        show::count(counted, "host")
+        show::count(seen.len(), "host")
     ));
-    let start = async {
+    let run = async {
+        // What the folder held first is taken in before what moved in it since.
         cluster.start_all(hosts).await;
-        ready(cluster).await
+        tokio::select! {
+            () = follow(cluster, watch) => Ok(()),
+            Err(error) = greet(cluster, options, seen, began) => Err(error),
+        }
     };
-    start.await?;
-    cluster.settled()?;
-    screen.last_line("");
-    let servers = cluster.dns_addresses();
-    screen.data(&greeting(usize::from(options.voters), &servers, seen, options.rules.cluster_zone(), began.elapsed()));
     tokio::select! {
-        () = follow(cluster, watch) => Ok(()),
+        result = run => result,
         result = converse(cluster) => result,
     }
 }
 
-/// Waits until all is there, showing how far it is.
-async fn ready(cluster: &Cluster) -> Result<(), RunError> {
+/// Waits until all is there, or as much as there will be soon, and says so.
+async fn greet(cluster: &Cluster, options: &RunOptions, seen: &[HostFile], began: Instant) -> Result<(), RunError> {
     let screen = cluster.screen();
+    let progress = ready(cluster).await?;
+    cluster.settled()?;
+    screen.last_line("");
+    let servers = cluster.dns_addresses();
+    screen.data(&greeting(usize::from(options.voters), &servers, seen, options.rules.cluster_zone(), began.elapsed()));
+    if !progress.is_done() {
+        screen.notice(&format!(
+            "without all nodes: still waiting for {}; they go on trying, `members` and `status` show how they fare, \
+             `leave NAME` and `start NAME` make a node a new member",
+            progress.missing()
+        ));
+    }
+    screen.last_line(PROMPT);
+    Ok(())
+}
+
+/// Waits until all is there, showing how far it is; where there is a quorum, only until nothing has moved
+/// for a while.
+async fn ready(cluster: &Cluster) -> Result<Progress, RunError> {
+    let screen = cluster.screen();
+    let last = Mutex::new((Progress::default(), Instant::now()));
     let slow = async {
+        let mut told = Instant::now();
         loop {
-            tokio::time::sleep(SLOW_START).await;
-            if let Ok(progress) = cluster.progress() {
+            tokio::time::sleep(SLOW_START / 10).await;
+            let (progress, since) = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if since.elapsed() >= SLOW_START && Health::of(&cluster.picture()) == Health::Ok {
+                return progress;
+            }
+            if told.elapsed() >= SLOW_START {
+                told = Instant::now();
                 screen.notice(&format!("still waiting for {}", progress.missing()));
             }
         }
     };
-    let mut last = Progress::default();
     let ready = cluster.ready(|progress| {
-        if *progress != last {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *progress != last.0 {
             screen.last_line(&progress.line());
-            last = progress.clone();
+            *last = (progress.clone(), Instant::now());
         }
     });
     tokio::select! {
-        ready = ready => Ok(ready.map(|_| ())?),
-        () = slow => Ok(()),
+        ready = ready => Ok(ready?),
+        progress = slow => Ok(progress),
     }
 }
 
@@ -166,12 +193,18 @@ async fn follow(cluster: &Arc<Cluster>, watch: &mut FolderWatch) {
 async fn converse(cluster: &Arc<Cluster>) -> Result<(), RunError> {
     let screen = cluster.screen();
     let mut lines = console::lines().map_err(|source| RunError::System { what: "thread for standard input", source })?;
-    screen.last_line(PROMPT);
     while let Some(line) = lines.recv().await {
         screen.last_line_ended();
         match command::parse(&line) {
             Ok(Some(Command::Quit)) => return Ok(()),
-            Ok(Some(command)) => carry_out(cluster, command).await,
+            Ok(Some(command)) => {
+                let cluster = cluster.clone();
+                let carried_out = tokio::spawn(async move { carry_out(&cluster, command).await });
+                // What waits for the control plane goes on by itself, and tells its end then. A panic was told of.
+                if tokio::time::timeout(COMMAND_PATIENCE, carried_out).await.is_err() {
+                    screen.notice("this takes longer: its outcome follows, and other commands are taken meanwhile");
+                }
+            }
             Ok(None) => {}
             Err(wrong) => screen.error(&wrong),
         }
@@ -219,18 +252,25 @@ fn status(cluster: &Cluster) -> String {
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    /// The terminal was closed.
+    hangup: Signal,
 }
 
 impl Stop {
     fn new() -> Result<Self, RunError> {
         let listen = |kind| signal(kind).map_err(|source| RunError::System { what: "signals", source });
-        Ok(Stop { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Stop {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
 
     async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -182,4 +182,9 @@ fn without_a_data_folder_nothing_is_left_behind() {
     lite.signal("INT");
     assert_eq!(lite.ended().0, Some(0));
     assert_eq!(left(), 0);
+
+    let lite = spawn();
+    lite.signal("HUP");
+    assert_eq!(lite.ended().0, Some(0), "a terminal that was closed");
+    assert_eq!(left(), 0);
 }

@@ -233,3 +233,16 @@ fn a_reader_that_goes_away_stops_nothing() {
     });
     assert_eq!(status, Some(0));
 }
+
+#[test]
+fn a_reader_that_does_not_read_keeps_nobody_from_stopping_it() {
+    let hosts = hosts();
+    let mut command = binary();
+    command.args(["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0"]).args(SMALL);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // Far more than a pipe holds: it comes back here only because the commands are taken all the same.
+    let mut input = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, format!("help{}\n", " ".repeat(1 << 10)).repeat(300).as_bytes()).unwrap();
+    assert!(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -53,6 +53,13 @@ impl Cluster {
         let empty = DnsProcessor::new(options.zones.clone()).empty_zone();
         let servers: Vec<Server> = options.dns.iter().map(|address| Server::bind(&[*address], empty.clone())).collect::<Result<_, _>>()?;
         let (authority, birth) = authority(&home)?;
+        let spare = home.spare_voters(options.voters)?;
+        if !spare.is_empty() {
+            screen.notice(&format!(
+                "kept here and not run: {}; more --voters run them, and they count in a quorum until they leave",
+                spare.join(", ")
+            ));
+        }
         let settings = settings(options.voters);
         let shared = Arc::new(Shared::new(home, authority, birth, settings, options.zones.clone(), screen));
         for (name, address) in shared.home.ports() {
@@ -128,7 +135,7 @@ fn authority(home: &Home) -> Result<(Authority, Option<Birth>), PrepareError> {
         let authority = found.ok_or_else(|| HomeError::NoAuthority { path: home.path().to_owned() })?;
         return Ok((authority, None));
     }
-    home.clear_nodes()?;
+    home.begin_birth()?;
     let authority = match found {
         Some(authority) => authority,
         None => {

@@ -7,9 +7,9 @@ use hivemind_core::machine::Phase;
 use hivemind_node::NodeHandle;
 use thiserror::Error;
 
-use super::{Cluster, Keeper, Order, OrderError};
+use super::{Cluster, Keeper, Order, OrderError, carried_out};
 use crate::console::command::nearest;
-use crate::show::{Kind, Picture};
+use crate::show::{Kind, Life, Picture};
 
 /// How long a started node is waited for until it is a member.
 const JOIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -84,9 +84,20 @@ impl Cluster {
             Phase::Resyncing => "resyncing",
             Phase::Stopped => "stopped",
         };
-        let isolated = self.keepers().iter().any(|keeper| keeper.shown().isolated);
-        let why =
-            if isolated { "; nodes are isolated, `heal` ends it" } else { "; it goes on trying, `status` shows whether there is a quorum" };
+        let keepers = self.keepers();
+        let voters: Vec<Keeper> = keepers.into_iter().filter(|keeper| keeper.plan.kind == Kind::Voter).collect();
+        let up = |keeper: &&Keeper| keeper.shown().life == Life::Running;
+        let reachable = |keeper: &&Keeper| up(keeper) && !keeper.shown().isolated;
+        let quorum = self.voters / 2 + 1;
+        let why = if self.keeper(&name).is_some_and(|keeper| keeper.shown().isolated) {
+            "; it is isolated, `heal` ends it"
+        } else if voters.iter().filter(up).count() < quorum {
+            "; too few voters run for a quorum, `start` them"
+        } else if voters.iter().filter(reachable).count() < quorum {
+            "; too many voters are isolated for a quorum, `heal` ends it"
+        } else {
+            "; it goes on trying, `status` shows whether there is a quorum"
+        };
         VerbError::NotAMember { name, phase, why }
     }
 
@@ -107,8 +118,13 @@ impl Cluster {
     /// # Errors
     /// [`VerbError::Order`]: the cluster is stopping.
     pub async fn heal(&self) -> Result<String, VerbError> {
+        // All are told first: one that is held up, by a leave without a quorum say, does not hold up the others.
+        let mut told = Vec::new();
         for keeper in self.keepers() {
-            keeper.order(|answer| Order::Isolate(false, answer)).await?;
+            told.push(keeper.ordered(|answer| Order::Isolate(false, answer)).await);
+        }
+        for answered in told {
+            carried_out(answered).await?;
         }
         Ok("healed: all nodes reach each other".to_owned())
     }

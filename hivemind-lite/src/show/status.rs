@@ -1,10 +1,13 @@
 //! How the cluster fares.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use hivemind_core::machine::Phase;
+use hivemind_core::view::View;
 
 use super::{Kind, Life, NodePicture, Picture, count};
+use crate::screen::escaped;
 
 /// Whether the control plane can act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +22,11 @@ impl Health {
     /// As judged by the voters themselves.
     pub fn of(picture: &Picture) -> Self {
         let voters = voters(picture);
-        let quorum = voters.len() / 2 + 1;
-        let fine = voters.iter().filter(|voter| voter.is_running() && !voter.sees_degraded() && is_member(voter)).count();
+        // Members that this process does not run vote too.
+        let quorum = voters.len().max(picture.best_view().map_or(0, voting)) / 2 + 1;
+        let knows_leader = |voter: &NodePicture| voter.status.as_ref().is_some_and(|status| status.leader.is_some());
+        let fine =
+            voters.iter().filter(|voter| voter.is_running() && !voter.sees_degraded() && is_member(voter) && knows_leader(voter)).count();
         if fine >= quorum { Health::Ok } else { Health::Degraded }
     }
 }
@@ -33,15 +39,14 @@ pub fn status(picture: &Picture, health: &str) -> String {
         let _ = writeln!(text, "{head:<10} {value}");
     };
     line("cluster", &format!("{health}{}", judges(picture)));
-    let leads = picture.nodes.iter().filter_map(|node| node.status.as_ref()).filter(|status| status.leader.is_some());
-    match leads.max_by_key(|status| status.term).and_then(|status| status.leader.map(|leader| (leader, status.term))) {
-        Some((leader, term)) => line("leader", &format!("{}, term {term}", picture.name_of(leader))),
-        None => line("leader", "none is known"),
-    }
+    line("leader", &leader(picture));
     if let Some(view) = picture.best_view() {
         line("position", &view.facts.position().to_string());
-        let voting = view.facts.voters().keys().filter(|node| view.facts.is_voter(**node)).count();
-        line("members", &format!("{}, of which {}", view.facts.members().len(), count(voting, "voter")));
+        let known = match Health::of(picture) {
+            Health::Ok => "",
+            Health::Degraded => ", as last known: none joins or leaves without a quorum",
+        };
+        line("members", &format!("{}, of which {}{known}", view.facts.members().len(), count(voting(view), "voter")));
     }
     let hosts: Vec<&NodePicture> = picture.nodes.iter().filter(|node| node.kind == Kind::Host && node.life != Life::Gone).collect();
     line("hosts", &format!("{} of {} run", hosts.iter().filter(|host| host.is_running()).count(), hosts.len()));
@@ -56,9 +61,25 @@ pub fn status(picture: &Picture, health: &str) -> String {
     let problems = problems(picture);
     match problems.as_slice() {
         [] => line("problems", "none"),
-        _ => problems.iter().for_each(|problem| line("problem", problem)),
+        _ => problems.iter().for_each(|problem| line("problem", &escaped(problem))),
     }
     text
+}
+
+/// How many members vote, in this view.
+fn voting(view: &Arc<View>) -> usize {
+    view.facts.voters().keys().filter(|node| view.facts.is_voter(**node)).count()
+}
+
+/// Who leads, as the latest term has it. A term of 0 is none: who is no voter, or was just started, only
+/// heard of the leader.
+fn leader(picture: &Picture) -> String {
+    let known = picture.nodes.iter().filter_map(|node| node.status.as_ref()).filter_map(|status| Some((status.term, status.leader?)));
+    match known.max_by_key(|(term, _)| *term) {
+        Some((0, leader)) => format!("{}, by hearsay", picture.name_of(leader)),
+        Some((term, leader)) => format!("{}, term {term}", picture.name_of(leader)),
+        None => "none is known".to_owned(),
+    }
 }
 
 fn voters(picture: &Picture) -> Vec<&NodePicture> {
@@ -150,6 +171,27 @@ mod tests {
         ] {
             assert!(text.contains(problem), "{problem} in\n{text}");
         }
+    }
+
+    #[test]
+    fn without_a_leader_that_a_voter_knows_nothing_is_ok() {
+        let mut picture = sketch::cluster();
+        if let Some(status) = &mut picture.nodes[0].status {
+            status.leader = None;
+        }
+        assert_eq!(Health::of(&picture), Health::Degraded);
+        let text = status(&picture, "degraded");
+        assert!(text.contains("leader     none is known\n"), "{text}");
+        assert!(text.contains("members    3, of which 1 voter, as last known: none joins or leaves without a quorum\n"), "{text}");
+    }
+
+    #[test]
+    fn a_leader_is_not_said_to_lead_in_term_0() {
+        let mut picture = sketch::cluster();
+        if let Some(status) = &mut picture.nodes[0].status {
+            status.term = 0;
+        }
+        assert!(status(&picture, "ok").contains("leader     voter1, by hearsay\n"));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What a person sees: data on standard output, all else on standard error, and one last line, the prompt
 //! or the progress, that stays below both where they are a terminal.
 
+mod lane;
+
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use lane::{Lane, Shown};
 use tracing_subscriber::fmt::MakeWriter;
-
-/// Back to the start of the line, and erase it (ECMA-48: CR, EL).
-const ERASE_LINE: &str = "\r\x1b[K";
 
 /// A colour that says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,56 +19,70 @@ pub enum Paint {
 }
 
 /// The two outputs of the process. A reader that went away is no error: what it does not read is dropped.
+/// Threads of their own write, so that a reader that does not read holds nothing up: what it lets pile up is
+/// dropped too, and it is told how much.
 #[derive(Debug)]
 pub struct Screen {
     /// Whether somebody sits in front of it: then there are a prompt and progress.
     interactive: bool,
     colour_out: bool,
     colour_err: bool,
-    /// What stands on the last line of standard error.
-    below: Mutex<String>,
+    /// Writes standard error, and what stands on its last line.
+    err: Lane,
+    /// Writes standard output where that is no terminal, so that its reader does not hold up the messages.
+    out: Option<Lane>,
 }
 
 impl Screen {
     /// The screen of this process.
-    pub fn new() -> Self {
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn new() -> io::Result<Self> {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Screen {
+        Ok(Screen {
             interactive: err && io::stdin().is_terminal(),
             colour_out: out && !plain,
             colour_err: err && !plain,
-            below: Mutex::new(String::new()),
-        }
+            err: Lane::new(io::stdout(), io::stderr())?,
+            out: if out { None } else { Some(Lane::new(io::stdout(), io::stderr())?) },
+        })
     }
 
     /// Writes whole lines of data to standard output.
     pub fn data(&self, text: &str) {
-        self.above(|| write(io::stdout().lock(), text));
+        self.out.as_ref().unwrap_or(&self.err).put(Shown::Data(text.to_owned()));
     }
 
     /// Writes a line to standard error.
     pub fn notice(&self, text: &str) {
-        self.above(|| write(io::stderr().lock(), &format!("{text}\n")));
+        self.err.put(Shown::Notice(format!("{}\n", escaped(text))));
     }
 
     /// Writes what went wrong, and what to do about it, to standard error.
     pub fn error(&self, text: &str) {
-        self.notice(&format!("{} {text}", painted(Paint::Bad, "error:", self.colour_err)));
+        self.err.put(Shown::Notice(format!("{} {}\n", painted(Paint::Bad, "error:", self.colour_err), escaped(text))));
     }
 
     /// Shows `text` on the last line until it is replaced; nothing where that is no terminal.
     pub fn last_line(&self, text: &str) {
         if self.interactive {
-            let mut below = self.below();
-            text.clone_into(&mut below);
-            write(io::stderr().lock(), &format!("{ERASE_LINE}{text}"));
+            self.err.put(Shown::LastLine(text.to_owned()));
         }
     }
 
     /// The user ended the last line: what stood there is above now.
     pub fn last_line_ended(&self) {
-        self.below().clear();
+        self.err.put(Shown::LastLineEnded);
+    }
+
+    /// Waits until all is written, for at most `patience` where that is given.
+    pub fn flush(&self, patience: Option<Duration>) {
+        let until = patience.map(|patience| Instant::now() + patience);
+        for lane in self.out.iter().chain([&self.err]) {
+            lane.flush(until);
+        }
     }
 
     /// `text` in a colour, where standard output shows colours.
@@ -80,26 +94,19 @@ impl Screen {
     pub fn has_colours(&self) -> bool {
         self.colour_err
     }
-
-    fn above(&self, show: impl FnOnce()) {
-        let below = self.below();
-        if below.is_empty() {
-            return show();
-        }
-        write(io::stderr().lock(), ERASE_LINE);
-        show();
-        write(io::stderr().lock(), &below);
-    }
-
-    fn below(&self) -> MutexGuard<'_, String> {
-        self.below.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Default for Screen {
-    fn default() -> Self {
-        Screen::new()
+/// `text` with its control characters written out: those of a name or a file are not for the terminal to obey.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => safe.push(character),
+            _ if character.is_control() => safe.extend(character.escape_default()),
+            _ => safe.push(character),
+        }
     }
+    safe
 }
 
 /// Log lines go to standard error, above the prompt.
@@ -119,7 +126,8 @@ pub struct LogWriter {
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.screen.notice(String::from_utf8_lossy(line).trim_end_matches('\n'));
+        // The log escapes what it is given, and colours its lines itself.
+        self.screen.err.put(Shown::Notice(String::from_utf8_lossy(line).into_owned()));
         Ok(line.len())
     }
 
@@ -136,7 +144,12 @@ fn painted(paint: Paint, text: &str, coloured: bool) -> String {
     if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// Nobody is left to be told of a failure to write here.
-fn write(mut to: impl Write, text: &str) {
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_written_out() {
+        assert_eq!(escaped("web\u{1b}[2J\r\u{9b}1\u{7}\nö\t"), "web\\u{1b}[2J\\r\\u{9b}1\\u{7}\nö\t");
+    }
 }
