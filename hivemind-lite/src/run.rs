@@ -158,7 +158,7 @@ async fn ready(cluster: &Cluster) -> Result<Progress, RunError> {
         loop {
             tokio::time::sleep(SLOW_START / 10).await;
             let (progress, since) = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if since.elapsed() >= SLOW_START && Health::of(&cluster.picture()) == Health::Ok {
+            if since.elapsed() >= SLOW_START && progress.led {
                 return progress;
             }
             if told.elapsed() >= SLOW_START {

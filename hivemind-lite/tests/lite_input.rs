@@ -185,12 +185,37 @@ fn files_that_are_wrong_at_the_start_are_told_and_the_others_are_served() {
     let lite = Lite::start(&[&["--hosts", hosts.dir()], &SMALL[..]].concat());
     lite.complains("empty.toml:1: the file is empty; write at least ");
     lite.complains("binary.toml:1: the file is not UTF-8 at octet 8; save it as UTF-8\n");
-    lite.complains("what a wrong file last said rightly stays in force until it is corrected or removed\n");
     let server = lite.dns("dns1");
     hosts.remove("twin.toml");
     dig_until(server, "web1.node.hive A", &["10.0.0.11"]);
     hosts.write("empty.toml", "addresses = ['10.0.0.77']\n");
     dig_until(server, "empty.node.hive A", &["10.0.0.77"]);
+    lite.quit();
+}
+
+#[test]
+fn a_host_whose_file_is_wrong_at_a_restart_goes_on_with_what_it_published() {
+    let hosts = hosts();
+    let data = tempfile::tempdir().unwrap();
+    let home = data.path().join("home");
+    let start = || Lite::start(&[&["--hosts", hosts.dir(), "--data-dir", home.to_str().unwrap()], &SMALL[..]].concat());
+    start().quit();
+    hosts.write("web1.toml", "addresses = ['10.0.0.300']\n");
+    let mut lite = start();
+    lite.complains("what a wrong file last said rightly stays in force until it is corrected or removed\n");
+    let server = lite.dns("dns1");
+    assert_eq!(lite.row("members", "web1")[4], "alive");
+    dig_until(server, "web1.node.hive A", &["10.0.0.11"]);
+    hosts.write("web1.toml", "addresses = ['10.0.0.12']\n");
+    dig_until(server, "web1.node.hive A", &["10.0.0.12"]);
+    lite.quit();
+
+    hosts.write("web1.toml", "");
+    let lite = start();
+    let server = lite.dns("dns1");
+    dig_until(server, "web1.node.hive A", &["10.0.0.12"]);
+    hosts.remove("web1.toml");
+    dig_until(server, "web1.node.hive A", &[]);
     lite.quit();
 }
 

@@ -77,6 +77,8 @@ pub(super) async fn carried_out(answered: Answered) -> Result<(), OrderError> {
 pub(super) enum Order {
     /// Start it.
     Start(Answer),
+    /// Start a host whose file is wrong with what it published before.
+    Resume(Answer),
     /// Stop it as a crash would.
     Kill(Answer),
     /// End its membership, proposed through the handle, then stop it.

@@ -31,6 +31,8 @@ pub(super) struct Kept {
     node: Option<Node>,
     /// What the host file says.
     wanted: Option<Wanted>,
+    /// Whether the file is wrong since before the start: then what was published before stays in force.
+    stands: bool,
     /// At most one at a time.
     publishing: JoinSet<Result<Seq, PublishFailure>>,
 }
@@ -50,7 +52,7 @@ impl Kept {
         served: watch::Sender<Served>,
         server: ServerSlot,
     ) -> Self {
-        Kept { plan, shared, shown, served, server, node: None, wanted: None, publishing: JoinSet::new() }
+        Kept { plan, shared, shown, served, server, node: None, wanted: None, stands: false, publishing: JoinSet::new() }
     }
 
     /// Carries out orders until it is told to stop for good.
@@ -84,10 +86,15 @@ impl Kept {
         // Whoever gave up waiting for an answer is not told.
         let _ = match order {
             Order::Start(answer) => answer.send(self.start().await),
+            Order::Resume(answer) => {
+                self.stands = true;
+                answer.send(self.start().await)
+            }
             Order::Kill(answer) => answer.send(self.kill().await),
             Order::Leave { member, answer } => answer.send(self.leave(member, Life::Left).await),
             Order::Retire { member, answer } => {
                 self.wanted = None;
+                self.stands = false;
                 answer.send(self.retire(member).await)
             }
             Order::Publish(sections) => {
@@ -114,7 +121,7 @@ impl Kept {
         if self.node.is_some() {
             return Err(OrderError::Running(name));
         }
-        if self.plan.kind == Kind::Host && self.wanted.is_none() {
+        if self.plan.kind == Kind::Host && self.wanted.is_none() && !self.stands {
             return Err(OrderError::NoFile(name));
         }
         let started = self.try_start().await;
@@ -143,8 +150,10 @@ impl Kept {
         if let Some(wanted) = &mut self.wanted {
             wanted.is_asked = false;
         }
+        let stands = (self.stands && self.wanted.is_none()).then(|| (handle.status().machine.own_seq, Instant::now()));
         self.show(|shown| {
             shown.life = Life::Running;
+            shown.published = shown.published.or(stands);
             shown.handle = Some(handle);
         });
         Ok(())

@@ -9,20 +9,22 @@ mod progress;
 mod shared;
 mod verbs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hivemind_core::ids::NodeName;
 use hivemind_host::FolderChange;
+use hivemind_host::file::FileError;
 use tokio::time::Instant;
 
 pub use prepare::PrepareError;
 pub use progress::{Progress, StartError};
 pub use verbs::VerbError;
 
+use crate::args::{DNS_STEM, VOTER_STEM};
 use crate::screen::Screen;
 use crate::show::{Kind, Life, Log, NodePicture, Picture};
 use keeper::{Keeper, Order, OrderError, Plan, carried_out};
@@ -37,6 +39,8 @@ pub struct Cluster {
     keepers: Mutex<BTreeMap<NodeName, Keeper>>,
     /// Host files that are wrong now, and what is wrong with them.
     wrong: Mutex<BTreeMap<PathBuf, Vec<String>>>,
+    /// Hosts that run on what they published before, and the files that were wrong from the start.
+    standing: Mutex<BTreeMap<PathBuf, NodeName>>,
     voters: usize,
 }
 
@@ -71,8 +75,14 @@ impl Cluster {
 
     /// Takes in what moved in the folder of host files: hosts are started, publish, and leave. Does not
     /// wait for the control plane; what a later change says comes after what an earlier one said.
-    pub async fn take(self: &Arc<Self>, change: FolderChange) {
+    pub async fn take(self: &Arc<Self>, mut change: FolderChange) {
+        self.resume_wrong(&change).await;
         self.note_wrong(&change);
+        // What a file says that is right again replaces what stood; a file that is gone takes it along.
+        for file in &change.corrected {
+            let stood = self.standing.lock().unwrap_or_else(PoisonError::into_inner).remove(file);
+            change.removed.extend(stood.filter(|name| change.changed.iter().all(|host| host.name != *name)));
+        }
         for name in change.removed {
             let Some(keeper) = self.keeper(&name) else { continue };
             let member = self.member(&name);
@@ -102,8 +112,31 @@ impl Cluster {
             self.shared.screen.error(&error.to_string());
             wrong.entry(error.file.clone()).or_default().push(error.to_string());
         }
-        if !change.errors.is_empty() {
+        drop(wrong);
+        let in_force = |error: &FileError| {
+            host_of(&error.file)
+                .and_then(|name| self.keeper(&name))
+                .is_some_and(|keeper| keeper.plan.kind == Kind::Host && keeper.shown().life != Life::Gone)
+        };
+        if change.errors.iter().any(in_force) {
             self.shared.screen.notice("what a wrong file last said rightly stays in force until it is corrected or removed");
+        }
+    }
+
+    /// Starts the hosts whose files are wrong from the start, and whose data is kept: what they published
+    /// before stays in force.
+    async fn resume_wrong(&self, change: &FolderChange) {
+        let files: BTreeSet<&PathBuf> = change.errors.iter().map(|error| &error.file).collect();
+        for file in files {
+            let Some(name) = host_of(file) else { continue };
+            let is_known = self.keeper(&name).is_some() || change.changed.iter().any(|host| host.name == name);
+            if is_known || !self.shared.home.keeps(&name) {
+                continue;
+            }
+            self.standing.lock().unwrap_or_else(PoisonError::into_inner).insert(file.clone(), name.clone());
+            if let Err(error) = self.host(&name).order(Order::Resume).await {
+                self.shared.screen.error(&error.to_string());
+            }
         }
     }
 
@@ -141,6 +174,14 @@ impl Cluster {
         }
         self.shared.keep_places();
     }
+}
+
+/// The host that a file is of where it names none: none for the names of the cluster's own nodes.
+fn host_of(file: &Path) -> Option<NodeName> {
+    let stem = file.file_stem()?.to_str()?;
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|octet| octet.is_ascii_digit());
+    let reserved = [VOTER_STEM, DNS_STEM].iter().any(|own| stem.strip_prefix(own).is_some_and(is_number));
+    if reserved { None } else { NodeName::new(stem).ok() }
 }
 
 fn picture_of(keeper: &Keeper) -> NodePicture {

@@ -66,8 +66,13 @@ impl Cluster {
             let kind = if (1..=options.voters).any(|number| voter_name(number) == name) { Kind::Voter } else { Kind::Host };
             shared.place(&name, kind, address);
         }
-        let cluster =
-            Cluster { shared: shared.clone(), keepers: Mutex::default(), wrong: Mutex::default(), voters: usize::from(options.voters) };
+        let cluster = Cluster {
+            shared: shared.clone(),
+            keepers: Mutex::default(),
+            wrong: Mutex::default(),
+            standing: Mutex::default(),
+            voters: usize::from(options.voters),
+        };
         for number in 1..=options.voters {
             let plan = Plan { name: voter_name(number), kind: Kind::Voter, dns: None };
             cluster.keep(Keeper::new(plan, None, shared.clone()));

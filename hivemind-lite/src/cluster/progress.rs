@@ -1,10 +1,15 @@
 //! How far the start has got.
 
+use std::time::Duration;
+
 use hivemind_core::machine::Phase;
 use thiserror::Error;
 
 use super::{Cluster, Keeper, is_wanted};
-use crate::show::{Kind, Life, NodePicture, Picture, count};
+use crate::show::{Health, Kind, Life, NodePicture, Picture, count};
+
+/// How often the start is looked at, also where nothing tells of a change.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How far the start has got. Nodes that failed are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct Progress {
     pub voting: usize,
     /// How many voters there are.
     pub voters: usize,
+    /// Whether a quorum of the voters says that it is one, and knows its leader.
+    pub led: bool,
     /// The DNS servers that do not answer for all hosts yet.
     pub incomplete: Vec<String>,
 }
@@ -37,7 +44,7 @@ pub enum StartError {
 impl Progress {
     /// Whether all that was asked for is there.
     pub fn is_done(&self) -> bool {
-        self.joining.is_empty() && self.voting == self.voters && self.incomplete.is_empty()
+        self.joining.is_empty() && self.voting == self.voters && self.led && self.incomplete.is_empty()
     }
 
     /// The progress in one line.
@@ -62,6 +69,8 @@ impl Progress {
             format!("{} to become members", self.joining.join(", "))
         } else if self.voting < self.voters {
             format!("{} more of {} to vote", self.voters - self.voting, count(self.voters, "voter"))
+        } else if !self.led {
+            "a quorum of the voters to agree on a leader".to_owned()
         } else {
             format!("{} to know all hosts", self.incomplete.join(", "))
         }
@@ -83,8 +92,8 @@ impl Cluster {
             if progress.is_done() {
                 return Ok(progress);
             }
-            // The sender is in `self`: it can not be gone.
-            let _ = moved.changed().await;
+            // The sender is in `self`: it can not be gone. Who leads may change without a view that does.
+            let _ = tokio::time::timeout(LOOK_AGAIN, moved.changed()).await;
         }
     }
 
@@ -114,6 +123,7 @@ impl Cluster {
             members: members.len(),
             voting: nodes.iter().filter(|node| node.kind == Kind::Voter).filter(votes).count(),
             voters,
+            led: Health::of(&picture) == Health::Ok,
             incomplete: servers.filter(|keeper| !answers_for_all(keeper, &picture)).map(|keeper| keeper.plan.name.to_string()).collect(),
         })
     }

@@ -4,9 +4,10 @@
 mod lane;
 
 use std::io::{self, IsTerminal as _, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lane::{Lane, Shown};
+use tokio::time::Instant;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// A colour that says something.
