@@ -58,6 +58,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
     match message {
         Message::Admission(Admission::Granted { .. }) => "admission.granted",
         Message::Admission(Admission::Join(_)) => "admission.join",
+        Message::Admission(Admission::Part { .. } | Admission::PartAsk { .. }) => "admission.part",
         Message::Admission(Admission::Later { .. } | Admission::Lapsed { .. } | Admission::Elsewhere { .. }) => "admission.later",
         Message::Admission(Admission::Refused { .. }) => "admission.refused",
         Message::Admission(Admission::Resume { .. }) => "admission.resume",
