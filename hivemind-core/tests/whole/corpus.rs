@@ -20,7 +20,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 30] = [
+pub(crate) const KINDS: [&str; 31] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -42,6 +42,7 @@ pub(crate) const KINDS: [&str; 30] = [
     "control.raft",
     "control.read-index",
     "control.read-indexed",
+    "events.announce",
     "events.collected",
     "events.pull",
     "events.push",
@@ -77,6 +78,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Control(Control::Raft(_)) => "control.raft",
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
+        Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
