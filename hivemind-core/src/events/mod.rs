@@ -130,6 +130,15 @@ impl EventLog {
         self.pass_on(ctx.node, &before, leads, peers, ctx);
     }
 
+    /// Puts the records of all members beside what is known: `facts` are full, and of the same position. False where they are not.
+    pub fn widen(&mut self, facts: &Facts) -> bool {
+        let widens = facts.is_full() && facts.position() == self.position();
+        if widens {
+            self.facts = facts.clone();
+        }
+        widens
+    }
+
     /// Puts `facts` in place of all that was known: after a resync, or a snapshot of the control plane.
     pub fn replace(&mut self, facts: Facts, ctx: &Context<'_>) {
         let limit = if facts.is_voter(ctx.node) { ctx.settings.events.voter_tail_bytes } else { ctx.settings.events.tail_bytes };
@@ -170,7 +179,7 @@ impl EventLog {
     pub fn observe(&mut self, from: NodeId, index: Index, chain: u32, ctx: &mut Context<'_>) {
         let own = self.position().index;
         if index > own {
-            self.pull.ahead(from, index, ctx);
+            self.pull.ahead(from, index, self.facts.member(from).is_some(), ctx);
         } else if self.tail.chain_at(index).is_some_and(|known| Header::prefix_of(&known) != chain) {
             return self.report_fork(from, ctx);
         }
@@ -255,7 +264,7 @@ impl EventLog {
         }
         match disbelief {
             None => {}
-            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, ctx),
+            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, self.facts.member(from).is_some(), ctx),
             // It may speak of voters that are not known yet.
             Some(Disbelief::Signer) => self.pull.doubted(from, Fault::Useless, ctx),
             Some(Disbelief::Forged | Disbelief::Uncovered) => self.pull.doubted(from, Fault::Lie, ctx),
@@ -335,6 +344,8 @@ fn leaver(event: &Event) -> Option<NodeId> {
         Event::Left { node, reason: LeaveReason::Asked | LeaveReason::Evicted, .. } => Some(*node),
         Event::Left { .. }
         | Event::Joined { .. }
+        | Event::Split { .. }
+        | Event::Merged { .. }
         | Event::Voter { .. }
         | Event::Restarting { .. }
         | Event::Restarted { .. }

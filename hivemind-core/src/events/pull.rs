@@ -10,14 +10,14 @@ use crate::ids::{Index, NodeId};
 use crate::time::Time;
 use crate::timers::Timer;
 
-/// How many that say that they are ahead are remembered.
-const KNOWN_AHEAD: usize = 16;
+/// How many that say that they are ahead are remembered, of those whose key is known here and of others.
+const KNOWN_AHEAD: usize = 8;
 
 /// Whom to pull from, and the pull that is under way.
 #[derive(Debug, Default)]
 pub(super) struct Pull {
-    /// Who says that it is ahead, and how far: a hint, until it has shown it.
-    ahead: BTreeMap<NodeId, Index>,
+    /// Who says that it is ahead: a hint, until it has shown it.
+    ahead: BTreeMap<NodeId, Claim>,
     /// Who could not help this time.
     unfit: BTreeSet<NodeId>,
     /// Somebody may be ahead and could not help: the voters, who hold the longest tails, are asked where nobody else is left.
@@ -25,6 +25,13 @@ pub(super) struct Pull {
     attempt: u64,
     waiting: Option<Waiting>,
     distrust: Distrust,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    index: Index,
+    /// Its record is held here, so that it is itself that speaks.
+    is_known: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +48,19 @@ enum Waiting {
 }
 
 impl Pull {
-    /// `from` says that it is ahead: pull after jitter, unless a pull is under way.
-    pub(super) fn ahead(&mut self, from: NodeId, index: Index, ctx: &mut Context<'_>) {
+    /// `from`, whose record is held here or not, says that it is ahead: pull after jitter, unless a pull is under way.
+    pub(super) fn ahead(&mut self, from: NodeId, index: Index, is_known: bool, ctx: &mut Context<'_>) {
         if self.distrust.covers(from, ctx.now.time) {
             return;
         }
-        if self.ahead.len() >= KNOWN_AHEAD && !self.ahead.contains_key(&from) {
-            let useless = self.ahead.keys().find(|node| self.unfit.contains(node)).copied();
-            let Some(useless) = useless else { return };
-            self.ahead.remove(&useless);
+        let alike: Vec<NodeId> = self.ahead.iter().filter(|(_, claim)| claim.is_known == is_known).map(|(&node, _)| node).collect();
+        if alike.len() >= KNOWN_AHEAD && !alike.contains(&from) {
+            // By lot, so that no crowd of made-up ids keeps others out for good.
+            let useless =
+                alike.iter().find(|node| self.unfit.contains(node)).or_else(|| alike.get(ctx.rng.below(alike.len() as u64) as usize));
+            useless.and_then(|node| self.ahead.remove(node));
         }
-        self.ahead.insert(from, index);
+        self.ahead.insert(from, Claim { index, is_known });
         self.wait(ctx);
     }
 
@@ -85,7 +94,7 @@ impl Pull {
         Some(target)
     }
 
-    /// A neighbor that does not vote first, a member from elsewhere next, so that voters do not serve everyone.
+    /// A neighbor that does not vote first, a far link next, then whoever came by, so that voters do not serve everyone.
     fn choose(&self, facts: &Facts, peers: &Peers<'_>, ctx: &mut Context<'_>) -> Option<NodeId> {
         if self.ahead.is_empty() {
             return None;
@@ -93,10 +102,11 @@ impl Pull {
         let now = ctx.now.time;
         let usable = |node: &NodeId| !self.unfit.contains(node) && peers.reaches(*node) && *node != ctx.node;
         let fit: Vec<NodeId> = self.ahead.keys().copied().filter(|node| usable(node) && !self.distrust.covers(*node, now)).collect();
-        let class = |node: &NodeId| match (facts.is_voter(*node), peers.neighbors.binary_search(node).is_ok()) {
-            (false, true) => 0,
-            (false, false) => 1,
-            (true, _) => 2,
+        let class = |node: &NodeId| match () {
+            () if facts.is_voter(*node) => 3,
+            () if peers.neighbors.binary_search(node).is_ok() => 0,
+            () if peers.far.contains(node) => 1,
+            () => 2,
         };
         let best = fit.iter().map(class).min();
         let mut from: Vec<NodeId> = fit.into_iter().filter(|node| Some(class(node)) == best).collect();
@@ -181,7 +191,7 @@ impl Pull {
 
     /// Forgets who is not ahead of `index` any more.
     pub(super) fn caught_up(&mut self, index: Index) {
-        self.ahead.retain(|_, ahead| *ahead > index);
+        self.ahead.retain(|_, claim| claim.index > index);
         if self.ahead.is_empty() {
             self.unfit.clear();
             self.needs_voters = false;
