@@ -6,6 +6,7 @@
 //! | [`network`], [`disk`], [`keys`], [`profile`] | what a node touches, simulated; which faults it has |
 //! | [`checkers`] | what must never happen, judged after every step |
 //! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
 //! | [`scenario`], [`summary`], [`command`] | what `hivemind-lite sim` runs and tells |
@@ -13,6 +14,7 @@
 //! Nothing that decides reads a clock or iterates in an order that is not its keys': one seed, one trace.
 
 pub mod checkers;
+pub mod clients;
 pub mod cluster;
 pub mod command;
 pub mod disk;
