@@ -122,7 +122,7 @@ impl Facts {
             restarting: OrdMap::new(),
         };
         facts.list(&first);
-        facts.record(first);
+        facts.record(first).expect("nobody else has a name or key yet");
         facts
     }
 

@@ -87,7 +87,8 @@ impl Facts {
         if let Some(old) = supersedes {
             self.left(old, listed)?;
         }
-        if self.names.contains_key(&member.name) || self.keys.contains_key(&member.key) || !self.live.insert(member.node) {
+        let taken = self.names.contains_key(&member.name) || self.keys.contains_key(&member.key);
+        if taken || !self.live.insert(member.node) {
             return None;
         }
         if let Some(hood) = self.neighborhoods.get_mut(&neighborhood) {
@@ -96,10 +97,7 @@ impl Facts {
             return None;
         }
         self.list(member);
-        if self.is_in_scope(member.node) {
-            self.record(member.clone());
-        }
-        Some(())
+        if self.is_in_scope(member.node) { self.record(member.clone()) } else { Some(()) }
     }
 
     fn left(&mut self, node: NodeId, listed: &[MemberRecord]) -> Option<()> {
@@ -118,7 +116,7 @@ impl Facts {
         for consumer in listed {
             self.is_member(consumer.node).then_some(())?;
             self.list(consumer);
-            self.record(consumer.clone());
+            self.record(consumer.clone())?;
         }
         Some(())
     }
@@ -161,10 +159,7 @@ impl Facts {
             return None;
         }
         self.neighborhoods.insert(into, Neighborhood { created: self.position.index.next(), members: all });
-        for member in members {
-            self.record(member.clone());
-        }
-        Some(())
+        members.iter().try_for_each(|member| self.record(member.clone()))
     }
 
     fn voter(&mut self, member: &MemberRecord, part: VoterPart) -> Option<()> {
@@ -176,7 +171,7 @@ impl Facts {
             }
             VoterPart::Learner | VoterPart::Voter => {
                 self.voters.insert(member.node, part);
-                self.record(member.clone());
+                self.record(member.clone())?;
             }
         }
         Some(())
@@ -221,10 +216,17 @@ impl Facts {
         }
     }
 
-    pub(super) fn record(&mut self, member: MemberRecord) {
+    /// Keeps a record; `None` where it contradicts one that is known, or takes another's name or key.
+    pub(super) fn record(&mut self, member: MemberRecord) -> Option<()> {
+        let fits = match self.members.get(&member.node) {
+            Some(known) => known.name == member.name && known.key == member.key,
+            None => !self.names.contains_key(&member.name) && !self.keys.contains_key(&member.key),
+        };
+        fits.then_some(())?;
         self.names.insert(member.name.clone(), member.node);
         self.keys.insert(member.key, member.node);
         self.members.insert(member.node, Arc::new(member));
+        Some(())
     }
 
     fn unrecord(&mut self, node: NodeId) {

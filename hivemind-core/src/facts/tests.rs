@@ -174,6 +174,6 @@ fn everything_and_a_slice_come_back_as_they_were_and_a_record_too_many_is_refuse
     }
     let stranger = followers.all.facts().members().values().find(|member| slice.member(member.node).is_none()).expect("out of scope");
     let mut swollen = slice.clone();
-    swollen.record(stranger.as_ref().clone());
+    swollen.record(stranger.as_ref().clone()).expect("its name is free");
     assert!(codec::decode::<Facts, 65_536>(&codec::encode(&swollen)).is_err());
 }
