@@ -4,6 +4,7 @@
 //! and has a test in which it catches a history that breaks its invariant.
 
 mod agreement;
+mod calm;
 mod configs;
 mod durable;
 mod eviction;
@@ -20,6 +21,7 @@ use hivemind_core::ids::{Index, NodeName};
 use hivemind_core::time::Time;
 
 pub use agreement::Agreement;
+pub use calm::Calm;
 pub use configs::Configs;
 pub use durable::{Durable, Holders};
 pub use eviction::{Eviction, Liveness};
