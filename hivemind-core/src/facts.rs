@@ -7,6 +7,8 @@
 
 mod fold;
 mod live;
+#[cfg(feature = "planted")]
+mod planted;
 mod record;
 mod slice;
 #[cfg(test)]
