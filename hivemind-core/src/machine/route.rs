@@ -26,6 +26,7 @@ impl Machine {
         if self.phase == Phase::Stopped {
             return;
         }
+        self.serve_reads();
         self.refresh_view();
         self.store_unwaited();
         let header = self.header();
@@ -213,7 +214,6 @@ impl Machine {
         self.tell_event(position, logged, event.clone());
         self.own_fate(own, &event);
         self.serve_grants();
-        self.serve_reads();
     }
 
     /// Neighborhoods split or merged. Where it is the own one, the node probes others from here on, and the records in its scope
