@@ -118,6 +118,11 @@ impl Disk {
         Disk { pending: VecDeque::new(), replaced: VecDeque::new(), full: false, ..self.clone() }
     }
 
+    /// The Raft log, as far as it is durable.
+    pub fn log(&self) -> Option<&RecoveredLog> {
+        self.log.as_ref()
+    }
+
     /// What a process that starts now finds.
     pub fn recover(&self) -> Recovered {
         Recovered {

@@ -95,7 +95,14 @@ impl Liar {
                 let which = self.rng.below(configs.len() as u64) as usize;
                 configs.get_mut(which).is_some_and(|held| self.forge(keys, header.from, held))
             }
-            Message::Events(Events::Pull { .. } | Events::Collected { .. } | Events::Resync | Events::Snapshot(_))
+            Message::Events(
+                Events::Announce
+                | Events::AskAnother
+                | Events::Pull { .. }
+                | Events::Collected { .. }
+                | Events::Resync
+                | Events::Snapshot(_),
+            )
             | Message::Configs(
                 Configs::Stored { .. }
                 | Configs::Compare { .. }

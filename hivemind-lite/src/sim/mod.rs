@@ -6,14 +6,18 @@
 //! | [`network`], [`cut`], [`disk`], [`clock`], [`pace`], [`keys`] | what a node touches, simulated |
 //! | [`profile`], [`mishap`], [`lies`], [`incidents`] | which faults there are, how often, and which happened |
 //! | [`checkers`] | what must never happen, judged after every step |
+//! | [`bounds`] | how long things may take once faults stop |
 //! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
 //! | [`scenario`], [`summary`], [`command`] | what `hivemind-lite sim` runs and tells |
 //!
 //! Nothing that decides reads a clock or iterates in an order that is not its keys': one seed, one trace.
 
+pub mod bounds;
 pub mod checkers;
+pub mod clients;
 pub mod clock;
 pub mod cluster;
 pub mod command;

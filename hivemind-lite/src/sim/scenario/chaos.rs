@@ -12,6 +12,7 @@ use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
 
 use super::super::checkers::Violation;
+use super::super::clients::Clients;
 use super::super::mishap::{Mishap, Rates};
 use super::super::network::Slot;
 use super::super::node::{Part, SimNode};
@@ -32,6 +33,8 @@ pub(super) struct Chaos {
     pub(super) away: BTreeSet<Slot>,
     /// Who lies, and until when.
     pub(super) liars: BTreeMap<Slot, Time>,
+    /// They propose and read as long as there is chaos.
+    pub(super) clients: Option<Clients>,
     /// Raised with each publication.
     pub(super) version: u32,
 }
@@ -120,6 +123,7 @@ impl Run<'_> {
         let rates = self.world.profile().rates;
         // What is measured here says nothing about the product.
         self.world.measure(false);
+        self.chaos.clients = Some(Clients::new(self.rng.fork()));
         while self.world.now().since(begin) < lasts {
             let (next, pause) = self.next(&rates);
             self.pass(pause)?;
@@ -129,8 +133,9 @@ impl Run<'_> {
                 Next::Load(load) => self.use_it(load)?,
             }
         }
+        self.chaos.clients = None;
         self.end_faults()?;
-        self.calm("after chaos")?;
+        self.calm()?;
         self.lose_a_voter()
     }
 
@@ -198,7 +203,7 @@ impl Run<'_> {
         let Some(&slot) = self.rng.sample(&voters, 1).first() else { return Ok(()) };
         self.world.kill(slot);
         self.chaos.away.insert(slot);
-        self.calm("after the loss of a voter")
+        self.calm()
     }
 
     /// The places that fit.

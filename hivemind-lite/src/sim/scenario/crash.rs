@@ -27,7 +27,7 @@ impl Run<'_> {
     }
 
     fn measured_crash(&mut self) -> Result<(), Violation> {
-        self.calm("before a crash")?;
+        self.calm()?;
         let pause = self.rng.duration_below(Duration::from_secs(2));
         self.pass(pause)?;
         let Some(host) = self.some_host() else { return Ok(()) };
@@ -51,6 +51,6 @@ impl Run<'_> {
         let pause = self.rng.duration_below(Duration::from_secs(6));
         self.pass(pause)?;
         self.world.start(slot)?;
-        self.calm("after a restart")
+        self.calm()
     }
 }

@@ -32,12 +32,10 @@ pub(super) enum Load {
     Collect,
     /// A member says that it restarts, and does.
     RestartWithGrace,
-    /// Somebody asks for a linearizable read.
-    Read,
 }
 
 /// How often, in times a minute.
-pub(super) const LOAD: [(Load, u32); 9] = [
+pub(super) const LOAD: [(Load, u32); 8] = [
     (Load::Publish, 20),
     (Load::Join, 8),
     (Load::Leave, 6),
@@ -46,7 +44,6 @@ pub(super) const LOAD: [(Load, u32); 9] = [
     (Load::Evict, 2),
     (Load::Collect, 8),
     (Load::RestartWithGrace, 4),
-    (Load::Read, 6),
 ];
 
 /// So many join or leave in a wave, at most.
@@ -74,10 +71,6 @@ impl Run<'_> {
             Load::Evict => self.evict(),
             Load::Collect => self.collect(),
             Load::RestartWithGrace => self.restart_with_grace(),
-            Load::Read => match self.some(1, runs).pop() {
-                Some(slot) => self.world.read(slot).map(drop),
-                None => Ok(()),
-            },
         }
     }
 

@@ -206,7 +206,7 @@ impl Run<'_> {
         self.load_time = self.world.now().since(begin);
         self.traffic = self.world.traffic().since(&before);
         loaded?;
-        self.calm("after the load")
+        self.calm()
     }
 
     /// Births the cluster with its first voter, and starts the others within half a second.
@@ -232,7 +232,7 @@ impl Run<'_> {
             };
             self.world.run_for(pause)?;
         }
-        self.calm("after birth")
+        self.calm()
     }
 
     /// A place for a further host.
@@ -255,8 +255,11 @@ impl Run<'_> {
     fn pass(&mut self, duration: Duration) -> Result<(), Violation> {
         let end = self.world.now() + duration;
         while self.world.now() < end {
-            let slice = end.since(self.world.now()).min(Duration::from_millis(100));
-            self.world.run_for(slice)?;
+            let slice = if self.chaos.clients.is_some() { SLICE } else { SLICE * 5 };
+            self.world.run_for(end.since(self.world.now()).min(slice))?;
+            if let Some(clients) = &mut self.chaos.clients {
+                clients.act(&mut self.world)?;
+            }
             if let Some((goal, slot)) = self.world.watches().overdue(self.world.now()) {
                 return Err(self.world.at(slot).violates(Invariant::L1, format!("it still has not come to {goal:?}")));
             }

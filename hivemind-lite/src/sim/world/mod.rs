@@ -7,6 +7,7 @@
 mod driving;
 mod faults;
 mod observing;
+mod registers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hivemind_core::facts::Facts;
 use hivemind_core::ids::{ClusterId, Index, NodeId, NodeName, PublicKey, RequestId, Ticket};
 use hivemind_core::machine::{Birth, Effect, Input, Reply};
 use hivemind_core::rng::Rng;
@@ -214,6 +214,7 @@ impl World {
         self.network.down(slot);
         self.watches.left(slot, self.now);
         self.asked.retain(|_, asked| asked.slot != slot);
+        self.checkers.registers.gone(slot);
         self.trace.word(u64::from(slot.0) << 8 | 2);
     }
 
@@ -341,11 +342,6 @@ impl World {
     pub fn is_member(&self, slot: Slot) -> bool {
         let key = self.nodes[slot.at()].key();
         self.facts().is_some_and(|facts| facts.with_key(&key).is_some())
-    }
-
-    /// The cluster as it was committed last; `None` before it is born.
-    pub fn facts(&self) -> Option<&Facts> {
-        self.checkers.history.last().map(|last| &last.facts)
     }
 
     /// The place of a member, whatever process runs there now.

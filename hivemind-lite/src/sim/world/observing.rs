@@ -66,6 +66,7 @@ impl World {
             self.checkers.eviction.committed(at!(self, slot), event, found)?;
         }
         self.count_event(event);
+        self.register_event(position, event);
         self.measure_event(position, event);
         Ok(())
     }
@@ -130,6 +131,7 @@ impl World {
         self.trace.word(position.chain.prefix());
         self.note(slot, Did::Applied(logged.index));
         self.checkers.order.applied(at!(self, slot), logged.index)?;
+        self.checkers.durable.applied(at!(self, slot), position)?;
         self.checkers.agreement.applied(at!(self, slot), &self.checkers.history, position, logged)
     }
 
