@@ -148,7 +148,7 @@ fn samples_of(world: &World) -> usize {
 fn tell_violation(outcome: &Outcome, stderr: &mut dyn Write) -> io::Result<()> {
     let Some((violation, lines)) = &outcome.violation else { return Ok(()) };
     writeln!(stderr, "error: {violation}")?;
-    writeln!(stderr, "what the nodes in it did last:")?;
+    writeln!(stderr, "what the nodes in it did last, and where the voters stand:")?;
     lines.iter().try_for_each(|line| writeln!(stderr, "  {line}"))?;
     writeln!(stderr, "replay it with:\n  {}", outcome.options.command())
 }
@@ -225,7 +225,7 @@ mod tests {
         let mut told = Vec::new();
         tell_violation(&outcome, &mut told).expect("a vector takes everything");
         let expected = "error: S5 violated at 0.000000s by dns1: host3 is gone\n\
-            what the nodes in it did last:\n  1.000000s dns1 timeout\n\
+            what the nodes in it did last, and where the voters stand:\n  1.000000s dns1 timeout\n\
             replay it with:\n  hivemind-lite sim --nodes 48 --seed 5 --scenario idle --faults none\n";
         assert_eq!(String::from_utf8(told).expect("text"), expected);
     }

@@ -182,6 +182,15 @@ impl SimNode {
         Ok(())
     }
 
+    /// Where it stands, for people.
+    pub fn state(&self) -> String {
+        let Some(process) = &self.process else { return format!("{} is dead: {:?}", self.name, self.halted) };
+        let status = process.machine.status();
+        let at = status.position.map(|position| position.to_string()).unwrap_or_default();
+        let (name, node, phase, term) = (&self.name, status.node, status.phase, status.term);
+        format!("{name} is {node}, {phase:?} at {at}, {:?}, in term {term} with leader {:?}", status.voter, status.leader)
+    }
+
     /// What its process sees.
     pub fn view(&self) -> Option<&Arc<View>> {
         self.process.as_ref()?.view.as_ref()

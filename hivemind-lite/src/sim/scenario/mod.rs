@@ -299,6 +299,7 @@ impl Run<'_> {
         let violation = ended.err().map(|violation| {
             let mut lines = violation.with.as_ref().map_or_else(Vec::new, |with| world.last_lines(with));
             lines.extend(world.last_lines(&violation.node));
+            lines.extend(world.voters());
             (violation, lines)
         });
         Outcome {

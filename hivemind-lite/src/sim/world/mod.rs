@@ -394,6 +394,12 @@ impl World {
         At { slot, name: &self.nodes[slot.at()].name, time: self.now }
     }
 
+    /// Where each voter stands, for people.
+    pub fn voters(&self) -> Vec<String> {
+        let may_vote = self.nodes.iter().filter(|node| node.part == Part::Voter);
+        may_vote.map(|node| node.state()).collect()
+    }
+
     /// The last lines of a node, the oldest first.
     pub fn last_lines(&self, name: &NodeName) -> Vec<String> {
         self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name))
