@@ -72,6 +72,8 @@ pub enum Did {
     Store(Ticket),
     /// They are durable.
     Stored(Ticket),
+    /// They failed.
+    StoreFailed(Ticket),
     /// Its driver asked it for something.
     Asked(&'static str),
     /// It answered.
@@ -98,6 +100,7 @@ impl fmt::Display for Did {
             Did::Disconnected(from) => write!(f, "disconnected from {from}"),
             Did::Store(ticket) => write!(f, "store {}", ticket.0),
             Did::Stored(ticket) => write!(f, "stored {}", ticket.0),
+            Did::StoreFailed(ticket) => write!(f, "store {} failed", ticket.0),
             Did::Asked(what) => write!(f, "asked to {what}"),
             Did::Replied(what) => write!(f, "replied {what}"),
             Did::Applied(index) => write!(f, "applied event {index}"),
