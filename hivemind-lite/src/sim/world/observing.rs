@@ -62,7 +62,7 @@ impl World {
     /// An event was applied by a voter, the first to do so.
     fn committed_first(&mut self, slot: Slot, position: Position, event: &Event) -> Result<(), Violation> {
         if let Event::Left { node, reason: LeaveReason::Failed { observers }, .. } = event {
-            let found = self.liveness(*node, observers);
+            let found = self.liveness(slot, *node, observers);
             self.checkers.eviction.committed(at!(self, slot), event, found)?;
         }
         self.count_event(event);
