@@ -261,6 +261,9 @@ impl Control {
             Timer::Judge { .. }
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }

@@ -379,7 +379,11 @@ impl Machine {
                 self.judge();
                 self.judge_on(round);
             }
-            Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
+            Timer::Swim { .. } | Timer::Confirm { .. } | Timer::Overlap { .. } | Timer::Sample { .. } | Timer::Keepalive { .. } => {
+                if let Some(log) = &self.log {
+                    self.membership.handle_timer(timer, log.facts(), &mut context!(self));
+                }
+            }
             Timer::Pull { attempt } => {
                 if let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) {
                     log.handle_pull(attempt, &mut context!(self));
@@ -404,6 +408,9 @@ impl Machine {
             | Timer::Housekeeping
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Admission { .. }
             | Timer::Roles => debug_assert!(false, "only timers of the configs come here"),
