@@ -54,6 +54,25 @@ pub struct MembershipSettings {
     pub confirm_interval: Duration,
     /// Evidence is repeated this often while it lasts. Default 500 ms.
     pub evidence_interval: Duration,
+    /// After a change of neighborhoods a node answers probes of the former one for this long. Default
+    /// 10 s. Raising it spares false alarms of those who hear of the change late; lowering it saves
+    /// little.
+    pub overlap: Duration,
+    /// So many members of other neighborhoods are linked to. Default 3. Raising it makes events cross
+    /// faster where many nodes fail at once; lowering it saves traffic and connections. Below 2 the links
+    /// may fall apart into several graphs.
+    pub far_links: usize,
+    /// Each far link is asked for a sample once in this time. Default 60 s. Raising it saves traffic, up to
+    /// the idle timeout of connections, above which each sample costs a handshake; lowering it replaces
+    /// dead links sooner.
+    pub sample_period: Duration,
+    /// A far link that does not answer is asked a second time after this, and given up after it once more.
+    /// Default 2 s. Raising it forgives slow links.
+    pub sample_timeout: Duration,
+    /// Delegates of a neighborhood tell a voter this often that it lives, where there are several; one of
+    /// which nothing was heard for three times as long is probed by voters. Default 5 s. Raising it saves
+    /// traffic; lowering it finds the end of a whole neighborhood sooner.
+    pub keepalive: Duration,
 }
 
 /// The control plane.
@@ -184,6 +203,11 @@ impl Default for MembershipSettings {
             confirm_pings: 3,
             confirm_interval: Duration::from_millis(250),
             evidence_interval: Duration::from_millis(500),
+            overlap: Duration::from_secs(10),
+            far_links: 3,
+            sample_period: Duration::from_secs(60),
+            sample_timeout: Duration::from_secs(2),
+            keepalive: Duration::from_secs(5),
         }
     }
 }

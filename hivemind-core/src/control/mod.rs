@@ -264,6 +264,9 @@ impl Control {
             Timer::Judge { .. }
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Announce { .. }
             | Timer::Admission { .. }

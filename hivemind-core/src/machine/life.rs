@@ -380,7 +380,11 @@ impl Machine {
                 self.judge();
                 self.judge_on(round);
             }
-            Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
+            Timer::Swim { .. } | Timer::Confirm { .. } | Timer::Overlap { .. } | Timer::Sample { .. } | Timer::Keepalive { .. } => {
+                if let Some(log) = &self.log {
+                    self.membership.handle_timer(timer, log.facts(), &mut context!(self));
+                }
+            }
             Timer::Pull { .. } | Timer::Announce { .. } => self.events_timer(timer),
             Timer::Admission { attempt } => self.seek_again(attempt),
             Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
@@ -408,6 +412,9 @@ impl Machine {
             | Timer::Housekeeping
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Announce { .. }
             | Timer::Admission { .. }

@@ -260,14 +260,14 @@ impl Machine {
     /// What the message is, where it is not possible in a run of this protocol.
     pub(super) fn dispatch(&mut self, from: NodeId, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Membership(Membership::Evidence { suspect }) => {
-                if let Some(control) = &mut self.control {
-                    control.handle_evidence(from, suspect, &mut context!(self));
+            Message::Membership(message) => {
+                if let (Some(control), Membership::Evidence { suspect }) = (&mut self.control, &message) {
+                    control.handle_evidence(from, *suspect, &mut context!(self));
                 }
-                // A voter that hears of it probes for itself, and tops the evidence up.
-                return self.membership.handle_message(from, Membership::Evidence { suspect }, &mut context!(self));
+                // A voter that hears of evidence probes for itself, and tops it up.
+                let Some(log) = &self.log else { return Ok(()) };
+                return self.membership.handle_message(from, message, log.facts(), &mut context!(self));
             }
-            Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
             Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
                 let neighbors = self.neighbors();

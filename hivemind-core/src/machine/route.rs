@@ -226,7 +226,7 @@ impl Machine {
         self.senders.forget(node);
         self.visitors.forget(node);
         if node != self.node() {
-            self.membership.peer_left(node, &mut context!(self));
+            self.membership.member_left(node, &mut context!(self));
         }
     }
 
@@ -307,8 +307,14 @@ impl Machine {
                 addresses: heard.into_iter().chain(member.addresses.iter().copied()).collect(),
             });
         }
-        let key = self.visitors.key(node).filter(|_| facts.is_member(node))?;
-        Some(Destination { key: Some(key), addresses: Vec::new() })
+        if !facts.is_member(node) {
+            return None;
+        }
+        // What a connection has proven counts more than what others tell.
+        let told = self.membership.acquaintance(node);
+        let key = self.visitors.key(node).or(told.map(|told| told.key))?;
+        let addresses = told.filter(|told| told.key == key).map(|told| told.addresses.clone()).unwrap_or_default();
+        Some(Destination { key: Some(key), addresses })
     }
 
     fn hand_out(&mut self, header: &Header, outgoing: Outgoing) {

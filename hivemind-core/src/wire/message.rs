@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{Outcome, Proposal, Refusal};
 use super::config::{ConfigDigest, HeldConfig};
 use super::event::{Checkpoint, LogEvent};
-use super::member::{MemberRecord, SignedJoin};
+use super::member::{Acquaintance, MemberRecord, SignedJoin};
 use crate::facts::Facts;
 use crate::ids::{Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
 
@@ -141,6 +141,19 @@ pub enum Membership {
     Evidence {
         /// Who does not answer.
         suspect: NodeId,
+    },
+    /// Members of many neighborhoods, so that each node can link to some. The first is the sender itself.
+    Sample {
+        /// At most eight.
+        members: Vec<Acquaintance>,
+        /// Whether a sample is expected in return.
+        reply_wanted: bool,
+    },
+    /// From a delegate of a neighborhood to the voter that watches it: it lives. The position and the
+    /// leader's beat are in the header of the frame.
+    Keepalive {
+        /// Which.
+        neighborhood: NeighborhoodId,
     },
 }
 
