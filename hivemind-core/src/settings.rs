@@ -98,8 +98,8 @@ pub struct ControlSettings {
     pub beat: Duration,
     /// A voter that heard of no leader for this long is degraded. Default 3 s.
     pub voter_degraded_after: Duration,
-    /// Another node that heard no new sign of life for this long is degraded. Default 8 s: what the
-    /// gossip of a beat takes in a full neighborhood, with a margin for loss.
+    /// Another node that heard no new sign of life for this long is degraded. Default 15 s: what a beat takes from the voters over
+    /// far links and through a full neighborhood, with a margin for loss.
     pub degraded_after: Duration,
     /// So many independent observers are needed for a leave by failure, where so many live. Default 3.
     pub observers: usize,
@@ -224,7 +224,7 @@ impl Default for ControlSettings {
             proposal_timeout: Duration::from_secs(5),
             beat: Duration::from_millis(500),
             voter_degraded_after: Duration::from_secs(3),
-            degraded_after: Duration::from_secs(8),
+            degraded_after: Duration::from_secs(15),
             observers: 3,
             evidence_window: Duration::from_secs(2),
             max_leaves: 8,

@@ -100,7 +100,8 @@ impl Pull {
             return None;
         }
         let now = ctx.now.time;
-        let usable = |node: &NodeId| !self.unfit.contains(node) && peers.reaches(*node) && *node != ctx.node;
+        // One whose join this node has not heard of can not be asked: nobody here knows its key.
+        let usable = |node: &NodeId| facts.is_member(*node) && !self.unfit.contains(node) && peers.reaches(*node) && *node != ctx.node;
         let fit: Vec<NodeId> = self.ahead.keys().copied().filter(|node| usable(node) && !self.distrust.covers(*node, now)).collect();
         let class = |node: &NodeId| match () {
             () if facts.is_voter(*node) => 3,
@@ -110,7 +111,8 @@ impl Pull {
         };
         let best = fit.iter().map(class).min();
         let mut from: Vec<NodeId> = fit.into_iter().filter(|node| Some(class(node)) == best).collect();
-        if from.is_empty() && self.needs_voters {
+        let has_newcomer = || self.ahead.keys().any(|&node| !facts.is_member(node));
+        if from.is_empty() && (self.needs_voters || has_newcomer()) {
             from = facts.voters().keys().copied().filter(|node| facts.is_voter(*node) && usable(node)).collect();
         }
         ctx.rng.sample(&from, 1).pop()

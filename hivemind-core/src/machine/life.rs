@@ -5,7 +5,7 @@ use super::{Birth, Effect, HaltReason, Machine, Phase, StartError, Startup};
 use crate::configs::{Configs, Surroundings};
 use crate::context::{Outbox, Report};
 use crate::control::{Control, Output as ControlOutput};
-use crate::events::{EventLog, Peers};
+use crate::events::EventLog;
 use crate::facts::Facts;
 use crate::ids::{BootNonce, Epoch, Index, NodeId, Seq};
 use crate::membership::Membership;
@@ -393,9 +393,9 @@ impl Machine {
     }
 
     fn events_timer(&mut self, timer: Timer) {
-        let neighbors = self.neighbors();
+        let circle = self.circle();
         let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) else { return };
-        let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+        let peers = circle.peers(&self.membership);
         log.handle_timer(timer, &peers, &mut context!(self));
     }
 

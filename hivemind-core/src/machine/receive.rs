@@ -270,9 +270,9 @@ impl Machine {
             }
             Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
-                let neighbors = self.neighbors();
+                let circle = self.circle();
                 if let Some(log) = &mut self.log {
-                    let peers = crate::events::Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                    let peers = circle.peers(&self.membership);
                     log.handle_message(from, message, &peers, &mut context!(self));
                 }
             }

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::rank;
 use crate::context::Context;
 use crate::facts::Facts;
 use crate::ids::{NeighborhoodId, NodeId};
