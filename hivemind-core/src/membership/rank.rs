@@ -3,26 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::ids::NodeId;
-use crate::rng::split_mix;
 
-/// The voters in the order in which they are told of `suspect`, without the suspect itself.
-pub(super) fn rank_voters(suspect: NodeId, voters: &[NodeId]) -> Vec<NodeId> {
-    let mut ranked = rank(suspect.as_u64(), voters);
-    ranked.retain(|&voter| voter != suspect);
-    ranked
-}
-
-/// The nodes in their order for `key`: rendezvous hashing (Thaler and Ravishankar, 1998), so that all who ask
-/// choose alike, keys spread over the nodes, and a change of nodes moves few of them.
-pub(super) fn rank(key: u64, nodes: &[NodeId]) -> Vec<NodeId> {
-    let mut ranked: Vec<(u64, NodeId)> = nodes.iter().map(|&node| (weight(key, node), node)).collect();
-    ranked.sort_unstable_by(|a, b| b.cmp(a));
-    ranked.into_iter().map(|(_, node)| node).collect()
-}
-
-fn weight(mut key: u64, node: NodeId) -> u64 {
-    let mut both = split_mix(&mut key) ^ node.as_u64();
-    split_mix(&mut both)
+/// The voters in the order in which they are told of `suspect`, without the suspect itself: suspects
+/// spread over the voters, and a change of voters moves few of them.
+pub(super) fn rank(suspect: NodeId, voters: &[NodeId]) -> Vec<NodeId> {
+    crate::rank::rank(suspect.as_u64(), voters.iter().copied().filter(|&voter| voter != suspect))
 }
 
 /// To whom a node passes a new batch at once, in a ring of all nodes by id: the first, the fourth and
