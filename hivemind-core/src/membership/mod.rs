@@ -482,7 +482,7 @@ impl Membership {
 
     /// Evidence goes to the voter ranked first; where that had no effect, to the next ones as well.
     fn tell(&mut self, suspect: NodeId, repetition: u32, ctx: &mut Context<'_>) {
-        let mut ranked = rank::rank_voters(suspect, &self.voters);
+        let mut ranked = rank::rank(suspect, &self.voters);
         // Stable: those that this node can not reach come last, in their order.
         ranked.sort_by_key(|voter| self.unreachable.contains(voter));
         let told = 1 + (repetition / SILENT_REPETITIONS) as usize;

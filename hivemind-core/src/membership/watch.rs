@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::facts::Facts;
 use crate::ids::{NeighborhoodId, NodeId};
+use crate::rank::rank;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::frame::Channel;
@@ -91,7 +92,7 @@ impl Watch {
         let patience = ctx.settings.membership.keepalive * SILENT_KEEPALIVES;
         let mut probes = Vec::new();
         for (&id, hood) in facts.neighborhoods() {
-            let is_mine = || crate::rank::rank(key(id), voters.iter().copied()).iter().take(DELEGATES).any(|&voter| voter == ctx.node);
+            let is_mine = || rank(key(id), voters.iter().copied()).iter().take(DELEGATES).any(|&voter| voter == ctx.node);
             if hood.members.is_empty() || hood.members.contains(&ctx.node) || !is_mine() {
                 self.heard.remove(&id);
                 continue;
@@ -135,9 +136,9 @@ impl Watch {
 /// As a delegate of the own neighborhood, tells a voter that it lives.
 fn speak(unreachable: impl Fn(NodeId) -> bool, voters: &[NodeId], facts: &Facts, ctx: &mut Context<'_>) {
     let Some((neighborhood, hood)) = facts.neighborhood_of(ctx.node) else { return };
-    let reachable: Vec<NodeId> = hood.members.iter().copied().filter(|&node| node == ctx.node || !unreachable(node)).collect();
-    let delegates: Vec<NodeId> = crate::rank::rank(key(neighborhood), reachable).into_iter().take(DELEGATES).collect();
-    let watching = crate::rank::rank(key(neighborhood), voters.iter().copied()).into_iter().take(DELEGATES);
+    let reachable = hood.members.iter().copied().filter(|&node| node == ctx.node || !unreachable(node));
+    let delegates: Vec<NodeId> = rank(key(neighborhood), reachable).into_iter().take(DELEGATES).collect();
+    let watching = rank(key(neighborhood), voters.iter().copied()).into_iter().take(DELEGATES);
     let told: BTreeSet<NodeId> = watching
         .enumerate()
         // One who is left alone speaks to both.
