@@ -56,6 +56,8 @@ pub(super) struct Node {
     pub(super) lie: Option<Lie>,
     pub(super) traffic: Traffic,
     learned: BTreeMap<Index, Time>,
+    /// When it is woken next.
+    due: Option<Time>,
 }
 
 enum Step {
@@ -95,6 +97,7 @@ impl Net {
                 lie: None,
                 traffic: Traffic::default(),
                 learned: BTreeMap::new(),
+                due: None,
             };
             nodes.insert(node, one);
         }
@@ -145,7 +148,9 @@ impl Net {
             }
         }
         let position = node.log.position();
-        if let Some(due) = node.around.timers.next_due() {
+        let due = node.around.timers.next_due().filter(|due| node.due.is_none_or(|known| *due < known || known <= self.now));
+        if let Some(due) = due {
+            node.due = Some(due);
             self.later(due.since(self.now), Step::Due(at));
         }
         let sends = self.nodes.get_mut(&at).expect("it was made").around.sent();
