@@ -1,3 +1,4 @@
+mod lies;
 mod log;
 mod net;
 mod scale;

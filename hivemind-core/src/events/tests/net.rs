@@ -298,7 +298,6 @@ pub(super) fn grown(count: u64) -> Facts {
     facts
 }
 
-
 /// A set of members by lot, the leader not among them.
 pub(super) fn by_lot(net: &mut Net, count: usize) -> BTreeSet<NodeId> {
     let all: Vec<NodeId> = net.nodes.keys().copied().filter(|&node| node != id(1)).collect();
