@@ -39,6 +39,7 @@ const PUSH_LIMIT: usize = 8 << 10;
 
 /// What the event log wants the machine to do.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, and none waits for long")]
 pub enum Output {
     /// An event was applied.
     Applied {
