@@ -68,6 +68,7 @@ impl Machine {
             confirmed: false,
             senders: Default::default(),
             visitors: Default::default(),
+            parts: Default::default(),
             pulse: Default::default(),
             view: None,
             changed: Changed::default(),

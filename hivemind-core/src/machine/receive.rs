@@ -64,7 +64,14 @@ impl Machine {
             self.join_asked(peer, *join);
             return Ok(());
         }
+        if let Message::Admission(Admission::PartAsk { position, offset }) = message {
+            self.check_cluster(&header, true)?;
+            return self.part_asked(peer, position, offset);
+        }
         self.check_cluster(&header, false)?;
+        if let Message::Admission(Admission::Part { position, total, offset, bytes }) = message {
+            return self.part_came(peer, position, total, offset, &bytes);
+        }
         if let Message::Admission(
             answer @ (Admission::Granted { .. }
             | Admission::Refused { .. }
