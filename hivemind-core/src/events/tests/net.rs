@@ -18,9 +18,8 @@ use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::Header;
 use crate::wire::message::{EventBatch, Events, Message};
 
-/// A frame takes so long at least, and at most so much longer.
+/// A frame takes so long at least, and at most five times that, within one building.
 const LATENCY: Duration = Duration::from_micros(300);
-const SPREAD: Duration = Duration::from_micros(1_200);
 /// Every node speaks with one neighbor so often.
 const CHATTER: Duration = Duration::from_millis(500);
 /// Header, IP, UDP and QUIC around a message, in bytes.
@@ -73,6 +72,7 @@ pub(super) struct Net {
     steps: u64,
     rng: Rng,
     pub(super) loss_ppm: u32,
+    pub(super) latency: Duration,
     born: BTreeMap<Index, Time>,
 }
 
@@ -102,7 +102,7 @@ impl Net {
             nodes.insert(node, one);
         }
         let now = Time::from_origin(Duration::from_secs(1));
-        let mut net = Net { nodes, now, queue: BTreeMap::new(), steps: 0, rng, loss_ppm: 0, born: BTreeMap::new() };
+        let mut net = Net { nodes, now, queue: BTreeMap::new(), steps: 0, rng, loss_ppm: 0, latency: LATENCY, born: BTreeMap::new() };
         for node in all {
             let first = net.rng.duration_below(CHATTER);
             net.later(first, Step::Chatter(node));
@@ -171,7 +171,7 @@ impl Net {
         node.traffic.sent += AROUND + message.as_ref().map_or(0, |message| codec::encode(message).len());
         node.traffic.pulls += usize::from(matches!(message, Some(Events::Pull { .. })));
         if !self.rng.chance_ppm(self.loss_ppm) {
-            let latency = LATENCY + self.rng.duration_below(SPREAD);
+            let latency = self.latency + self.rng.duration_below(self.latency * 4);
             self.later(latency, Step::Arrives { to, from, position, message });
         }
     }
