@@ -39,6 +39,7 @@ const PUSH_LIMIT: usize = 8 << 10;
 
 /// What the event log wants the machine to do.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, and none waits for long")]
 pub enum Output {
     /// An event was applied.
     Applied {
@@ -120,10 +121,8 @@ impl EventLog {
             return;
         }
         self.pull.caught_up(self.position().index);
-        // A learner has no word of its own.
-        let _ = self.checkpoint(ctx);
         if !former.is_empty()
-            && let Some(batch) = self.tail.batch_after(&before)
+            && let Some(batch) = self.news_after(&before, ctx)
         {
             former.iter().for_each(|member| farewell_to(member, &batch, ctx));
         }
@@ -317,7 +316,7 @@ impl EventLog {
         let events = (self.position().index.0 - before.index.0) as usize;
         self.spread.news(events, leads, ctx);
         if !self.spread.is_stream(ctx) {
-            let news = self.tail.batch_after(before).filter(|batch| size_of(batch) <= PUSH_LIMIT);
+            let news = self.news_after(before, ctx).filter(|batch| size_of(batch) <= PUSH_LIMIT);
             let push = news.map_or(Events::Announce, Events::Push);
             for target in self.spread.pushed_to(from, &self.facts, peers, ctx) {
                 ctx.send(target, Channel::Datagram, Message::Events(push.clone()));
@@ -327,6 +326,12 @@ impl EventLog {
             }
         }
         self.spread.announce_later(ctx);
+    }
+
+    /// All that came after `before`, if anyone vouches for its end here: a voter does so itself, a learner has no word of its own.
+    fn news_after(&mut self, before: &Position, ctx: &Context<'_>) -> Option<EventBatch> {
+        self.checkpoint(ctx)?;
+        self.tail.batch_after(before)
     }
 
     fn report_fork(&mut self, with: NodeId, ctx: &mut Context<'_>) {

@@ -103,11 +103,9 @@ impl Pull {
         // One whose join this node has not heard of can not be asked: nobody here knows its key.
         let usable = |node: &NodeId| facts.is_member(*node) && !self.unfit.contains(node) && peers.reaches(*node) && *node != ctx.node;
         let fit: Vec<NodeId> = self.ahead.keys().copied().filter(|node| usable(node) && !self.distrust.covers(*node, now)).collect();
-        let class = |node: &NodeId| match () {
-            () if facts.is_voter(*node) => 3,
-            () if peers.neighbors.binary_search(node).is_ok() => 0,
-            () if peers.far.contains(node) => 1,
-            () => 2,
+        let class = |node: &NodeId| {
+            let is_neighbor = peers.neighbors.binary_search(node).is_ok();
+            [facts.is_voter(*node), !is_neighbor && !peers.far.contains(node), !is_neighbor]
         };
         let best = fit.iter().map(class).min();
         let mut from: Vec<NodeId> = fit.into_iter().filter(|node| Some(class(node)) == best).collect();
