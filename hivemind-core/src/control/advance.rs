@@ -118,7 +118,10 @@ impl Control {
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         yielded.events.extend(events.iter().map(|event| applied.record(event)));
         self.raw.apply_change(changes, !applied.facts.voters().contains_key(&self.node));
-        self.heard.retain(|node, _| applied.facts.voters().contains_key(node));
+        let facts = &applied.facts;
+        self.parted.extend(self.heard.keys().filter(|node| !facts.voters().contains_key(*node)));
+        self.parted.retain(|node| facts.member(*node).is_some() && !facts.voters().contains_key(node));
+        self.heard.retain(|node, _| facts.voters().contains_key(node));
     }
 
     /// A snapshot from the leader, which is durable, replaces what was applied.

@@ -150,12 +150,6 @@ impl Applied {
         logged
     }
 
-    /// Whether `node` may exist at all as far as this state knows: a member, or an id that is given later.
-    pub(super) fn may_be_member(&self, node: NodeId) -> bool {
-        let own = self.facts.epoch().generation;
-        self.facts.member(node).is_some() || (node.generation() == own && node.counter() > self.registry.counter)
-    }
-
     /// Refuses a command for a node that is no member.
     pub(super) fn expect_member(&self, node: NodeId) -> Result<&MemberRecord, Refusal> {
         self.facts.member(node).map(AsRef::as_ref).ok_or(Refusal::NotAMember { node })

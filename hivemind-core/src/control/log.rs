@@ -83,6 +83,12 @@ impl Log {
         &self.hard_state
     }
 
+    /// The entries behind an index.
+    pub(super) fn entries_above(&self, index: u64) -> &[Entry] {
+        let place = usize::try_from(index.saturating_sub(self.before.0)).expect("as many as there are entries");
+        self.entries.get(place..).unwrap_or_default()
+    }
+
     pub(super) fn term_of(&self, index: u64) -> Option<u64> {
         if index == self.before.0 {
             return Some(self.before.1);

@@ -53,6 +53,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use imbl::OrdMap;
 use raft::eraftpb::HardState;
 
 use applied::Applied;
@@ -72,7 +73,7 @@ use crate::settings::ControlSettings;
 use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::event::LogEvent;
+use crate::wire::event::{LogEvent, VoterPart};
 use crate::wire::message;
 
 /// The Raft index and term of the snapshot at birth: before any entry.
@@ -87,6 +88,10 @@ pub struct Control {
     pending: Pending,
     evidence: Evidence,
     outputs: VecDeque<Output>,
+    /// Who has a part in the group by the view, and at which event.
+    view: Option<(Index, OrdMap<NodeId, VoterPart>)>,
+    /// Members that had a part in the group until it was taken from them.
+    parted: BTreeSet<NodeId>,
     /// When a Raft message of each node was last taken.
     heard: BTreeMap<NodeId, Time>,
     /// When there was last a sign of a leader.
@@ -159,6 +164,8 @@ impl Control {
             pending: Pending::new(ctx.rng.next()),
             evidence: Evidence::default(),
             outputs: VecDeque::new(),
+            view: None,
+            parted: BTreeSet::new(),
             heard: BTreeMap::new(),
             contact: ctx.now.time,
             leads: None,
@@ -204,9 +211,12 @@ impl Control {
     }
 
     fn handle_raft(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) {
-        // A leader may be a member of whose join this node has not heard; one that left is none.
-        if from.is_none() || self.applied.as_ref().is_some_and(|applied| !applied.may_be_member(from)) {
-            return self.junk(from, "a Raft message of one that is no member", ctx);
+        if !self.may_speak(from) {
+            // What it answered before it heard of its demotion is nobody's fault.
+            if !(self.parted.contains(&from) && sanity::is_answer(bytes)) {
+                self.junk(from, "a Raft message of one that has no part in the group", ctx);
+            }
+            return;
         }
         match self.raw.step(from, bytes) {
             Ok(false) => {}
@@ -218,6 +228,19 @@ impl Control {
             }
             Err(why) => self.junk(from, why, ctx),
         }
+    }
+
+    /// Whether raft-rs may hear of `from` at all: it takes every term for one that a quorum once had a part
+    /// in. So only those are heard that have a part in the latest configuration that is known here, be it
+    /// by the group or by the view, and those that an entry in the log is about to give one. A voter that was
+    /// cut off while all others were exchanged hears the new ones as soon as its view has caught up.
+    fn may_speak(&self, from: NodeId) -> bool {
+        let applied = self.facts().map_or(Index(0), |facts| facts.position().index);
+        let is_part = match &self.view {
+            Some((index, parts)) if *index > applied || self.applied.is_none() => parts.contains_key(&from),
+            Some(_) | None => self.raw.is_part(from),
+        };
+        is_part || self.raw.is_named(from)
     }
 
     /// Reports what a node sent and was dropped; without its key there is nobody to name.
@@ -267,9 +290,15 @@ impl Control {
         self.advance(ctx);
     }
 
-    /// Takes what this node knows of the event log by other ways. A node whose part was taken from it
-    /// while it could not be reached hears no more from the group; its view tells.
+    /// Takes what this node knows of the event log by other ways: call it with a new `Control`, and
+    /// whenever the view has moved on. A node whose part was taken from it while it could not be reached
+    /// hears no more from the group; its view tells. And it tells a learner, or one that was cut off for
+    /// long, who may speak for the group.
     pub fn handle_view(&mut self, facts: &Facts) {
+        let index = facts.position().index;
+        if self.view.as_ref().is_none_or(|(known, _)| *known <= index) {
+            self.view = Some((index, facts.voters().clone()));
+        }
         let later = self.applied.as_ref().is_some_and(|applied| applied.facts.position().index < facts.position().index);
         if later && !facts.voters().contains_key(&self.node) {
             self.lose_part();

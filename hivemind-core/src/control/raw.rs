@@ -155,6 +155,21 @@ impl Raw {
         self.raft.raft.has_pending_conf() || self.raft.raft.lead_transferee.is_some()
     }
 
+    /// Whether a node has a part in the configuration that raft-rs has.
+    pub(super) fn is_part(&self, node: NodeId) -> bool {
+        self.raft.raft.prs().get(node.as_u64()).is_some()
+    }
+
+    /// Whether an entry in the log that is not applied yet gives a node a part.
+    pub(super) fn is_named(&self, node: NodeId) -> bool {
+        let gives = |change: &Change| change.node == node && change.part != VoterPart::None;
+        let entries = self.raft.store().entries_above(self.applied).iter();
+        entries.filter(|entry| entry.get_entry_type() != EntryType::EntryNormal).any(|entry| match read_entry(entry.clone()).1 {
+            Committed::Change(changes) => changes.iter().any(gives),
+            Committed::Command(_) | Committed::LeaveJoint | Committed::Nothing => false,
+        })
+    }
+
     /// Whether a follower has nearly all entries. One that acknowledged nothing has none, however short the log is.
     pub(super) fn has_caught_up(&self, node: NodeId) -> bool {
         let last = self.raft.raft.raft_log.last_index();

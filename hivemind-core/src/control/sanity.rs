@@ -37,6 +37,32 @@ pub(super) fn read(from: NodeId, bytes: &[u8], receiver: &Receiver) -> Result<Me
     Ok(message)
 }
 
+/// Whether bytes are an answer of raft's, to whatever was asked.
+pub(super) fn is_answer(bytes: &[u8]) -> bool {
+    bytes.len() <= STREAM_LIMIT
+        && Message::parse_from_bytes(bytes).is_ok_and(|message| match message.get_msg_type() {
+            MessageType::MsgAppendResponse
+            | MessageType::MsgHeartbeatResponse
+            | MessageType::MsgRequestVoteResponse
+            | MessageType::MsgRequestPreVoteResponse => true,
+            MessageType::MsgHup
+            | MessageType::MsgBeat
+            | MessageType::MsgPropose
+            | MessageType::MsgAppend
+            | MessageType::MsgRequestVote
+            | MessageType::MsgSnapshot
+            | MessageType::MsgHeartbeat
+            | MessageType::MsgUnreachable
+            | MessageType::MsgSnapStatus
+            | MessageType::MsgCheckQuorum
+            | MessageType::MsgTransferLeader
+            | MessageType::MsgTimeoutNow
+            | MessageType::MsgReadIndex
+            | MessageType::MsgReadIndexResp
+            | MessageType::MsgRequestPreVote => false,
+        })
+}
+
 fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'static str> {
     if message.from != from.as_u64() || message.to != receiver.node.as_u64() || from == receiver.node {
         return Err("a Raft message of another sender or for another node");

@@ -278,7 +278,11 @@ impl Machine {
             return;
         }
         if self.control.is_none() {
-            self.control = Some(Control::learner(node, self.raft_seed, &mut context!(self)));
+            let mut control = Control::learner(node, self.raft_seed, &mut context!(self));
+            if let Some(log) = &self.log {
+                control.handle_view(log.facts());
+            }
+            self.control = Some(control);
         }
         if let Some(log) = &mut self.log {
             log.set_tail_limit(self.settings.events.voter_tail_bytes);

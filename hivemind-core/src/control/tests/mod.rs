@@ -11,3 +11,4 @@ mod joint;
 mod recovery;
 mod rules;
 mod scripts;
+mod strangers;

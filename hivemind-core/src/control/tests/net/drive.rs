@@ -123,7 +123,9 @@ impl Net {
         host.events.clear();
         let log = host.disk.found();
         self.with_host(node, |host, ctx| {
-            host.control = Some(Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole"));
+            let mut control = Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole");
+            host.view.iter().for_each(|facts| control.handle_view(facts));
+            host.control = Some(control);
         });
     }
 
@@ -140,6 +142,11 @@ impl Net {
                 self.cut.insert((b, a));
             }
         }
+    }
+
+    /// What `from` says does not reach `to` any more; the other way is open.
+    pub(in crate::control::tests) fn silence(&mut self, from: NodeId, to: NodeId) {
+        self.cut.insert((from, to));
     }
 
     pub(in crate::control::tests) fn heal(&mut self) {
