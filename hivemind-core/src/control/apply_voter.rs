@@ -10,6 +10,7 @@ use super::applied::Applied;
 use super::configuration::Joint;
 use crate::ids::NodeId;
 use crate::wire::event::{Event, VoterPart};
+use crate::wire::member::MemberRecord;
 
 /// One change of the group: whose part becomes which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Applied {
         let comes = |change: &Change| change.part == VoterPart::Voter;
         let named = |picked: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| picked(change)).map(|change| change.node).collect();
         let joint = Joint { entered: named(&comes), leaving: named(&goes) };
-        let events = changes.iter().filter(|change| !goes(change)).map(|change| event(*change)).collect();
+        let events = changes.iter().filter(|change| !goes(change)).map(|change| self.event(*change)).collect();
         if is_joint {
             self.registry.joint = Some(joint);
         }
@@ -43,7 +44,7 @@ impl Applied {
     /// The joint configuration is left: who loses its part by it. `None` where there is none.
     pub(super) fn leave_joint(&mut self) -> Option<Vec<Event>> {
         let joint = self.registry.joint.take()?;
-        Some(joint.leaving.iter().map(|&node| event(Change { node, part: VoterPart::None })).collect())
+        Some(joint.leaving.iter().map(|&node| self.event(Change { node, part: VoterPart::None })).collect())
     }
 
     fn fits(&self, change: Change) -> bool {
@@ -63,8 +64,9 @@ impl Applied {
         let goes = |node: NodeId| changes.contains(&Change { node, part: VoterPart::None });
         changes.iter().any(|change| change.part == VoterPart::Voter) || self.voters().any(|node| !goes(node))
     }
-}
 
-fn event(change: Change) -> Event {
-    Event::Voter { node: change.node, part: change.part }
+    fn event(&self, change: Change) -> Event {
+        let member = self.facts.member(change.node).expect("a change that fits is of a member, and one with a part does not leave");
+        Event::Voter { member: MemberRecord::clone(member), part: change.part }
+    }
 }

@@ -12,7 +12,7 @@ use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Command, Refusal};
 use crate::wire::frame::{Channel, Header};
-use crate::wire::member::{JoinRequest, SignedJoin};
+use crate::wire::member::{JoinRequest, MemberRecord, SignedJoin};
 use crate::wire::message::{Admission, Digest, Events, Message, ResumeAnswer};
 
 /// How many are asked at once.
@@ -30,6 +30,10 @@ pub(super) struct Seeking {
     accepted: bool,
     /// A voter, which goes on voting, asked for a new view.
     view_wanted: bool,
+    /// It was told whom to ask, and did, since it last asked by itself.
+    sent_elsewhere: bool,
+    /// A part of a digest came since it last asked.
+    pub(super) collects: bool,
 }
 
 impl Seeking {
@@ -40,6 +44,7 @@ impl Seeking {
         self.previous = None;
         self.accepted = false;
         self.view_wanted = false;
+        self.sent_elsewhere = false;
     }
 }
 
@@ -55,7 +60,14 @@ impl Machine {
         if attempt != self.seeking.attempt || self.seeking.accepted {
             return;
         }
+        self.seeking.sent_elsewhere = false;
+        // What is being collected goes on; if it does not, the next try asks anew.
+        let goes_on = std::mem::take(&mut self.seeking.collects) && self.ask_for_part();
+        if !goes_on {
+            self.parts.abandon();
+        }
         match self.phase {
+            _ if goes_on => {}
             Phase::Joining => self.ask_to_join(),
             Phase::Resuming => self.ask_to_resume(),
             Phase::Resyncing => self.ask_to_resync(),
@@ -67,6 +79,11 @@ impl Machine {
     }
 
     fn ask_to_join(&mut self) {
+        let wish = self.wish();
+        self.ask(wish);
+    }
+
+    fn wish(&mut self) -> Message {
         let nonce = *self.seeking.nonce.get_or_insert_with(|| self.rng.next());
         let request = JoinRequest {
             nonce,
@@ -78,7 +95,20 @@ impl Machine {
             previous: self.seeking.previous,
         };
         let signature = self.keys.sign(&Purpose::Join.digest(&codec::encode(&request)));
-        self.ask(Message::Admission(Admission::Join(Box::new(SignedJoin { request, signature }))));
+        Message::Admission(Admission::Join(Box::new(SignedJoin { request, signature })))
+    }
+
+    /// Asks whom it was told to ask, once for each question.
+    fn ask_elsewhere(&mut self, voters: &[MemberRecord]) {
+        let waits = matches!(self.phase, Phase::Joining | Phase::Resyncing) && !self.seeking.accepted;
+        if !waits || std::mem::replace(&mut self.seeking.sent_elsewhere, true) {
+            return;
+        }
+        let question = if self.phase == Phase::Joining { self.wish() } else { Message::Events(Events::Resync) };
+        let chosen = self.rng.sample(voters, ASKED);
+        for (key, address) in chosen.iter().filter_map(|voter| Some((voter.key, *voter.addresses.first()?))) {
+            context!(self).send_to(Recipient::Former { key, address }, Channel::Ordered, question.clone());
+        }
     }
 
     /// Asks whether this node is still a member, and tells its new address by the way.
@@ -123,12 +153,25 @@ impl Machine {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
             Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
             Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.nonce = None,
+            Admission::Elsewhere { voters } => self.ask_elsewhere(&voters),
             Admission::Resumed { node, answer } if node == self.node() => self.resumed(header, answer),
             // It speaks of an earlier membership of this node.
             Admission::Resumed { .. } => {}
             // A later try answers these: an old wish, or not now.
             Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. } => {}
-            Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),
+            Admission::Join(_) | Admission::Resume { .. } | Admission::PartAsk { .. } | Admission::Part { .. } => {
+                debug_assert!(false, "these are questions, or were taken before");
+            }
+        }
+    }
+
+    /// Whether a digest is what this node waits for.
+    pub(super) fn wants_digest(&self) -> bool {
+        match self.phase {
+            Phase::Joining => !self.seeking.accepted,
+            Phase::Resyncing => true,
+            Phase::Member => self.seeking.view_wanted,
+            Phase::Starting | Phase::Resuming | Phase::Stopped => false,
         }
     }
 
@@ -136,10 +179,10 @@ impl Machine {
         self.phase == Phase::Joining && self.seeking.nonce == Some(nonce) && !self.seeking.accepted
     }
 
-    fn granted(&mut self, peer: PublicKey, node: NodeId, digest: Digest) {
+    pub(super) fn granted(&mut self, peer: PublicKey, node: NodeId, digest: Digest) {
         let own = self.keys.public();
         let names_this = digest.facts.member(node).is_some_and(|member| member.key == own && member.name == self.name);
-        if !names_this || !EventLog::is_vouched(&digest, &context!(self)) {
+        if !names_this || !digest.facts.suits(node) || !EventLog::is_vouched(&digest, &context!(self)) {
             context!(self).junk(peer, Junk::Invalid("a grant that no voter vouches for"));
             return;
         }
@@ -210,13 +253,17 @@ impl Machine {
 
     /// Everything, from a member.
     pub(super) fn resynced(&mut self, peer: PublicKey, digest: Digest) {
-        if self.phase != Phase::Resyncing && !(self.phase == Phase::Member && self.seeking.view_wanted) {
+        if self.phase == Phase::Joining || !self.wants_digest() {
             return;
         }
         let node = self.node();
         let own = self.keys.public();
         if !EventLog::is_vouched(&digest, &context!(self)) {
             context!(self).junk(peer, Junk::Invalid("a snapshot that no voter vouches for"));
+            return;
+        }
+        if !digest.facts.suits(node) {
+            context!(self).junk(peer, Junk::Invalid("a snapshot that was made for another node"));
             return;
         }
         let older = self.log.as_ref().is_some_and(|log| digest.facts.position().index < log.position().index);

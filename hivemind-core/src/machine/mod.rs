@@ -31,6 +31,7 @@ mod condition;
 mod history;
 mod io;
 mod life;
+mod parts;
 mod pending;
 mod persist;
 mod receive;
@@ -39,6 +40,7 @@ mod respond;
 mod route;
 mod startup;
 mod view;
+mod visitors;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -49,10 +51,12 @@ pub use startup::{Birth, StartError, Startup};
 
 use self::admission::Seeking;
 use self::condition::Pulse;
+use self::parts::Parts;
 use self::pending::Pending;
 use self::persist::Tickets;
 use self::receive::Senders;
 use self::respond::Answers;
+use self::visitors::Visitors;
 use crate::configs::Configs;
 use crate::context::Outbox;
 use crate::control::Control;
@@ -109,6 +113,8 @@ pub struct Machine {
     /// Its membership is known to go on in this start: by its birth, a grant, or a member's word. A voter speaks before that.
     confirmed: bool,
     senders: Senders,
+    visitors: Visitors,
+    parts: Parts,
     pulse: Pulse,
 
     view: Option<Arc<View>>,

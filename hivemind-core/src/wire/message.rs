@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{Outcome, Proposal, Refusal};
 use super::config::{ConfigDigest, HeldConfig};
 use super::event::{Checkpoint, LogEvent};
-use super::member::SignedJoin;
+use super::member::{MemberRecord, SignedJoin};
 use crate::facts::Facts;
 use crate::ids::{Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
 
@@ -62,6 +62,29 @@ pub enum Admission {
         node: NodeId,
         /// What becomes of it.
         answer: ResumeAnswer,
+    },
+    /// The asked can not give what is needed: its slice is another one. These voters can.
+    Elsewhere {
+        /// Whom to ask.
+        voters: Vec<MemberRecord>,
+    },
+    /// A part of an encoded [`Digest`] that is too large for one frame. It stands for [`Admission::Granted`] or [`Events::Snapshot`].
+    Part {
+        /// Of the digest.
+        position: Position,
+        /// The bytes of the whole digest.
+        total: u32,
+        /// Where these begin.
+        offset: u32,
+        /// The part.
+        bytes: Bytes,
+    },
+    /// The next part, please. One that is not kept any more is answered by the first part of a later digest.
+    PartAsk {
+        /// Of the digest.
+        position: Position,
+        /// Where to go on.
+        offset: u32,
     },
     /// The membership that its request was granted has ended before it could begin: only a new wish helps.
     Lapsed {

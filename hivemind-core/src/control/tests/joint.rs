@@ -35,7 +35,7 @@ fn joint(net: &Net, node: NodeId) -> bool {
 /// The changes of parts that `node` knows of.
 fn parts(net: &Net, node: NodeId) -> Vec<(NodeId, VoterPart)> {
     let events = net.hosts[&node].events.iter().map(|logged| logged.event().unwrap());
-    events.filter_map(|event| if let Event::Voter { node, part } = event { Some((node, part)) } else { None }).collect()
+    events.filter_map(|event| if let Event::Voter { member, part } = event { Some((member.node, part)) } else { None }).collect()
 }
 
 /// Waits until the leader has entered a joint configuration.

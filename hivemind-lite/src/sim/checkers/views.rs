@@ -1,6 +1,6 @@
 //! S1: a view at a position is the fold of the committed events up to it; positions only grow, except by resync.
 
-use hivemind_core::facts::Facts;
+use hivemind_core::facts::{Facts, Scope};
 use hivemind_core::view::{Changed, View};
 
 use super::{At, History, Invariant, PerSlot, Violation};
@@ -37,9 +37,14 @@ impl Views {
         }
         *last = Some(view.facts.clone());
         match history.at(position.index) {
-            Some(committed) if committed.facts == view.facts => Ok(()),
             Some(committed) => {
-                let what = format!("the view at {position} differs from the fold: {}", difference(&view.facts, &committed.facts));
+                let Some(expected) = within_scope(&committed.facts, &view.facts) else {
+                    return Err(at.violates(Invariant::S1, format!("the view at {position} is a slice of one that is no member")));
+                };
+                if expected == view.facts {
+                    return Ok(());
+                }
+                let what = format!("the view at {position} differs from the fold: {}", difference(&view.facts, &expected));
                 Err(at.violates_with(Invariant::S1, &committed.by, what))
             }
             None if history.last().is_some_and(|last| position.index > last.facts.position().index) => {
@@ -48,6 +53,15 @@ impl Views {
             // Older than the window.
             None => Ok(()),
         }
+    }
+}
+
+/// What a view should hold of the fold. The view of one whose membership ended is not judged by a neighborhood.
+fn within_scope(committed: &Facts, view: &Facts) -> Option<Facts> {
+    match view.scope() {
+        Scope::All => Some(committed.clone()),
+        Scope::Slice(of) if committed.is_member(of) => committed.slice_for(of),
+        Scope::Slice(of) => (!view.is_member(of) && view.live() == committed.live()).then(|| view.clone()),
     }
 }
 
@@ -66,7 +80,7 @@ fn difference(found: &Facts, expected: &Facts) -> String {
     match found.members().keys().find(|node| !expected.members().contains_key(*node)) {
         Some(node) => format!("{node} is no member"),
         None if found.voters() != expected.voters() => format!("voters {:?}, not {:?}", found.voters(), expected.voters()),
-        None => "neighborhoods, restarts, floor or addresses differ".to_owned(),
+        None => "neighborhoods, lists, restarts, floor or addresses differ".to_owned(),
     }
 }
 
