@@ -39,6 +39,7 @@ mod evidence;
 mod group;
 mod housekeeping;
 mod log;
+mod making;
 mod output;
 mod pending;
 mod plan;
@@ -48,8 +49,10 @@ mod reads;
 mod recover;
 mod sanity;
 mod snapshot;
+mod snapshots;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -61,6 +64,7 @@ use applied::Applied;
 use evidence::Evidence;
 pub use group::GroupId;
 use log::Log;
+use making::Making;
 pub use output::Output;
 use pending::{Alarm, Pending};
 use raw::Raw;
@@ -113,6 +117,8 @@ pub struct Control {
     view: Option<(Index, OrdMap<NodeId, VoterPart>)>,
     /// Members that had a part in the group until it was taken from them.
     parted: BTreeSet<NodeId>,
+    /// A snapshot in the making.
+    making: Option<Making>,
     /// When a Raft message of each node was last taken.
     heard: BTreeMap<NodeId, Time>,
     /// When there was last a sign of a leader.
@@ -143,7 +149,7 @@ impl Control {
         first.joined = Index(0);
         let node = first.node;
         let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, ctx.settings.control.neighborhoods, first);
-        let snapshot = log::snapshot_of(&applied.configuration(), snapshot::encode(&applied), BIRTH.0, BIRTH.1);
+        let snapshot = log::snapshot_of(snapshot::encode(&applied, BIRTH.0), BIRTH.1);
         let hard_state = HardState { term: BIRTH.1, commit: BIRTH.0, ..HardState::default() };
         let writes = vec![log::snapshot_write(&snapshot), log::log_write(Some(&hard_state), &[])];
         let log = Log::new(hard_state, snapshot, BIRTH, Vec::new());
@@ -186,6 +192,7 @@ impl Control {
             evidence: Evidence::default(),
             outputs: VecDeque::new(),
             view: None,
+            making: None,
             parted: BTreeSet::new(),
             heard: BTreeMap::new(),
             contact: ctx.now.time,
@@ -227,6 +234,9 @@ impl Control {
             message::Control::ReadIndex { id } => self.handle_read_index(from, id, ctx),
             message::Control::ReadIndexed { id, index } => self.handle_read_indexed(from, id, index, ctx),
             message::Control::Evidence { observer, suspect } => self.handle_passed_evidence(from, observer, suspect, ctx),
+            message::Control::SnapshotPart(part) => self.handle_part(from, &part, ctx),
+            message::Control::SnapshotWant(want) => self.handle_want(from, want, ctx),
+            message::Control::Probe { suspect } => self.handle_probe(from, suspect, ctx),
         }
         self.advance(ctx);
     }
@@ -241,13 +251,15 @@ impl Control {
         }
         match self.raw.step(from, bytes) {
             Ok(false) => {}
-            Ok(true) => {
-                self.heard.insert(from, ctx.now.time);
-                if self.raw.leader() == Some(from) {
-                    self.contact = ctx.now.time;
-                }
-            }
+            Ok(true) => self.hear(from, ctx.now.time),
             Err(why) => self.junk(from, why, ctx),
+        }
+    }
+
+    fn hear(&mut self, from: NodeId, now: Time) {
+        self.heard.insert(from, now);
+        if self.raw.leader() == Some(from) {
+            self.contact = now;
         }
     }
 
@@ -278,6 +290,7 @@ impl Control {
                     if !self.is_removed {
                         self.raw.tick();
                     }
+                    self.go_on_with_snapshots(ctx);
                     self.arm_tick(ctx);
                 }
             }

@@ -154,6 +154,7 @@ impl Machine {
                 | ControlOutput::Readable { .. }
                 | ControlOutput::Beat(_)
                 | ControlOutput::Leader { .. }
+                | ControlOutput::Probe { .. }
                 | ControlOutput::Removed => {}
             }
         }

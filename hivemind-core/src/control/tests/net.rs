@@ -45,6 +45,8 @@ pub(super) struct Host {
     pub(super) junk: u64,
     /// What it knew by other ways when it began.
     view: Option<Facts>,
+    /// Whom it was asked to probe.
+    pub(super) probes: Vec<NodeId>,
     pub(super) removed: bool,
     pub(super) is_up: bool,
 }
@@ -154,6 +156,7 @@ impl Net {
             beats: 0,
             junk: 0,
             view: None,
+            probes: Vec::new(),
             removed: false,
             is_up: true,
         };
@@ -235,6 +238,7 @@ impl Net {
             }
             Output::Beat(_) => host.beats += 1,
             Output::Leader { .. } => {}
+            Output::Probe { suspect } => host.probes.push(suspect),
             Output::Removed => host.removed = true,
         }
     }

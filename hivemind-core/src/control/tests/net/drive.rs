@@ -162,6 +162,9 @@ pub(in crate::control::tests) fn raft(message: &message::Control) -> Option<eraf
         | message::Control::Outcome { .. }
         | message::Control::ReadIndex { .. }
         | message::Control::ReadIndexed { .. }
-        | message::Control::Evidence { .. } => None,
+        | message::Control::Evidence { .. }
+        | message::Control::SnapshotWant(_)
+        | message::Control::Probe { .. } => None,
+        message::Control::SnapshotPart(part) => eraftpb::Message::parse_from_bytes(&part.head).ok(),
     }
 }
