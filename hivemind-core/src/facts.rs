@@ -5,6 +5,7 @@
 //! neighborhood, the voters, the listed consumers, and of everybody else nothing but that it lives. A slice depends on the position
 //! and the neighborhood alone, so that any neighbor has exactly what a joiner needs.
 
+mod encode;
 mod fold;
 mod live;
 mod record;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::encode::FactsCursor;
 pub use self::fold::FoldError;
 pub use self::live::LiveSet;
 use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind};

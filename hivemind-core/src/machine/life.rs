@@ -154,6 +154,7 @@ impl Machine {
                 | ControlOutput::Readable { .. }
                 | ControlOutput::Beat(_)
                 | ControlOutput::Leader { .. }
+                | ControlOutput::Probe { .. }
                 | ControlOutput::Removed => {}
             }
         }
@@ -214,6 +215,9 @@ impl Machine {
         match &mut self.log {
             Some(log) => log.replace(facts, &context!(self)),
             None => self.log = Some(EventLog::new(facts, limit)),
+        }
+        if let (Some(control), Some(log)) = (&mut self.control, &self.log) {
+            control.handle_view(log.facts());
         }
         self.changed.merge(Changed::everything());
         self.remember_facts();
@@ -287,7 +291,11 @@ impl Machine {
             return;
         }
         if self.control.is_none() {
-            self.control = Some(Control::learner(node, self.raft_seed, &mut context!(self)));
+            let mut control = Control::learner(node, self.raft_seed, &mut context!(self));
+            if let Some(log) = &self.log {
+                control.handle_view(log.facts());
+            }
+            self.control = Some(control);
         }
         if let Some(log) = &mut self.log {
             log.set_tail_limit(self.settings.events.voter_tail_bytes);

@@ -299,7 +299,16 @@ impl Machine {
             (None, Control::Outcome { id, outcome }) => self.outcome(id, outcome),
             (None, Control::ReadIndexed { id, index }) => self.readable(id, index),
             // For a voter, and this node is none (yet, or any more).
-            (None, Control::Raft(_) | Control::Forward(_) | Control::ReadIndex { .. } | Control::Evidence { .. }) => {}
+            (
+                None,
+                Control::Raft(_)
+                | Control::Forward(_)
+                | Control::ReadIndex { .. }
+                | Control::Evidence { .. }
+                | Control::SnapshotPart(_)
+                | Control::SnapshotWant(_)
+                | Control::Probe { .. },
+            ) => {}
         }
         Ok(())
     }

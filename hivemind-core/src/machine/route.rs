@@ -103,6 +103,7 @@ impl Machine {
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
+            ControlOutput::Probe { suspect } => self.membership.suspect(suspect, &mut context!(self)),
             // The control plane keeps its log and its vote in mind.
             ControlOutput::Removed => self.judge(),
         }

@@ -8,7 +8,7 @@ use super::config::{ConfigDigest, HeldConfig};
 use super::event::{Checkpoint, LogEvent};
 use super::member::{Acquaintance, MemberRecord, SignedJoin};
 use crate::facts::Facts;
-use crate::ids::{Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
+use crate::ids::{Digest256, Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
 
 /// What a frame carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +191,39 @@ pub enum Control {
         /// Who does not answer.
         suspect: NodeId,
     },
+    /// From the leader: a snapshot in parts. The first one comes unasked.
+    SnapshotPart(SnapshotPart),
+    /// To the leader: send the next part.
+    SnapshotWant(SnapshotWant),
+    /// From the leader to another voter: probe this member yourself, and report what you find.
+    Probe {
+        /// Against whom there is too little evidence.
+        suspect: NodeId,
+    },
+}
+
+/// A part of a snapshot of the control plane's state, from the leader to who needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotPart {
+    /// With the first part: Raft's message, as protobuf, without the snapshot's data. Else empty.
+    pub head: Bytes,
+    /// Of the whole data.
+    pub digest: Digest256,
+    /// Bytes of the whole data.
+    pub total: u64,
+    /// Where this part begins.
+    pub offset: u64,
+    /// The part.
+    pub bytes: Bytes,
+}
+
+/// Which part of a snapshot is wanted next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotWant {
+    /// Of which snapshot: as it was offered.
+    pub digest: Digest256,
+    /// From where on.
+    pub offset: u64,
 }
 
 /// Consecutive events, and the voters' word for them.

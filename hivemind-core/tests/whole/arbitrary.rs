@@ -15,7 +15,9 @@ use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HostConfig, Section,
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_core::wire::frame::{Beat, Frame, Header};
 use hivemind_core::wire::member::{JoinRequest, MemberRecord, RoleSpec, SignedJoin};
-use hivemind_core::wire::message::{Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer};
+use hivemind_core::wire::message::{
+    Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer, SnapshotPart, SnapshotWant,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -272,6 +274,10 @@ fn control() -> impl Strategy<Value = Control> {
         proposal_id().prop_map(|id| Control::ReadIndex { id }),
         (proposal_id(), option::of(number())).prop_map(|(id, index)| Control::ReadIndexed { id, index: index.map(Index) }),
         (node(), node()).prop_map(|(observer, suspect)| Control::Evidence { observer, suspect }),
+        (bytes(), digest256(), number(), number(), bytes())
+            .prop_map(|(head, digest, total, offset, bytes)| Control::SnapshotPart(SnapshotPart { head, digest, total, offset, bytes })),
+        (digest256(), number()).prop_map(|(digest, offset)| Control::SnapshotWant(SnapshotWant { digest, offset })),
+        node().prop_map(|suspect| Control::Probe { suspect }),
     ]
 }
 

@@ -11,7 +11,7 @@ use hivemind_core::machine::Input;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::frame::{Channel, Frame};
-use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message};
+use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, SnapshotPart, SnapshotWant};
 
 use super::net::{Net, Part};
 
@@ -21,7 +21,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 32] = [
+pub(crate) const KINDS: [&str; 34] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -41,9 +41,11 @@ pub(crate) const KINDS: [&str; 32] = [
     "control.evidence",
     "control.forward",
     "control.outcome",
+    "control.probe",
     "control.raft",
     "control.read-index",
     "control.read-indexed",
+    "control.snapshot",
     "events.announce",
     "events.collected",
     "events.pull",
@@ -78,10 +80,12 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Control(Control::Evidence { .. }) => "control.evidence",
         Message::Control(Control::Forward(_)) => "control.forward",
         Message::Control(Control::Outcome { .. }) => "control.outcome",
+        Message::Control(Control::Probe { .. }) => "control.probe",
         Message::Control(Control::Raft(_)) => "control.raft",
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
         Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
+        Message::Control(Control::SnapshotPart(_) | Control::SnapshotWant(_)) => "control.snapshot",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
@@ -186,6 +190,7 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
     }
     let mut sent = net.tap.take().expect("it was wanted");
     sent.extend(large_digest(&sent));
+    sent.extend(among_voters(&sent));
     sent
 }
 
@@ -205,6 +210,24 @@ fn large_digest(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
         Admission::Part { position, total, offset: half as u32, bytes: bytes.slice(half..) },
     ];
     said.into_iter().map(|message| (Channel::Bulk, Frame { header, message: Message::Admission(message) }.encode())).collect()
+}
+
+/// What voters say where a snapshot is too large for one frame, and where a member is suspected by too few.
+fn among_voters(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
+    let offered = sent.iter().filter_map(|(channel, bytes)| Frame::decode(bytes, *channel).ok()).find_map(|frame| match frame.message {
+        Message::Control(Control::SnapshotPart(part)) => Some((frame.header, part)),
+        _ => None,
+    });
+    let (header, first) = offered.expect("somebody became a voter");
+    let half = first.bytes.len() / 2;
+    let rest = SnapshotPart { head: Bytes::new(), offset: half as u64, bytes: first.bytes.slice(half..), ..first.clone() };
+    let said = [
+        Control::SnapshotPart(SnapshotPart { bytes: first.bytes.slice(..half), ..first.clone() }),
+        Control::SnapshotWant(SnapshotWant { digest: first.digest, offset: half as u64 }),
+        Control::SnapshotPart(rest),
+        Control::Probe { suspect: header.from },
+    ];
+    said.into_iter().map(|message| (Channel::Bulk, Frame { header, message: Message::Control(message) }.encode())).collect()
 }
 
 #[test]

@@ -62,6 +62,9 @@ fn control(message: &Control) -> Option<String> {
         Control::ReadIndex { .. } => "read-index".into(),
         Control::ReadIndexed { index, .. } => format!("read-indexed {index:?}"),
         Control::Evidence { observer, suspect } => format!("evidence by {observer} of {suspect}"),
+        Control::SnapshotPart(part) => format!("part of a snapshot, from {} of {}", part.offset, part.total),
+        Control::SnapshotWant(want) => format!("wants a snapshot from {}", want.offset),
+        Control::Probe { suspect } => format!("asks for a probe of {suspect}"),
     })
 }
 
