@@ -164,8 +164,12 @@ pub struct ConfigSettings {
     pub consumers: usize,
     /// And to so many neighbors, who answer for it. Default 2.
     pub neighbors: usize,
-    /// To those who did not answer it is sent again after this. Default 500 ms.
+    /// To those who did not answer it is sent again after this. Default 500 ms. A consumer that owes an answer for so
+    /// long is silent: others pass on for it. Raising it forgives slow links; lowering it gets round a lost node sooner.
     pub offer_retry: Duration,
+    /// A consumer passes a config on to so many others. Default 8. Raising it makes the way to the last one
+    /// shorter; lowering it spreads the work among more.
+    pub pass_on: usize,
     /// A consumer compares digests with another this often, with jitter. Default 2 s.
     pub compare: Duration,
     /// Sequence numbers are reserved on disk in blocks of so many. Default 256.
@@ -262,6 +266,7 @@ impl Default for ConfigSettings {
             consumers: 2,
             neighbors: 2,
             offer_retry: Duration::from_millis(500),
+            pass_on: 8,
             compare: Duration::from_secs(2),
             seq_block: 256,
             ahead: 1024,

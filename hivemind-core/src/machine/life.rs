@@ -281,7 +281,7 @@ impl Machine {
         if let Some(log) = &mut self.log {
             log.vouch(digest.checkpoint);
             let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
-            self.configs.replaced(&around);
+            self.configs.replaced(&around, &mut context!(self));
         }
         self.become_member();
     }

@@ -174,8 +174,8 @@ impl Machine {
     /// bounded buffer. All else of one that is not known yet is dropped; it is said again.
     fn admit_early_config(&mut self, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Configs(Configs::Offer(entry)) if entry.member == header.from && self.phase == Phase::Member => {
-                self.dispatch(header.from, Message::Configs(Configs::Offer(entry)))
+            Message::Configs(Configs::Offer { entry, root }) if entry.member == header.from && self.phase == Phase::Member => {
+                self.dispatch(header.from, Message::Configs(Configs::Offer { entry, root }))
             }
             Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => Ok(()),
         }

@@ -130,7 +130,7 @@ impl Machine {
                 self.enter_neighborhood();
                 let Some(log) = &self.log else { return };
                 let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
-                self.configs.replaced(&around);
+                self.configs.replaced(&around, &mut context!(self));
             }
         }
     }
@@ -268,8 +268,11 @@ impl Machine {
 
     fn route_membership(&mut self, output: MembershipOutput) {
         match output {
-            MembershipOutput::Reachability { node, reachable: _ } => {
+            MembershipOutput::Reachability { node, reachable } => {
                 self.changed.reachability.insert(node);
+                let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
+                let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
+                self.configs.handle_reachability(node, reachable, &around, &mut context!(self));
             }
             // This node is the voter that its own evidence is for.
             MembershipOutput::Evidence { suspect } => {
