@@ -103,7 +103,11 @@ impl Machine {
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
-            ControlOutput::Probe { suspect } => self.membership.suspect(suspect, &mut context!(self)),
+            ControlOutput::Probe { suspect } => {
+                if let Some(log) = &self.log {
+                    self.membership.suspect(suspect, log.facts(), &mut context!(self));
+                }
+            }
             // The control plane keeps its log and its vote in mind.
             ControlOutput::Removed => self.judge(),
         }
