@@ -370,7 +370,7 @@ impl World {
 
     /// The last lines of a node, the oldest first.
     pub fn last_lines(&self, name: &NodeName) -> Vec<String> {
-        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name))
+        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name, |slot| &self.nodes[slot.at()].name))
     }
 
     fn clocks(&self) -> Now {
