@@ -150,6 +150,16 @@ impl Facts {
         self.voters.get(&node) == Some(&VoterPart::Voter)
     }
 
+    /// The members that said that they restart, and until when they are not missed.
+    pub fn restarting(&self) -> &OrdMap<NodeId, Timestamp> {
+        &self.restarting
+    }
+
+    /// The versions of those addresses that are later than a member's join.
+    pub fn address_seqs(&self) -> &OrdMap<NodeId, u64> {
+        &self.address_seqs
+    }
+
     /// Until when a member said that it restarts.
     pub fn restarting_until(&self, node: NodeId) -> Option<Timestamp> {
         self.restarting.get(&node).copied()

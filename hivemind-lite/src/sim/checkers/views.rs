@@ -1,21 +1,42 @@
 //! S1: a view at a position is the fold of the committed events up to it; positions only grow, except by resync.
+//!
+//! A view that follows one that was proven is judged by what moved: in it, by its own account of sharing, and in the
+//! fold, by the events between. Both must be the same afterwards, whatever did not move was the same before. The first
+//! view of a process, one after a resync, and one now and then are compared as a whole.
 
 use hivemind_core::facts::Facts;
+use hivemind_core::ids::{Index, NeighborhoodId, NodeId};
 use hivemind_core::view::{Changed, View};
 
+use super::history::Moved;
 use super::{At, History, Invariant, PerSlot, Violation};
 use crate::sim::network::Slot;
+
+/// A view is compared as a whole at every so many events, not with all nodes at the same one.
+const WHOLE_EVERY: u64 = 64;
 
 /// The checker of S1. It keeps the facts that it saw last on each node, which share structure with the node's own.
 #[derive(Debug, Default)]
 pub struct Views {
-    last: PerSlot<Option<Facts>>,
+    last: PerSlot<Option<Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    facts: Facts,
+    /// It was compared with the fold, and equal.
+    proven: bool,
 }
 
 impl Views {
-    /// A process starts with whatever position it recovered.
+    /// A process starts with whatever position it recovered, or is gone.
     pub fn started(&mut self, slot: Slot) {
         *self.last.of(slot) = None;
+    }
+
+    /// The least position of a view that was seen: nothing before it is needed to judge the next views.
+    pub fn slowest(&self) -> Option<Index> {
+        self.last.0.iter().flatten().map(|seen| seen.facts.position().index).min()
     }
 
     /// A node's view changed.
@@ -25,30 +46,85 @@ impl Views {
     pub fn viewed(&mut self, at: At<'_>, history: &History, view: &View, changed: &Changed) -> Result<(), Violation> {
         let position = view.facts.position();
         let last = self.last.of(at.slot);
-        if let Some(last) = last {
+        if let Some(Seen { facts, proven }) = last {
             // Facts change only as a whole: the same members in memory at the same position need no second look.
-            if last.position() == position && last.members().ptr_eq(view.facts.members()) {
+            if *proven && facts.position() == position && facts.members().ptr_eq(view.facts.members()) {
                 return Ok(());
             }
-            if position.index < last.position().index && !changed.everything {
-                let what = format!("the view went back from {} to {position} without a resync", last.position());
+            if position.index < facts.position().index && !changed.everything {
+                let what = format!("the view went back from {} to {position} without a resync", facts.position());
                 return Err(at.violates(Invariant::S1, what));
             }
         }
-        *last = Some(view.facts.clone());
-        match history.at(position.index) {
-            Some(committed) if committed.facts == view.facts => Ok(()),
-            Some(committed) => {
-                let what = format!("the view at {position} differs from the fold: {}", difference(&view.facts, &committed.facts));
-                Err(at.violates_with(Invariant::S1, &committed.by, what))
-            }
-            None if history.last().is_some_and(|last| position.index > last.facts.position().index) => {
-                Err(at.violates(Invariant::S1, format!("the view is at {position}, which no voter has committed")))
+        let before = last.replace(Seen { facts: view.facts.clone(), proven: false });
+        let Some(committed) = history.at(position.index) else {
+            if history.last().is_some_and(|last| position.index > last.facts.position().index) {
+                return Err(at.violates(Invariant::S1, format!("the view is at {position}, which no voter has committed")));
             }
             // Older than the window.
-            None => Ok(()),
+            return Ok(());
+        };
+        let is_whole_due = position.index.0 % WHOLE_EVERY == u64::from(at.slot.0) % WHOLE_EVERY;
+        let proven = before.filter(|before| before.proven && !changed.everything && !is_whole_due);
+        let difference = match proven.and_then(|before| moved(history, &before.facts, &view.facts)) {
+            Some(moved) => difference_in(&moved, &view.facts, &committed.facts),
+            None if committed.facts == view.facts => None,
+            None => Some(difference(&view.facts, &committed.facts)),
+        };
+        match difference {
+            Some(difference) => {
+                let what = format!("the view at {position} differs from the fold: {difference}");
+                Err(at.violates_with(Invariant::S1, &committed.by, what))
+            }
+            None => {
+                last.as_mut().expect("it was just put there").proven = true;
+                Ok(())
+            }
         }
     }
+}
+
+/// All that moved between two views of a node, in them or in the fold. `None` where the fold is not known in between.
+fn moved(history: &History, before: &Facts, after: &Facts) -> Option<Moved> {
+    let mut all = Moved::between(before, after);
+    for index in before.position().index.0..after.position().index.0 {
+        let committed = history.at(Index(index + 1))?;
+        all.members.extend(&committed.moved.members);
+        all.neighborhoods.extend(&committed.moved.neighborhoods);
+    }
+    Some(all)
+}
+
+/// The first respect in which two facts differ, among what moved.
+fn difference_in(moved: &Moved, found: &Facts, expected: &Facts) -> Option<String> {
+    let plain = |facts: &Facts| {
+        let sizes = [facts.members().len(), facts.voters().len(), facts.restarting().len(), facts.address_seqs().len()];
+        (facts.cluster(), facts.position(), facts.floor(), facts.neighborhoods().len(), sizes)
+    };
+    if plain(found) != plain(expected) {
+        return Some(format!("{:?}, not {:?}", plain(found), plain(expected)));
+    }
+    let members = moved.members.iter().find_map(|node| difference_of_member(*node, found, expected));
+    members.or_else(|| moved.neighborhoods.iter().find_map(|id| difference_of_neighborhood(*id, found, expected)))
+}
+
+fn difference_of_member(node: NodeId, found: &Facts, expected: &Facts) -> Option<String> {
+    let of = |facts: &Facts| {
+        let other = (facts.voters().get(&node).copied(), facts.restarting_until(node), facts.address_seq(node));
+        (facts.member(node).cloned(), other)
+    };
+    let (is, should) = (of(found), of(expected));
+    if is != should {
+        return Some(format!("member {node} is {is:?}, not {should:?}"));
+    }
+    let member = found.member(node)?;
+    let found_by = [found.named(&member.name), found.with_key(&member.key)].map(|owner| owner.map(|owner| owner.node));
+    (found_by != [Some(node); 2]).then(|| format!("{node} is not found by its name {} and key, but {found_by:?}", member.name))
+}
+
+fn difference_of_neighborhood(id: NeighborhoodId, found: &Facts, expected: &Facts) -> Option<String> {
+    let (is, should) = (found.neighborhoods().get(&id), expected.neighborhoods().get(&id));
+    (is != should).then(|| format!("{id:?} is {is:?}, not {should:?}"))
 }
 
 /// The first respect in which two facts differ.
@@ -72,6 +148,8 @@ fn difference(found: &Facts, expected: &Facts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hivemind_core::wire::event::{Event, LeaveReason, LogEvent};
+
     use super::super::fabricated::{at, birth, history, join, name, view};
     use super::*;
 
@@ -91,10 +169,39 @@ mod tests {
     }
 
     #[test]
+    fn a_view_that_follows_a_proven_one_by_another_event_is_caught_in_what_moved() {
+        let (history, node) = (history(4), name("web1"));
+        let mut views = Views::default();
+        views.viewed(at(&node), &history, &view(facts(3)), &Changed::default()).expect("the fold itself");
+        let mut other = facts(3);
+        other.apply(&LogEvent { index: Index(3), ..join(9) }).expect("it folds");
+        let violation = views.viewed(at(&node), &history, &view(other), &Changed::default()).expect_err("not the fold");
+        assert_eq!(violation.invariant, Invariant::S1);
+        let left = Event::Left { node: NodeId::new(1, 2), reason: LeaveReason::Asked };
+        let mut without = Views::default();
+        without.viewed(at(&node), &history, &view(facts(4)), &Changed::default()).expect("the fold itself");
+        let mut missing = facts(4);
+        missing.apply(&LogEvent::new(Index(4), &left)).expect("it folds");
+        without.viewed(at(&node), &history, &view(missing), &Changed::default()).expect_err("nobody committed that");
+    }
+
+    #[test]
+    fn a_first_view_older_than_the_window_is_compared_as_a_whole_once_it_is_inside() {
+        let (history, node) = (history(3), name("web1"));
+        let mut late = History::default();
+        late.begin(history.last().expect("begun").facts.clone(), at(&node));
+        let mut views = Views::default();
+        views.viewed(at(&node), &late, &view(facts(2)), &Changed::default()).expect("too old to be judged");
+        let mut other = facts(2);
+        other.apply(&LogEvent { index: Index(2), ..join(9) }).expect("it folds");
+        views.viewed(at(&node), &late, &view(other), &Changed::default()).expect_err("not the fold");
+    }
+
+    #[test]
     fn a_view_of_other_events_is_caught() {
         let (history, node) = (history(4), name("web1"));
         let mut other = facts(2);
-        other.apply(&hivemind_core::wire::event::LogEvent { index: hivemind_core::ids::Index(2), ..join(9) }).expect("it folds");
+        other.apply(&LogEvent { index: Index(2), ..join(9) }).expect("it folds");
         let violation = Views::default().viewed(at(&node), &history, &view(other), &Changed::default()).expect_err("not the fold");
         assert_eq!(violation.invariant, Invariant::S1);
         assert_eq!(violation.with, Some(name("voter1")));

@@ -188,6 +188,7 @@ impl World {
     fn gone(&mut self, slot: Slot) {
         self.nodes[slot.at()].disk_free = self.now;
         self.network.down(slot);
+        self.checkers.gone(slot);
         self.watches.left(slot, self.now);
         self.asked.retain(|_, asked| asked.slot != slot);
         self.trace.word(u64::from(slot.0) << 8 | 2);

@@ -66,6 +66,7 @@ impl World {
             self.checkers.eviction.committed(at!(self, slot), event, found)?;
         }
         self.measure_event(position, event);
+        self.checkers.tidy();
         Ok(())
     }
 
