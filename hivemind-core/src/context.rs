@@ -89,6 +89,8 @@ pub enum Junk {
     NotItsKey,
     /// Of a sender that is no member, and may not say this.
     NotAMember,
+    /// Of a member that this node holds no record of, and by whom it takes only what needs no belief.
+    OutOfScope,
     /// An old start of its sender.
     OldBoot,
     /// Not possible in a run of this protocol, or badly signed.

@@ -1,45 +1,34 @@
 //! Facts: the fold of the event log. The control plane's applied state and every node's view are this
 //! one fold, so that they can not disagree about what an event means.
+//!
+//! Voters and consumers hold everything ([`Scope::All`]). Every other node holds a [slice](Scope::Slice): its own
+//! neighborhood, the voters, the listed consumers, and of everybody else nothing but that it lives. A slice depends on the position
+//! and the neighborhood alone, so that any neighbor has exactly what a joiner needs.
 
+mod fold;
+mod live;
 mod record;
+mod slice;
+#[cfg(test)]
+mod tests;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey};
+pub use self::fold::FoldError;
+pub use self::live::LiveSet;
+use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind};
 use crate::time::Timestamp;
-use crate::wire::event::{Event, LogEvent, VoterPart, chain_genesis};
+use crate::wire::event::{VoterPart, chain_genesis};
 use crate::wire::member::MemberRecord;
 use crate::wire::persistent;
 
-/// Why an event does not fit. The log or its carrier is damaged; the facts are unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum FoldError {
-    /// Not the next index.
-    #[error("event {found} where {expected} is next")]
-    Gap {
-        /// The next index.
-        expected: Index,
-        /// The index that came.
-        found: Index,
-    },
-    /// It speaks of a member that there is not, or adds one that there is.
-    #[error("event {index} contradicts the members that are known")]
-    Contradiction {
-        /// Its place.
-        index: Index,
-    },
-    /// Its payload is not an event of this version.
-    #[error("event {index} does not decode")]
-    Malformed {
-        /// Its place.
-        index: Index,
-    },
-}
+/// So many consumers of each kind are listed: known to every node, whatever its slice.
+pub const LISTED: usize = 8;
+/// The most kinds that have a list.
+pub const LISTED_KINDS: usize = 64;
 
 /// A neighborhood: who probes each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,43 +40,110 @@ pub struct Neighborhood {
     pub members: OrdSet<NodeId>,
 }
 
+/// How large neighborhoods get. Fixed at the birth of a cluster, since every voter must split alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighborhoodLimits {
+    /// No neighborhood has more members. At most [`NeighborhoodLimits::MOST`].
+    pub most: u16,
+    /// One that has fewer is merged with another, where both together stay well below `most`.
+    pub least: u16,
+}
+
+impl NeighborhoodLimits {
+    /// The most that `most` may be: what a SWIM list was made and measured for.
+    pub const MOST: u16 = 48;
+
+    /// Two neighborhoods may become one of at most so many members: a few joins later it must not split again.
+    pub fn merged(self) -> usize {
+        usize::from(self.most) * 5 / 6
+    }
+
+    fn is_sound(self) -> bool {
+        (4..=Self::MOST).contains(&self.most) && self.least >= 1 && self.least <= self.most / 4
+    }
+}
+
+impl Default for NeighborhoodLimits {
+    fn default() -> Self {
+        NeighborhoodLimits { most: Self::MOST, least: 12 }
+    }
+}
+
+/// Whose records facts hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// Everybody's.
+    All,
+    /// Those of the neighborhood that this member is in, of the voters, and of the listed consumers.
+    Slice(NodeId),
+}
+
 /// What the event log says, up to a position. Clones share structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "record::FactsRecord", into = "record::FactsRecord")]
 pub struct Facts {
     cluster: ClusterId,
+    limits: NeighborhoodLimits,
+    scope: Scope,
     position: Position,
     floor: Index,
+    live: LiveSet,
+    /// Of those in scope.
     members: OrdMap<NodeId, Arc<MemberRecord>>,
     names: OrdMap<NodeName, NodeId>,
     keys: OrdMap<PublicKey, NodeId>,
+    /// All, or only the own one.
     neighborhoods: OrdMap<NeighborhoodId, Neighborhood>,
+    neighborhood_count: u32,
     voters: OrdMap<NodeId, VoterPart>,
+    listed: OrdMap<SectionKind, OrdSet<NodeId>>,
     restarting: OrdMap<NodeId, Timestamp>,
-    address_seqs: OrdMap<NodeId, u64>,
 }
 
 impl Facts {
     /// The facts at birth: one member, which votes.
-    pub fn birth(cluster: ClusterId, epoch: Epoch, first: MemberRecord) -> Self {
+    pub fn birth(cluster: ClusterId, epoch: Epoch, limits: NeighborhoodLimits, first: MemberRecord) -> Self {
         let node = first.node;
-        Facts {
+        let limits = if limits.is_sound() { limits } else { NeighborhoodLimits::default() };
+        let mut facts = Facts {
             cluster,
+            limits,
+            scope: Scope::All,
             position: Position { epoch, index: Index(0), chain: chain_genesis(cluster, epoch.generation, epoch.tag) },
             floor: Index(1),
-            names: OrdMap::unit(first.name.clone(), node),
-            keys: OrdMap::unit(first.key, node),
-            members: OrdMap::unit(node, Arc::new(first)),
+            live: [node].into_iter().collect(),
+            names: OrdMap::new(),
+            keys: OrdMap::new(),
+            members: OrdMap::new(),
             neighborhoods: OrdMap::unit(NeighborhoodId(0), Neighborhood { created: Index(0), members: OrdSet::unit(node) }),
+            neighborhood_count: 1,
             voters: OrdMap::unit(node, VoterPart::Voter),
+            listed: OrdMap::new(),
             restarting: OrdMap::new(),
-            address_seqs: OrdMap::new(),
-        }
+        };
+        facts.list(&first);
+        facts.record(first).expect("nobody else has a name or key yet");
+        facts
     }
 
     /// The cluster.
     pub fn cluster(&self) -> ClusterId {
         self.cluster
+    }
+
+    /// How large neighborhoods get.
+    pub fn limits(&self) -> NeighborhoodLimits {
+        self.limits
+    }
+
+    /// Whose records are here.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Whether every member's record is here.
+    pub fn is_full(&self) -> bool {
+        self.scope == Scope::All
     }
 
     /// Up to where.
@@ -105,42 +161,58 @@ impl Facts {
         self.floor
     }
 
-    /// The members, by id.
+    /// The ids of all members, in scope or not.
+    pub fn live(&self) -> &LiveSet {
+        &self.live
+    }
+
+    /// Whether `node` is a member, in scope or not.
+    pub fn is_member(&self, node: NodeId) -> bool {
+        self.live.contains(node)
+    }
+
+    /// The members in scope, by id.
     pub fn members(&self) -> &OrdMap<NodeId, Arc<MemberRecord>> {
         &self.members
     }
 
-    /// One member.
+    /// One member, if it is in scope.
     pub fn member(&self, node: NodeId) -> Option<&Arc<MemberRecord>> {
         self.members.get(&node)
     }
 
-    /// Who owns a name.
+    /// Who owns a name, if it is in scope.
     pub fn named(&self, name: &NodeName) -> Option<&Arc<MemberRecord>> {
         self.names.get(name).and_then(|node| self.members.get(node))
     }
 
-    /// Who has a key.
+    /// Who has a key, if it is in scope.
     pub fn with_key(&self, key: &PublicKey) -> Option<&Arc<MemberRecord>> {
         self.keys.get(key).and_then(|node| self.members.get(node))
     }
 
-    /// The neighborhoods, by number.
+    /// The neighborhoods, by number: all, or in a slice only the own one.
     pub fn neighborhoods(&self) -> &OrdMap<NeighborhoodId, Neighborhood> {
         &self.neighborhoods
     }
 
-    /// Where a member is.
+    /// How many neighborhoods there are, in scope or not.
+    pub fn neighborhood_count(&self) -> u32 {
+        self.neighborhood_count
+    }
+
+    /// Where a member is. In a slice, known of the neighbors alone.
     pub fn neighborhood_of(&self, node: NodeId) -> Option<(NeighborhoodId, &Neighborhood)> {
         self.neighborhoods.iter().find(|(_, hood)| hood.members.contains(&node)).map(|(&id, hood)| (id, hood))
     }
 
-    /// The neighborhood that the next member is put into.
+    /// The neighborhood that the next member is put into: the least full, the lowest number of these.
     pub fn assignment(&self) -> NeighborhoodId {
-        *self.neighborhoods.keys().next().expect("there is always a neighborhood: birth makes one and none is removed")
+        let least = self.neighborhoods.iter().min_by_key(|(id, hood)| (hood.members.len(), **id));
+        *least.expect("there is always a neighborhood: birth makes one, and a merge leaves one of two").0
     }
 
-    /// Who has a part in the Raft group.
+    /// Who has a part in the Raft group. Their records are in every scope.
     pub fn voters(&self) -> &OrdMap<NodeId, VoterPart> {
         &self.voters
     }
@@ -150,103 +222,23 @@ impl Facts {
         self.voters.get(&node) == Some(&VoterPart::Voter)
     }
 
-    /// The members that said that they restart, and until when they are not missed.
+    /// Up to [`LISTED`] consumers of a kind. Their records are in every scope.
+    pub fn listed(&self, kind: &SectionKind) -> impl Iterator<Item = NodeId> + '_ {
+        self.listed.get(kind).into_iter().flatten().copied()
+    }
+
+    /// The listed consumers of every kind.
+    pub fn lists(&self) -> &OrdMap<SectionKind, OrdSet<NodeId>> {
+        &self.listed
+    }
+
+    /// The members that said that they restart, in scope or not, and until when they are not missed.
     pub fn restarting(&self) -> &OrdMap<NodeId, Timestamp> {
         &self.restarting
     }
 
-    /// The versions of those addresses that are later than a member's join.
-    pub fn address_seqs(&self) -> &OrdMap<NodeId, u64> {
-        &self.address_seqs
-    }
-
-    /// Until when a member said that it restarts.
+    /// Until when a member said that it restarts, in scope or not.
     pub fn restarting_until(&self, node: NodeId) -> Option<Timestamp> {
         self.restarting.get(&node).copied()
-    }
-
-    /// The version of the log's copy of a member's addresses; 0 for those of its join.
-    pub fn address_seq(&self, node: NodeId) -> u64 {
-        self.address_seqs.get(&node).copied().unwrap_or(0)
-    }
-
-    /// Takes the next event: the facts after it, and what it said.
-    ///
-    /// # Errors
-    /// [`FoldError`]; nothing changed.
-    pub fn apply(&mut self, logged: &LogEvent) -> Result<Event, FoldError> {
-        let expected = self.position.index.next();
-        if logged.index != expected {
-            return Err(FoldError::Gap { expected, found: logged.index });
-        }
-        let event = logged.event().map_err(|_| FoldError::Malformed { index: logged.index })?;
-        let mut next = self.clone();
-        next.take(&event).ok_or(FoldError::Contradiction { index: logged.index })?;
-        next.position.chain = logged.chain_after(&self.position.chain);
-        next.position.index = logged.index;
-        *self = next;
-        Ok(event)
-    }
-
-    fn take(&mut self, event: &Event) -> Option<()> {
-        match event {
-            Event::Joined { member, neighborhood, supersedes } => self.joined(member, *neighborhood, *supersedes),
-            Event::Left { node, reason: _ } => self.left(*node),
-            Event::Voter { node, part } => {
-                self.members.get(node)?;
-                match part {
-                    VoterPart::None => self.voters.remove(node),
-                    VoterPart::Learner | VoterPart::Voter => self.voters.insert(*node, *part),
-                };
-                Some(())
-            }
-            Event::Restarting { node, until } => {
-                self.members.get(node)?;
-                self.restarting.insert(*node, *until);
-                Some(())
-            }
-            Event::Restarted { node } => self.restarting.remove(node).map(|_| ()),
-            Event::Addresses { node, seq, addresses } => self.moved(*node, *seq, addresses),
-            Event::EpochAdvanced { number, floor } => {
-                let rises = *number > self.position.epoch.number && *floor > self.floor && *floor <= self.position.index.next();
-                self.position.epoch.number = *number;
-                self.floor = *floor;
-                rises.then_some(())
-            }
-        }
-    }
-
-    fn joined(&mut self, member: &MemberRecord, neighborhood: NeighborhoodId, supersedes: Option<NodeId>) -> Option<()> {
-        if let Some(old) = supersedes {
-            self.left(old)?;
-        }
-        if self.members.contains_key(&member.node) || self.names.contains_key(&member.name) || self.keys.contains_key(&member.key) {
-            return None;
-        }
-        self.neighborhoods.get_mut(&neighborhood)?.members.insert(member.node);
-        self.names.insert(member.name.clone(), member.node);
-        self.keys.insert(member.key, member.node);
-        self.members.insert(member.node, Arc::new(member.clone()));
-        Some(())
-    }
-
-    fn left(&mut self, node: NodeId) -> Option<()> {
-        let member = self.members.remove(&node)?;
-        self.names.remove(&member.name);
-        self.keys.remove(&member.key);
-        self.voters.remove(&node);
-        self.restarting.remove(&node);
-        self.address_seqs.remove(&node);
-        let (hood, _) = self.neighborhood_of(node)?;
-        self.neighborhoods.get_mut(&hood)?.members.remove(&node);
-        Some(())
-    }
-
-    fn moved(&mut self, node: NodeId, seq: u64, addresses: &[SocketAddr]) -> Option<()> {
-        let mut member = MemberRecord::clone(self.members.get(&node)?);
-        member.addresses = addresses.to_vec();
-        self.members.insert(node, Arc::new(member));
-        self.address_seqs.insert(node, seq);
-        Some(())
     }
 }

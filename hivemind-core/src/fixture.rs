@@ -1,7 +1,7 @@
 //! What unit tests of the subsystems stand on: cheap keys, a node's surroundings, made-up members.
 
 use crate::context::{Context, Outbox, Outgoing};
-use crate::facts::Facts;
+use crate::facts::{Facts, NeighborhoodLimits};
 use crate::ids::{BootNonce, ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, PublicKey, SectionKind};
 use crate::keys::{Keys, Signature, hash};
 use crate::rng::Rng;
@@ -104,6 +104,7 @@ pub(crate) fn member(counter: u64, consumer: bool, joined: u64) -> MemberRecord 
         name: NodeName::new(&format!("m{counter}")).expect("the names in tests are valid"),
         key: CheapKeys::of(counter).0,
         addresses: vec![],
+        address_seq: 0,
         roles: vec![role],
         voter_eligible: true,
         joined: Index(joined),
@@ -111,12 +112,12 @@ pub(crate) fn member(counter: u64, consumer: bool, joined: u64) -> MemberRecord 
 }
 
 pub(crate) fn joined(counter: u64, consumer: bool, index: u64) -> Event {
-    Event::Joined { member: member(counter, consumer, index), neighborhood: NeighborhoodId(0), supersedes: None }
+    Event::Joined { member: member(counter, consumer, index), neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] }
 }
 
 /// Born with member 1, the only voter.
 pub(crate) fn birth() -> Facts {
-    Facts::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, member(1, false, 0))
+    Facts::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, NeighborhoodLimits::default(), member(1, false, 0))
 }
 
 /// Members 1 to `hosts`, then consumers up to `all`.
@@ -130,5 +131,5 @@ pub(crate) fn cluster(hosts: u64, all: u64) -> Facts {
 }
 
 pub(crate) fn voter(counter: u64) -> Event {
-    Event::Voter { node: id(counter), part: VoterPart::Voter }
+    Event::Voter { member: member(counter, false, 0), part: VoterPart::Voter }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::facts::NeighborhoodLimits;
+
 /// The tuning of one machine. [`Settings::default`] suits a LAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -91,6 +93,9 @@ pub struct ControlSettings {
     pub leave_window: Duration,
     /// The leader collects history when the tail holds so many events. Default 65,536.
     pub collect_events: u64,
+    /// How large neighborhoods get: at most 48, merged below 12. Counts at the birth of a cluster alone, which fixes it for good:
+    /// every voter must split alike. Raising `least` merges sooner; lowering `most` makes shorter SWIM lists, and more of them.
+    pub neighborhoods: NeighborhoodLimits,
 }
 
 /// The event log on every node.
@@ -178,6 +183,7 @@ impl Default for ControlSettings {
             max_leaves: 8,
             leave_window: Duration::from_secs(10),
             collect_events: 65_536,
+            neighborhoods: NeighborhoodLimits::default(),
         }
     }
 }

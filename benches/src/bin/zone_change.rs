@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use hivemind_core::facts::Facts;
+use hivemind_core::facts::{Facts, NeighborhoodLimits};
 use hivemind_core::ids::{ClusterId, Epoch, Index, NodeId, NodeName, PublicKey, Seq};
 use hivemind_core::keys::Signature;
 use hivemind_core::role::{InstalledRole, Role, Roles};
@@ -90,9 +90,10 @@ impl World {
             addresses: vec!["127.0.0.1:6550".parse()?],
             roles: vec![role.spec()],
             voter_eligible: true,
+            address_seq: 0,
             joined: Index(0),
         };
-        let facts = Facts::birth(ClusterId(1), Epoch { generation: 1, number: 0, tag: 1 }, template.clone());
+        let facts = Facts::birth(ClusterId(1), Epoch { generation: 1, number: 0, tag: 1 }, NeighborhoodLimits::default(), template.clone());
         let (configs, unreachable) = (Default::default(), Default::default());
         let view = View { node: template.node, facts, configs, unreachable, condition: Condition::default() };
         let roles = Roles::new(vec![InstalledRole::new(role)]);
@@ -127,7 +128,7 @@ impl World {
         let name = NodeName::new(&format!("h{number:05}")).expect("a name of letters and digits");
         let member = MemberRecord { node, name, key: PublicKey(key), roles: vec![], joined, ..self.template.clone() };
         let neighborhood = self.view.facts.assignment();
-        self.happen(&Event::Joined { member, neighborhood, supersedes: None });
+        self.happen(&Event::Joined { member, neighborhood, supersedes: None, listed: vec![] });
         self.publish(number, node);
         node
     }
@@ -160,7 +161,7 @@ impl World {
 
     fn leave_and_join(&mut self, number: u64) -> Changed {
         let old = self.ids[number as usize];
-        self.happen(&Event::Left { node: old, reason: LeaveReason::Asked });
+        self.happen(&Event::Left { node: old, reason: LeaveReason::Asked, listed: vec![] });
         self.view.configs.remove(&old);
         let new = self.join(number);
         self.ids[number as usize] = new;

@@ -175,7 +175,9 @@ impl Configs {
                     self.outputs.push_back(Output::Changed { member: *node });
                 }
             }
-            Event::Voter { .. }
+            Event::Split { .. }
+            | Event::Merged { .. }
+            | Event::Voter { .. }
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }

@@ -88,7 +88,7 @@ fn a_host_that_joined_again_keeps_its_config_until_its_first_new_one() {
     take(&mut store, config(3, 9, b"before"), &facts);
     let mut again = crate::fixture::member(3, false, 4);
     again.node = id(30);
-    let event = Event::Joined { member: again, neighborhood: Default::default(), supersedes: Some(id(3)) };
+    let event = Event::Joined { member: again, neighborhood: Default::default(), supersedes: Some(id(3)), listed: vec![] };
     facts.apply(&crate::wire::event::LogEvent::new(facts.position().index.next(), &event)).expect("folds");
     store.joined(id(30), Some(id(3)));
     assert_eq!(store.held().get(&id(30)).map(|held| held.config.seq), Some(Seq(9)));

@@ -92,8 +92,8 @@ impl Control {
     fn apply_command(&mut self, bytes: &Bytes, yielded: &mut Yield, ctx: &Context<'_>) {
         let Ok(proposal) = codec::decode::<Proposal, MAX_PROPOSAL_BYTES>(bytes) else { return };
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
-        let Done { event, outcome } = applied.apply(&proposal, ctx.keys);
-        yielded.events.extend(event);
+        let Done { events, outcome } = applied.apply(&proposal, ctx.keys);
+        yielded.events.extend(events);
         yielded.outcomes.push((proposal.id, outcome));
     }
 

@@ -7,7 +7,7 @@ use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
 use super::bounded::Bounded;
-use crate::facts::Facts;
+use crate::facts::{Facts, NeighborhoodLimits};
 use crate::ids::{ClusterId, Epoch, Index, NodeId, ProposalId, PublicKey};
 use crate::keys::Keys;
 use crate::time::Timestamp;
@@ -89,15 +89,15 @@ impl Tail {
 
 /// What one command did.
 pub(super) struct Done {
-    /// The event that it produced, if any.
-    pub(super) event: Option<LogEvent>,
+    /// The events that it produced, in order.
+    pub(super) events: Vec<LogEvent>,
     /// For who waits.
     pub(super) outcome: Outcome,
 }
 
 impl Applied {
     /// The state at birth.
-    pub(super) fn birth(cluster: ClusterId, epoch: Epoch, first: MemberRecord) -> Applied {
+    pub(super) fn birth(cluster: ClusterId, epoch: Epoch, limits: NeighborhoodLimits, first: MemberRecord) -> Applied {
         let registry = Registry {
             counter: first.node.counter(),
             grants: Bounded::new(),
@@ -105,24 +105,24 @@ impl Applied {
             time: Timestamp::default(),
             outcomes: Bounded::new(),
         };
-        Applied { facts: Facts::birth(cluster, epoch, first), registry, tail: Tail::default() }
+        Applied { facts: Facts::birth(cluster, epoch, limits, first), registry, tail: Tail::default() }
     }
 
     /// Applies a command. A copy of one that was applied does nothing, and has the first one's outcome.
     pub(super) fn apply(&mut self, proposal: &Proposal, keys: &dyn Keys) -> Done {
         if let Some(known) = self.registry.outcomes.get(&proposal.id) {
-            return Done { event: None, outcome: known.clone() };
+            return Done { events: Vec::new(), outcome: known.clone() };
         }
         self.registry.time = self.registry.time.max(proposal.time);
-        let (event, outcome) = match self.decide(&proposal.command, keys) {
+        let (events, outcome) = match self.decide(&proposal.command, keys) {
             Ok(event) => {
-                let event = event.map(|event| self.record(&event));
-                (event, Outcome::Committed { position: self.facts.position() })
+                let events = event.map(|event| self.commit(event)).unwrap_or_default();
+                (events, Outcome::Committed { position: self.facts.position() })
             }
-            Err(refusal) => (None, Outcome::Refused(refusal)),
+            Err(refusal) => (Vec::new(), Outcome::Refused(refusal)),
         };
         self.registry.outcomes.insert(proposal.id, outcome.clone());
-        Done { event, outcome }
+        Done { events, outcome }
     }
 
     /// What a command leads to. `Ok(None)`: it holds already. On `Err` nothing changed.

@@ -67,11 +67,13 @@ impl Applied {
             name: request.name.clone(),
             key: request.key,
             addresses: request.addresses.clone(),
+            address_seq: 0,
             roles: request.roles.clone(),
             voter_eligible: request.voter_eligible,
             joined: self.facts.position().index.next(),
         };
-        Ok(Some(Event::Joined { member, neighborhood: self.facts.assignment(), supersedes }))
+        let listed = supersedes.map(|old| self.facts.successors_in_lists(old)).unwrap_or_default();
+        Ok(Some(Event::Joined { member, neighborhood: self.facts.assignment(), supersedes, listed }))
     }
 
     /// The membership that a join ends: that of the same key, whatever its name was.

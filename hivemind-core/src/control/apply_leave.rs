@@ -33,6 +33,6 @@ impl Applied {
                 self.registry.revoked.insert(key);
             }
         }
-        Ok(Some(Event::Left { node, reason: reason.clone() }))
+        Ok(Some(Event::Left { node, reason: reason.clone(), listed: self.facts.successors_in_lists(node) }))
     }
 }

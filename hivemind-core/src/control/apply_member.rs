@@ -30,11 +30,11 @@ impl Applied {
     }
 
     pub(super) fn addresses(&self, node: NodeId, seq: u64, addresses: &[SocketAddr]) -> Result<Option<Event>, Refusal> {
-        self.expect_member(node)?;
+        let known = self.expect_member(node)?.address_seq;
         if addresses.len() > MAX_ADDRESSES {
             return Err(Refusal::Invalid { why: format!("{} addresses; {MAX_ADDRESSES} is the most", addresses.len()) });
         }
-        if seq <= self.facts.address_seq(node) {
+        if seq <= known {
             return Err(Refusal::Outdated);
         }
         Ok(Some(Event::Addresses { node, seq, addresses: addresses.to_vec() }))

@@ -3,6 +3,7 @@
 use super::applied::Applied;
 use crate::ids::NodeId;
 use crate::wire::event::{Event, VoterPart};
+use crate::wire::member::MemberRecord;
 
 /// One change of the group: whose part becomes which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ impl Applied {
     /// The event of a change, or `None` where it does not fit any more and must not reach raft either:
     /// its member left, it has that part already, or nobody would be left to vote.
     pub(super) fn change(&self, change: Change) -> Option<Event> {
-        self.facts.member(change.node)?;
+        let member = MemberRecord::clone(self.facts.member(change.node)?);
         let now = self.facts.voters().get(&change.node).copied().unwrap_or(VoterPart::None);
         let fits = match (now, change.part) {
             (VoterPart::None, VoterPart::Learner) | (VoterPart::Learner, VoterPart::Voter | VoterPart::None) => true,
@@ -24,7 +25,7 @@ impl Applied {
             | (VoterPart::Learner, VoterPart::Learner)
             | (VoterPart::Voter, VoterPart::Voter | VoterPart::Learner) => false,
         };
-        fits.then_some(Event::Voter { node: change.node, part: change.part })
+        fits.then_some(Event::Voter { member, part: change.part })
     }
 
     /// Who votes, by id.

@@ -29,6 +29,7 @@ mod apply_epoch;
 mod apply_join;
 mod apply_leave;
 mod apply_member;
+mod apply_neighborhood;
 mod apply_voter;
 mod bounded;
 mod evidence;
@@ -70,7 +71,27 @@ use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::event::LogEvent;
+use crate::wire::member::MemberRecord;
 use crate::wire::message;
+
+/// Commits events as applying commands does, without a Raft group.
+#[cfg(test)]
+pub(crate) struct Committer(Applied);
+
+#[cfg(test)]
+impl Committer {
+    pub(crate) fn new(limits: crate::facts::NeighborhoodLimits, first: MemberRecord) -> Self {
+        Committer(Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, limits, first))
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    pub(crate) fn commit(&mut self, event: crate::wire::event::Event) -> Vec<LogEvent> {
+        self.0.commit(event)
+    }
+}
 
 /// The Raft index and term of the snapshot at birth: before any entry.
 const BIRTH: (u64, u64) = (1, 1);
@@ -109,11 +130,11 @@ pub struct Control {
 impl Control {
     /// The birth of a cluster: its first snapshot has the group `{1}`, generation 1 and one member, which
     /// is `first` under the id 1.1. It leads as soon as that is durable.
-    pub fn birth(cluster: ClusterId, tag: u64, mut first: crate::wire::member::MemberRecord, seed: u64, ctx: &mut Context<'_>) -> Control {
+    pub fn birth(cluster: ClusterId, tag: u64, mut first: MemberRecord, seed: u64, ctx: &mut Context<'_>) -> Control {
         first.node = NodeId::new(1, 1);
         first.joined = Index(0);
         let node = first.node;
-        let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, first);
+        let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, ctx.settings.control.neighborhoods, first);
         let snapshot = log::snapshot_of(&applied.facts, snapshot::encode(&applied), BIRTH.0, BIRTH.1);
         let hard_state = HardState { term: BIRTH.1, commit: BIRTH.0, ..HardState::default() };
         let writes = vec![log::snapshot_write(&snapshot), log::log_write(Some(&hard_state), &[])];

@@ -43,6 +43,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Applied, SnapshotError> {
     if applied.facts.neighborhoods().is_empty() {
         return Err(SnapshotError::Contradiction("it has no neighborhood"));
     }
+    if !applied.facts.is_full() {
+        return Err(SnapshotError::Contradiction("it holds a part of the facts"));
+    }
     if applied.facts.voters().keys().any(|node| applied.facts.member(*node).is_none()) {
         return Err(SnapshotError::Contradiction("a voter is not a member"));
     }

@@ -134,6 +134,15 @@ impl EventLog {
         }
     }
 
+    /// Puts the records of all members beside what is known: `facts` are full, and of the same position. False where they are not.
+    pub fn widen(&mut self, facts: &Facts) -> bool {
+        let widens = facts.is_full() && facts.position() == self.position();
+        if widens {
+            self.facts = facts.clone();
+        }
+        widens
+    }
+
     /// Puts `facts` in place of all that was known: after a resync, or a snapshot of the control plane.
     pub fn replace(&mut self, facts: Facts, tail: Vec<LogEvent>, ctx: &mut Context<'_>) {
         let limit = if facts.is_voter(ctx.node) { ctx.settings.events.voter_tail_bytes } else { ctx.settings.events.tail_bytes };
@@ -328,9 +337,11 @@ impl EventLog {
 /// Whose membership an event ends at an operator's or its own wish.
 fn leaver(event: &Event) -> Option<NodeId> {
     match event {
-        Event::Left { node, reason: LeaveReason::Asked | LeaveReason::Evicted } => Some(*node),
+        Event::Left { node, reason: LeaveReason::Asked | LeaveReason::Evicted, .. } => Some(*node),
         Event::Left { .. }
         | Event::Joined { .. }
+        | Event::Split { .. }
+        | Event::Merged { .. }
         | Event::Voter { .. }
         | Event::Restarting { .. }
         | Event::Restarted { .. }

@@ -54,7 +54,12 @@ impl Tail {
         let changes_signers = match event {
             Event::Voter { .. } | Event::Left { .. } => true,
             Event::Joined { supersedes, .. } => supersedes.is_some(),
-            Event::Restarting { .. } | Event::Restarted { .. } | Event::Addresses { .. } | Event::EpochAdvanced { .. } => false,
+            Event::Split { .. }
+            | Event::Merged { .. }
+            | Event::Restarting { .. }
+            | Event::Restarted { .. }
+            | Event::Addresses { .. }
+            | Event::EpochAdvanced { .. } => false,
         };
         self.bytes += logged.payload.len() + OVERHEAD;
         self.held.push_back(Held { logged, after, changes_signers });

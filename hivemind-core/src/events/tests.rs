@@ -98,7 +98,7 @@ fn a_range_across_a_change_of_voters_carries_the_witness_of_each_part() {
     let after = log_of_second.position();
     let first_part = batch_of(range_after(&mut leads, &mut at_leader, 2, after));
     log_of_second.handle_message(id(1), Events::Push(first_part), &mut second.ctx());
-    let demoted = LogEvent::new(Index(5), &Event::Voter { node: id(1), part: crate::wire::event::VoterPart::None });
+    let demoted = LogEvent::new(Index(5), &Event::Voter { member: member(1, false, 0), part: crate::wire::event::VoterPart::None });
     let later = LogEvent::new(Index(6), &joined(9, false, 6));
     log_of_second.commit(vec![demoted], true, &mut second.ctx());
     log_of_second.commit(vec![later], true, &mut second.ctx());
@@ -140,7 +140,7 @@ fn what_was_collected_is_said_and_only_a_voter_fences() {
 
 #[test]
 fn who_left_believes_the_farewell_that_says_so_and_gets_none_that_is_not_held() {
-    let left = Event::Left { node: id(2), reason: LeaveReason::Asked };
+    let left = Event::Left { node: id(2), reason: LeaveReason::Asked, listed: vec![] };
     let (mut leads, mut at_leader) = leader(&[joins(2, 5), vec![left]].concat());
     let (mut log, mut around) = follower();
     let before = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
@@ -212,9 +212,14 @@ fn a_small_batch_rides_on_swim_and_a_large_one_is_announced() {
 fn an_event_that_contradicts_the_members_changes_nothing() {
     let mut facts = birth();
     let before = facts.clone();
-    let twice = Event::Joined { member: member(1, false, 1), neighborhood: crate::ids::NeighborhoodId(0), supersedes: None };
-    let events =
-        [twice, Event::Left { node: id(77), reason: crate::wire::event::LeaveReason::Asked }, Event::Restarted { node: id(1) }, voter(77)];
+    let twice =
+        Event::Joined { member: member(1, false, 1), neighborhood: crate::ids::NeighborhoodId(0), supersedes: None, listed: vec![] };
+    let events = [
+        twice,
+        Event::Left { node: id(77), reason: crate::wire::event::LeaveReason::Asked, listed: vec![] },
+        Event::Restarted { node: id(1) },
+        voter(77),
+    ];
     for event in events {
         assert_eq!(facts.apply(&LogEvent::new(Index(1), &event)), Err(crate::facts::FoldError::Contradiction { index: Index(1) }));
         assert_eq!(facts, before);

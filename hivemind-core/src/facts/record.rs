@@ -7,8 +7,8 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Facts, Neighborhood};
-use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position};
+use super::{Facts, LISTED, LISTED_KINDS, LiveSet, Neighborhood, NeighborhoodLimits, Scope};
+use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position, SectionKind};
 use crate::time::Timestamp;
 use crate::wire::event::VoterPart;
 use crate::wire::member::MemberRecord;
@@ -18,17 +18,20 @@ use crate::wire::persistent;
 #[derive(Serialize, Deserialize)]
 pub(super) struct FactsRecord {
     cluster: ClusterId,
+    limits: NeighborhoodLimits,
+    scope: Scope,
     position: Position,
     floor: Index,
+    live: LiveSet,
     members: Vec<Arc<MemberRecord>>,
+    neighborhood_count: u32,
     #[serde(with = "persistent::map")]
     neighborhoods: OrdMap<NeighborhoodId, Neighborhood>,
     #[serde(with = "persistent::map")]
     voters: OrdMap<NodeId, VoterPart>,
     #[serde(with = "persistent::map")]
     restarting: OrdMap<NodeId, Timestamp>,
-    #[serde(with = "persistent::map")]
-    address_seqs: OrdMap<NodeId, u64>,
+    listed: Vec<(SectionKind, Vec<NodeId>)>,
 }
 
 /// Why a record does not make facts. Its sender, or the disk, is at fault.
@@ -38,6 +41,8 @@ pub(super) enum RecordError {
     Twice,
     #[error("a member without a neighborhood, a neighborhood or a part without its member")]
     Homeless,
+    #[error("limits that no cluster is born with, or a list longer than any")]
+    Limits,
     #[error("a position or floor that no log reaches")]
     Place,
 }
@@ -49,13 +54,17 @@ impl From<Facts> for FactsRecord {
     fn from(facts: Facts) -> Self {
         FactsRecord {
             cluster: facts.cluster,
+            limits: facts.limits,
+            scope: facts.scope,
             position: facts.position,
             floor: facts.floor,
+            live: facts.live,
             members: facts.members.values().cloned().collect(),
+            neighborhood_count: facts.neighborhood_count,
             neighborhoods: facts.neighborhoods,
             voters: facts.voters,
             restarting: facts.restarting,
-            address_seqs: facts.address_seqs,
+            listed: facts.listed.into_iter().map(|(kind, listed)| (kind, listed.into_iter().collect())).collect(),
         }
     }
 }
@@ -75,28 +84,47 @@ impl TryFrom<FactsRecord> for Facts {
         if [members.len(), names.len(), keys.len()] != [count; 3] {
             return Err(RecordError::Twice);
         }
-        let places: usize = record.neighborhoods.values().map(|hood| hood.members.len()).sum();
-        let housed: OrdSet<NodeId> = record.neighborhoods.values().flat_map(|hood| hood.members.iter().copied()).collect();
-        let known = |node: &NodeId| members.contains_key(node);
-        let all_known = record.neighborhoods.values().flat_map(|hood| hood.members.iter()).all(known)
-            && record.voters.keys().all(known)
-            && record.restarting.keys().all(known)
-            && record.address_seqs.keys().all(known);
-        if places != count || housed.len() != count || count == 0 || !all_known {
-            return Err(RecordError::Homeless);
+        let lists_fit = record.listed.len() <= LISTED_KINDS && record.listed.iter().all(|(_, listed)| listed.len() <= LISTED);
+        if !record.limits.is_sound() || !lists_fit {
+            return Err(RecordError::Limits);
         }
-        Ok(Facts {
+        let facts = Facts {
             cluster: record.cluster,
+            limits: record.limits,
+            scope: record.scope,
             position: record.position,
             floor: record.floor,
+            live: record.live,
             members,
             names,
             keys,
             neighborhoods: record.neighborhoods,
+            neighborhood_count: record.neighborhood_count,
             voters: record.voters,
+            listed: record.listed.into_iter().map(|(kind, listed)| (kind, OrdSet::from_iter(listed))).collect(),
             restarting: record.restarting,
-            address_seqs: record.address_seqs,
-        })
+        };
+        if facts.is_whole() { Ok(facts) } else { Err(RecordError::Homeless) }
+    }
+}
+
+impl Facts {
+    /// Whether everybody who is spoken of is a member, has its record here, and is in one neighborhood; and nobody else has a record.
+    fn is_whole(&self) -> bool {
+        let housed = || self.neighborhoods.values().flat_map(|hood| hood.members.iter().copied());
+        let places = housed().count();
+        let all: OrdSet<NodeId> = housed().collect();
+        let mut spoken_of = housed().chain(self.voters.keys().copied()).chain(self.listed.values().flatten().copied());
+        let known = spoken_of.all(|node| self.members.contains_key(&node)) && self.restarting.keys().all(|&node| self.is_member(node));
+        let nobody_else = self.members.keys().all(|&node| self.is_member(node) && self.is_in_scope(node));
+        let complete = match self.scope {
+            Scope::All => {
+                let count = self.live.len();
+                [places, self.members.len()] == [count; 2] && self.neighborhoods.len() == self.neighborhood_count as usize
+            }
+            Scope::Slice(of) => self.neighborhoods.len() == 1 && all.contains(&of) && self.neighborhood_count > 0,
+        };
+        places == all.len() && places > 0 && known && nobody_else && complete
     }
 }
 

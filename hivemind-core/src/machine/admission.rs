@@ -12,7 +12,7 @@ use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Command, Refusal};
 use crate::wire::frame::{Channel, Header};
-use crate::wire::member::{JoinRequest, SignedJoin};
+use crate::wire::member::{JoinRequest, MemberRecord, SignedJoin};
 use crate::wire::message::{Admission, Digest, Events, Message, ResumeAnswer};
 
 /// How many are asked at once.
@@ -30,6 +30,8 @@ pub(super) struct Seeking {
     accepted: bool,
     /// A voter, which goes on voting, asked for a new view.
     view_wanted: bool,
+    /// It was told whom to ask, and did, since it last asked by itself.
+    sent_elsewhere: bool,
 }
 
 impl Seeking {
@@ -40,6 +42,7 @@ impl Seeking {
         self.previous = None;
         self.accepted = false;
         self.view_wanted = false;
+        self.sent_elsewhere = false;
     }
 }
 
@@ -55,6 +58,7 @@ impl Machine {
         if attempt != self.seeking.attempt || self.seeking.accepted {
             return;
         }
+        self.seeking.sent_elsewhere = false;
         match self.phase {
             Phase::Joining => self.ask_to_join(),
             Phase::Resuming => self.ask_to_resume(),
@@ -67,6 +71,11 @@ impl Machine {
     }
 
     fn ask_to_join(&mut self) {
+        let wish = self.wish();
+        self.ask(wish);
+    }
+
+    fn wish(&mut self) -> Message {
         let nonce = *self.seeking.nonce.get_or_insert_with(|| self.rng.next());
         let request = JoinRequest {
             nonce,
@@ -78,7 +87,20 @@ impl Machine {
             previous: self.seeking.previous,
         };
         let signature = self.keys.sign(&Purpose::Join.digest(&codec::encode(&request)));
-        self.ask(Message::Admission(Admission::Join(Box::new(SignedJoin { request, signature }))));
+        Message::Admission(Admission::Join(Box::new(SignedJoin { request, signature })))
+    }
+
+    /// Asks whom it was told to ask, once for each question.
+    fn ask_elsewhere(&mut self, voters: &[MemberRecord]) {
+        let waits = matches!(self.phase, Phase::Joining | Phase::Resyncing) && !self.seeking.accepted;
+        if !waits || std::mem::replace(&mut self.seeking.sent_elsewhere, true) {
+            return;
+        }
+        let question = if self.phase == Phase::Joining { self.wish() } else { Message::Events(Events::Resync) };
+        let chosen = self.rng.sample(voters, ASKED);
+        for (key, address) in chosen.iter().filter_map(|voter| Some((voter.key, *voter.addresses.first()?))) {
+            context!(self).send_to(Recipient::Former { key, address }, Channel::Ordered, question.clone());
+        }
     }
 
     /// Asks whether this node is still a member, and tells its new address by the way.
@@ -123,6 +145,7 @@ impl Machine {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
             Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
             Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.nonce = None,
+            Admission::Elsewhere { voters } => self.ask_elsewhere(&voters),
             Admission::Resumed { node, answer } if node == self.node() => self.resumed(header, answer),
             // It speaks of an earlier membership of this node.
             Admission::Resumed { .. } => {}
@@ -139,7 +162,7 @@ impl Machine {
     fn granted(&mut self, peer: PublicKey, node: NodeId, digest: Digest) {
         let own = self.keys.public();
         let names_this = digest.facts.member(node).is_some_and(|member| member.key == own && member.name == self.name);
-        if !names_this || !EventLog::is_vouched(&digest, &context!(self)) {
+        if !names_this || !digest.facts.suits(node) || !EventLog::is_vouched(&digest, &context!(self)) {
             context!(self).junk(peer, Junk::Invalid("a grant that no voter vouches for"));
             return;
         }
@@ -217,6 +240,10 @@ impl Machine {
         let own = self.keys.public();
         if !EventLog::is_vouched(&digest, &context!(self)) {
             context!(self).junk(peer, Junk::Invalid("a snapshot that no voter vouches for"));
+            return;
+        }
+        if !digest.facts.suits(node) {
+            context!(self).junk(peer, Junk::Invalid("a snapshot that was made for another node"));
             return;
         }
         let older = self.log.as_ref().is_some_and(|log| digest.facts.position().index < log.position().index);

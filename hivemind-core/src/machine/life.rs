@@ -67,6 +67,7 @@ impl Machine {
             leaving: false,
             confirmed: false,
             senders: Default::default(),
+            visitors: Default::default(),
             pulse: Default::default(),
             view: None,
             changed: Changed::default(),
@@ -131,6 +132,7 @@ impl Machine {
             name: self.name.clone(),
             key: self.keys.public(),
             addresses: self.addresses.clone(),
+            address_seq: 0,
             roles: self.roles.specs(),
             voter_eligible: self.voter_eligible,
             joined: Index(0),
@@ -247,15 +249,21 @@ impl Machine {
         }
     }
 
-    pub(super) fn enter_neighborhood(&mut self) {
+    /// The neighborhood that the facts put this node into is the one that it probes; what it knew of those in both goes on.
+    pub(super) fn follow_neighborhood(&mut self) {
         let Some(log) = &self.log else { return };
         let facts = log.facts();
         let Some((id, hood)) = facts.neighborhood_of(self.node()) else { return };
         let peers: Vec<NodeId> = hood.members.iter().copied().filter(|&peer| peer != self.node()).collect();
         let created = hood.created;
-        self.membership.leave_all();
         self.membership.set_voters(voting(facts));
         self.membership.enter(id, created, &peers, &mut context!(self));
+    }
+
+    /// The node begins to probe under its present id.
+    pub(super) fn enter_neighborhood(&mut self) {
+        self.membership.leave_all();
+        self.follow_neighborhood();
     }
 
     /// A grant is durable: a member under a new id, or for the first time.

@@ -39,6 +39,7 @@ mod respond;
 mod route;
 mod startup;
 mod view;
+mod visitors;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -53,6 +54,7 @@ use self::pending::Pending;
 use self::persist::Tickets;
 use self::receive::Senders;
 use self::respond::Answers;
+use self::visitors::Visitors;
 use crate::configs::Configs;
 use crate::context::Outbox;
 use crate::control::Control;
@@ -109,6 +111,7 @@ pub struct Machine {
     /// Its membership is known to go on in this start: by its birth, a grant, or a member's word. A voter speaks before that.
     confirmed: bool,
     senders: Senders,
+    visitors: Visitors,
     pulse: Pulse,
 
     view: Option<Arc<View>>,

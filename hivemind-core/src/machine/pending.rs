@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{Index, PublicKey, RequestId};
+use crate::ids::{Index, NodeId, PublicKey, RequestId};
 use crate::time::Time;
 
 /// Who waits for a proposal's outcome.
@@ -41,6 +41,8 @@ pub(super) struct Grant {
     pub(super) nonce: u64,
     pub(super) index: Index,
     pub(super) deadline: Time,
+    /// Its id, where the event of this very join went by: an earlier grant has none.
+    pub(super) node: Option<NodeId>,
 }
 
 /// All that waits.
@@ -50,6 +52,8 @@ pub(super) struct Pending {
     pub(super) proposals: BTreeMap<u64, Proposed>,
     pub(super) reads: BTreeMap<u64, Reading>,
     pub(super) grants: Vec<Grant>,
+    /// Of joiners whose join event came before the outcome of their proposal.
+    joined: BTreeMap<PublicKey, NodeId>,
 }
 
 impl Pending {
@@ -57,6 +61,28 @@ impl Pending {
     pub(super) fn number(&mut self) -> u64 {
         self.counter += 1;
         self.counter
+    }
+
+    /// A join event went by.
+    pub(super) fn joined(&mut self, key: PublicKey, node: NodeId) {
+        if self.join_of(&key).is_some() {
+            self.joined.insert(key, node);
+        }
+        for grant in self.grants.iter_mut().filter(|grant| grant.peer == key) {
+            grant.node = Some(node);
+        }
+    }
+
+    /// A join was committed: its digest is due once the view has reached `index`.
+    pub(super) fn grant(&mut self, peer: PublicKey, nonce: u64, index: Index, deadline: Time) {
+        let node = self.joined.remove(&peer);
+        self.grants.push(Grant { peer, nonce, index, deadline, node });
+    }
+
+    /// Forgets joiners that wait for nothing any more.
+    pub(super) fn forget_joiners(&mut self) {
+        let joined = std::mem::take(&mut self.joined);
+        self.joined = joined.into_iter().filter(|(key, _)| self.join_of(key).is_some()).collect();
     }
 
     /// The nonce of the wish of this joiner that is on its way.

@@ -66,7 +66,11 @@ impl Machine {
         }
         self.check_cluster(&header, false)?;
         if let Message::Admission(
-            answer @ (Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. }),
+            answer @ (Admission::Granted { .. }
+            | Admission::Refused { .. }
+            | Admission::Later { .. }
+            | Admission::Lapsed { .. }
+            | Admission::Elsewhere { .. }),
         ) = message
         {
             self.admitted(peer, &header, answer);
@@ -84,6 +88,7 @@ impl Machine {
                 let known = member.addresses.contains(&source);
                 self.hear_source(header.from, source, known);
             }
+            None if facts.is_member(header.from) && !facts.is_full() => return self.admit_visitor(peer, header, message),
             None => return self.admit_stranger(peer, &header, message),
         }
         if header.from == self.node() {
@@ -213,7 +218,7 @@ impl Machine {
     }
 
     /// A genuine frame of a member.
-    fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
+    pub(super) fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
         self.hear_beat(header.beat);
         let fenced = self.log.as_ref().is_some_and(|log| {
             let facts = log.facts();
@@ -222,7 +227,7 @@ impl Machine {
         match message {
             Message::Admission(Admission::Resume { position }) => self.resume_asked(header.from, peer, position),
             Message::Admission(answer) => self.admitted(peer, &header, answer),
-            Message::Events(Events::Resync) => self.resync_asked(header.from),
+            Message::Events(Events::Resync) => self.resync_asked(header.from, peer),
             Message::Events(Events::Snapshot(digest)) => self.resynced(peer, *digest),
             // Who pulls from below the floor is told where that lies, and resyncs.
             Message::Events(Events::Pull { after }) if fenced && self.phase == Phase::Member => {

@@ -1,6 +1,6 @@
 //! What the driver and the roles ask for: publish, propose, read.
 
-use super::pending::{Grant, Proposed, Reading, Waiter};
+use super::pending::{Proposed, Reading, Waiter};
 use super::persist::Then;
 use super::{Effect, HaltReason, Machine, Phase, PublishError, Reply};
 use crate::configs::Published;
@@ -145,7 +145,7 @@ impl Machine {
             Waiter::Joiner { peer, nonce } => match outcome {
                 Outcome::Committed { position } => {
                     let deadline = self.now.time + self.settings.control.proposal_timeout;
-                    self.pending.grants.push(Grant { peer, nonce, index: position.index, deadline });
+                    self.pending.grant(peer, nonce, position.index, deadline);
                     self.serve_grants();
                 }
                 Outcome::Refused(refusal) => self.refuse_joiner(peer, nonce, refusal),
@@ -228,5 +228,6 @@ impl Machine {
             }
         }
         self.pending.grants.retain(|grant| grant.deadline > now);
+        self.pending.forget_joiners();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pending::Waiter;
+use super::pending::{Grant, Waiter};
 use super::{Machine, Phase};
 use crate::context::{Junk, Recipient};
 use crate::ids::{NodeId, Position, PublicKey};
@@ -39,7 +39,14 @@ impl Machine {
             self.put_off_joiner(peer, nonce);
             return;
         }
+        let earlier = self.control.as_ref().and_then(|control| control.granted(peer, nonce));
         match self.pending.join_of(&peer) {
+            // It was granted, and another member could not give it what it starts from.
+            None if earlier.is_some() => {
+                let deadline = self.now.time + self.settings.control.proposal_timeout;
+                self.pending.grant(peer, nonce, Default::default(), deadline);
+                self.serve_grants();
+            }
             None => self.propose(Command::Join(join), Waiter::Joiner { peer, nonce }),
             Some(known) if known == nonce => {}
             // One wish of a key at a time, or it could fill the table and the log alone.
@@ -57,22 +64,42 @@ impl Machine {
         let (ready, waiting) = std::mem::take(&mut self.pending.grants).into_iter().partition(|grant| grant.index <= index);
         self.pending.grants = waiting;
         for grant in ready {
-            let Some(node) = self.log.as_ref().and_then(|log| log.facts().with_key(&grant.peer)).map(|member| member.node) else {
-                // It left for failure, since its grant never reached it.
-                self.answer_key(grant.peer, Admission::Lapsed { nonce: grant.nonce });
-                continue;
-            };
-            if let Some(digest) = self.digest() {
-                let granted = Admission::Granted { nonce: grant.nonce, node, digest: Box::new(digest) };
-                self.answer_key(grant.peer, granted);
-            }
+            self.serve_grant(&grant);
         }
     }
 
-    fn digest(&mut self) -> Option<Digest> {
+    fn serve_grant(&mut self, grant: &Grant) {
+        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return };
+        let known = facts.with_key(&grant.peer).map(|member| member.node);
+        match known.or(grant.node) {
+            // It left for failure, since its grant never reached it.
+            None if facts.is_full() => self.answer_key(grant.peer, Admission::Lapsed { nonce: grant.nonce }),
+            Some(node) if !facts.is_member(node) => self.answer_key(grant.peer, Admission::Lapsed { nonce: grant.nonce }),
+            None => self.send_elsewhere(grant.peer),
+            Some(node) => match self.digest_for(node) {
+                Some(digest) => {
+                    let granted = Admission::Granted { nonce: grant.nonce, node, digest: Box::new(digest) };
+                    self.answer_key(grant.peer, granted);
+                }
+                None => self.send_elsewhere(grant.peer),
+            },
+        }
+    }
+
+    /// What `node` starts from, where this node's scope covers it.
+    fn digest_for(&mut self, node: NodeId) -> Option<Digest> {
         let log = self.log.as_mut()?;
+        let facts = log.facts().digest_for(node)?;
         let checkpoint = log.checkpoint(&context!(self))?;
-        Some(Digest { facts: log.facts().clone(), checkpoint })
+        Some(Digest { facts, checkpoint })
+    }
+
+    /// Names the voters: they hold everything.
+    fn send_elsewhere(&mut self, peer: PublicKey) {
+        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return };
+        let voters =
+            super::life::voting(facts).into_iter().filter_map(|node| facts.member(node)).map(|member| member.as_ref().clone()).collect();
+        self.answer_key(peer, Admission::Elsewhere { voters });
     }
 
     pub(super) fn refuse_joiner(&mut self, peer: PublicKey, nonce: u64, refusal: Refusal) {
@@ -98,7 +125,7 @@ impl Machine {
     /// A member restarted, and asks whether it may go on.
     pub(super) fn resume_asked(&mut self, from: NodeId, peer: PublicKey, position: Position) {
         let Some(facts) = self.log.as_ref().filter(|_| self.phase == Phase::Member).map(|log| log.facts()) else { return };
-        if facts.member(from).is_none() {
+        if !facts.is_member(from) {
             self.tell_gone(from, peer, position.index);
             return;
         }
@@ -145,12 +172,13 @@ impl Machine {
     }
 
     /// A member wants everything.
-    pub(super) fn resync_asked(&mut self, from: NodeId) {
+    pub(super) fn resync_asked(&mut self, from: NodeId, peer: PublicKey) {
         if self.phase != Phase::Member {
             return;
         }
-        if let Some(digest) = self.digest() {
-            context!(self).send(from, Channel::Bulk, Message::Events(Events::Snapshot(Box::new(digest))));
+        match self.digest_for(from) {
+            Some(digest) => context!(self).send(from, Channel::Bulk, Message::Events(Events::Snapshot(Box::new(digest)))),
+            None => self.send_elsewhere(peer),
         }
     }
 }

@@ -6,8 +6,9 @@ use crate::configs::{Output as ConfigsOutput, Surroundings};
 use crate::context::{Outgoing, Recipient, Report};
 use crate::control::Output as ControlOutput;
 use crate::events::Output as EventsOutput;
-use crate::ids::{Epoch, NodeId, Position};
+use crate::ids::{Epoch, NeighborhoodId, NodeId, Position};
 use crate::membership::Output as MembershipOutput;
+use crate::view::Changed;
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::{Channel, DATAGRAM_LIMIT, Frame, Header};
 
@@ -81,6 +82,7 @@ impl Machine {
                 if let Some(log) = &mut self.log {
                     log.commit(events, leads, &mut context!(self));
                 }
+                self.widen();
             }
             ControlOutput::Installed { facts, tail } => self.installed(facts, tail),
             ControlOutput::Outcome { id, outcome } => self.outcome(id, outcome),
@@ -102,7 +104,10 @@ impl Machine {
         let known = self.log.as_ref().map_or(Default::default(), |log| log.position().index);
         let bridges = tail.first().is_some_and(|first| first.index <= known.next());
         match &mut self.log {
-            Some(log) if bridges => log.commit(tail, false, &mut context!(self)),
+            Some(log) if bridges => {
+                log.commit(tail, false, &mut context!(self));
+                self.widen();
+            }
             Some(_) | None => {
                 self.begin_with(facts);
                 self.enter_neighborhood();
@@ -110,6 +115,18 @@ impl Machine {
                 let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
                 self.configs.replaced(&around);
             }
+        }
+    }
+
+    /// One with a part in the Raft group holds everybody's record, as soon as its view is where its applied state is.
+    fn widen(&mut self) {
+        let known = self.control.as_ref().and_then(|control| control.facts());
+        if let Some((log, facts)) = self.log.as_mut().zip(known)
+            && !log.facts().is_full()
+            && log.widen(facts)
+        {
+            self.changed.merge(Changed::everything());
+            self.remember_facts();
         }
     }
 
@@ -133,10 +150,12 @@ impl Machine {
         self.remember_event(position, &logged);
         let own = self.node();
         match &event {
-            Event::Joined { member, supersedes, .. } => {
+            Event::Joined { member, supersedes, listed, .. } => {
                 if let Some(old) = supersedes {
                     self.member_gone(*old);
                 }
+                self.changed.members.extend(listed.iter().map(|member| member.node));
+                self.pending.joined(member.key, member.node);
                 self.changed.members.insert(member.node);
                 let same_hood = self.log.as_ref().is_some_and(|log| {
                     let facts = log.facts();
@@ -146,8 +165,16 @@ impl Machine {
                     self.membership.peer_joined(member.node, &mut context!(self));
                 }
             }
-            Event::Left { node, .. } => self.member_gone(*node),
-            Event::Voter { node, part: _ } | Event::Restarting { node, .. } | Event::Restarted { node } | Event::Addresses { node, .. } => {
+            Event::Left { node, listed, .. } => {
+                self.member_gone(*node);
+                self.changed.members.extend(listed.iter().map(|member| member.node));
+            }
+            Event::Split { from, into, moved } => self.rearranged(&[*from, *into], moved.iter().copied()),
+            Event::Merged { from, into, members } => self.rearranged(&[*from, *into], members.iter().map(|member| member.node)),
+            Event::Voter { member, part: _ } => {
+                self.changed.members.insert(member.node);
+            }
+            Event::Restarting { node, .. } | Event::Restarted { node } | Event::Addresses { node, .. } => {
                 self.changed.members.insert(*node);
             }
             Event::EpochAdvanced { number, .. } => {
@@ -172,10 +199,22 @@ impl Machine {
         self.serve_reads();
     }
 
+    /// Neighborhoods split or merged. Where it is the own one, the node probes others from here on, and the records in its scope
+    /// are others.
+    fn rearranged(&mut self, touched: &[NeighborhoodId], spoken_of: impl Iterator<Item = NodeId>) {
+        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return };
+        let home = facts.neighborhood_of(self.node());
+        if let Some((_, hood)) = home.filter(|(id, _)| touched.contains(id)) {
+            self.changed.members.extend(hood.members.iter().copied().chain(spoken_of));
+            self.follow_neighborhood();
+        }
+    }
+
     fn member_gone(&mut self, node: NodeId) {
         self.changed.members.insert(node);
         self.changed.reachability.insert(node);
         self.senders.forget(node);
+        self.visitors.forget(node);
         if node != self.node() {
             self.membership.peer_left(node, &mut context!(self));
         }
@@ -184,14 +223,16 @@ impl Machine {
     /// What an event means for this node itself.
     fn own_fate(&mut self, own: NodeId, event: &Event) {
         match event {
-            Event::Voter { node, part } if *node == own => self.own_part(*part),
-            Event::Left { node, reason } if *node == own => self.own_end(reason),
+            Event::Voter { member, part } if member.node == own => self.own_part(*part),
+            Event::Left { node, reason, .. } if *node == own => self.own_end(reason),
             // Its name and key joined again, elsewhere: this process is the copy.
             Event::Joined { supersedes: Some(old), .. } if *old == own && self.phase == Phase::Member => {
                 self.halt(super::HaltReason::Duplicate { node: own });
             }
             Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Split { .. }
+            | Event::Merged { .. }
             | Event::Voter { .. }
             | Event::Restarting { .. }
             | Event::Restarted { .. }
@@ -250,6 +291,19 @@ impl Machine {
         }
     }
 
+    fn destination(&self, node: NodeId) -> Option<Destination> {
+        let facts = self.log.as_ref().map(|log| log.facts())?;
+        if let Some(member) = facts.member(node) {
+            let heard = self.senders.source(node);
+            return Some(Destination {
+                key: Some(member.key),
+                addresses: heard.into_iter().chain(member.addresses.iter().copied()).collect(),
+            });
+        }
+        let key = self.visitors.key(node).filter(|_| facts.is_member(node))?;
+        Some(Destination { key: Some(key), addresses: Vec::new() })
+    }
+
     fn hand_out(&mut self, header: &Header, outgoing: Outgoing) {
         let Outgoing { to, channel, message } = outgoing;
         let to = match to {
@@ -258,9 +312,8 @@ impl Machine {
             Recipient::Address(address) => Destination { key: None, addresses: vec![address] },
             Recipient::Node(node) => {
                 // One that is no member (any more) gets no connection.
-                let Some(member) = self.log.as_ref().and_then(|log| log.facts().member(node)) else { return };
-                let heard = self.senders.source(node);
-                Destination { key: Some(member.key), addresses: heard.into_iter().chain(member.addresses.iter().copied()).collect() }
+                let Some(to) = self.destination(node) else { return };
+                to
             }
         };
         let bytes = Frame { header: *header, message }.encode();

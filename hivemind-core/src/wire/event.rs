@@ -22,6 +22,8 @@ pub enum Event {
         neighborhood: NeighborhoodId,
         /// The membership that this one replaces.
         supersedes: Option<NodeId>,
+        /// Consumers that take the places of the replaced one in the lists.
+        listed: Vec<MemberRecord>,
     },
     /// A member is none any more.
     Left {
@@ -29,11 +31,31 @@ pub enum Event {
         node: NodeId,
         /// Why.
         reason: LeaveReason,
+        /// Consumers that take its places in the lists.
+        listed: Vec<MemberRecord>,
+    },
+    /// A neighborhood that was full became two; both count as made here.
+    Split {
+        /// Which one.
+        from: NeighborhoodId,
+        /// The new one.
+        into: NeighborhoodId,
+        /// Who is in the new one from here on.
+        moved: Vec<NodeId>,
+    },
+    /// Two small neighborhoods became one, which counts as made here.
+    Merged {
+        /// The one that there is no more.
+        from: NeighborhoodId,
+        /// The one that took its members in.
+        into: NeighborhoodId,
+        /// All that are in it from here on: each half does not know the other.
+        members: Vec<MemberRecord>,
     },
     /// A member's part in the Raft group changed.
     Voter {
-        /// Who.
-        node: NodeId,
+        /// Who: its key is what its checkpoints are believed by.
+        member: MemberRecord,
         /// Its part from now on.
         part: VoterPart,
     },

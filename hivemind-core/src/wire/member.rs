@@ -39,6 +39,8 @@ pub struct MemberRecord {
     pub key: PublicKey,
     /// Where it listens for peers, best first. At most [`MAX_ADDRESSES`].
     pub addresses: Vec<SocketAddr>,
+    /// The version of `addresses`, raised by the member; 0 for those of its join.
+    pub address_seq: u64,
     /// What it performs. At most [`MAX_ROLES`].
     pub roles: Vec<RoleSpec>,
     /// Whether it may become a voter.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{Outcome, Proposal, Refusal};
 use super::config::{ConfigDigest, HeldConfig};
 use super::event::{Checkpoint, LogEvent};
-use super::member::SignedJoin;
+use super::member::{MemberRecord, SignedJoin};
 use crate::facts::Facts;
 use crate::ids::{Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
 
@@ -62,6 +62,11 @@ pub enum Admission {
         node: NodeId,
         /// What becomes of it.
         answer: ResumeAnswer,
+    },
+    /// The asked can not give what is needed: its slice is another one. These voters can.
+    Elsewhere {
+        /// Whom to ask.
+        voters: Vec<MemberRecord>,
     },
     /// The membership that its request was granted has ended before it could begin: only a new wish helps.
     Lapsed {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hivemind_core::facts::Facts;
+use hivemind_core::facts::{Facts, NeighborhoodLimits};
 use hivemind_core::ids::{
     BootNonce, ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind, Seq,
 };
@@ -95,6 +95,7 @@ fn member() -> impl Strategy<Value = MemberRecord> {
             addresses,
             roles,
             voter_eligible,
+            address_seq: joined / 3,
             joined: Index(joined),
         },
     )
@@ -123,18 +124,25 @@ fn part() -> impl Strategy<Value = VoterPart> {
 /// Any event.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        (member(), any::<u32>(), option::of(node())).prop_map(|(member, hood, supersedes)| Event::Joined {
+        (member(), hood(), option::of(node()), vec(member(), 0..2)).prop_map(|(member, neighborhood, supersedes, listed)| Event::Joined {
             member,
-            neighborhood: NeighborhoodId(hood),
-            supersedes
+            neighborhood,
+            supersedes,
+            listed
         }),
-        (node(), reason()).prop_map(|(node, reason)| Event::Left { node, reason }),
-        (node(), part()).prop_map(|(node, part)| Event::Voter { node, part }),
+        (node(), reason(), vec(member(), 0..2)).prop_map(|(node, reason, listed)| Event::Left { node, reason, listed }),
+        (hood(), hood(), vec(node(), 0..24)).prop_map(|(from, into, moved)| Event::Split { from, into, moved }),
+        (hood(), hood(), vec(member(), 0..4)).prop_map(|(from, into, members)| Event::Merged { from, into, members }),
+        (member(), part()).prop_map(|(member, part)| Event::Voter { member, part }),
         (node(), number()).prop_map(|(node, until)| Event::Restarting { node, until: Timestamp(until) }),
         node().prop_map(|node| Event::Restarted { node }),
         (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Event::Addresses { node, seq, addresses }),
         (any::<u32>(), number()).prop_map(|(number, floor)| Event::EpochAdvanced { number, floor: Index(floor) }),
     ]
+}
+
+fn hood() -> impl Strategy<Value = NeighborhoodId> {
+    any::<u32>().prop_map(NeighborhoodId)
 }
 
 fn checkpoint() -> impl Strategy<Value = Checkpoint> {
@@ -156,11 +164,11 @@ fn batch() -> impl Strategy<Value = EventBatch> {
 /// Facts that a log led to: whatever events fit, from a birth.
 fn facts() -> impl Strategy<Value = Facts> {
     (number(), epoch(), member(), vec((member(), part()), 0..6)).prop_map(|(cluster, epoch, first, others)| {
-        let mut facts = Facts::birth(ClusterId(cluster), epoch, first);
+        let mut facts = Facts::birth(ClusterId(cluster), epoch, NeighborhoodLimits::default(), first);
         for (member, part) in others {
-            let node = member.node;
-            let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None };
-            for event in [joined, Event::Voter { node, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
+            let (node, again) = (member.node, member.clone());
+            let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
+            for event in [joined, Event::Voter { member: again, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
                 // Two of a name or id: the second does not fit.
                 let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
             }
@@ -230,6 +238,7 @@ fn admission() -> impl Strategy<Value = Admission> {
         (number(), refusal()).prop_map(|(nonce, refusal)| Admission::Refused { nonce, refusal }),
         number().prop_map(|nonce| Admission::Later { nonce }),
         number().prop_map(|nonce| Admission::Lapsed { nonce }),
+        vec(member(), 0..3).prop_map(|voters| Admission::Elsewhere { voters }),
         position().prop_map(|position| Admission::Resume { position }),
         (node(), proptest::sample::select(answers.to_vec())).prop_map(|(node, answer)| Admission::Resumed { node, answer }),
     ]

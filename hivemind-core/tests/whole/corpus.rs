@@ -58,7 +58,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
     match message {
         Message::Admission(Admission::Granted { .. }) => "admission.granted",
         Message::Admission(Admission::Join(_)) => "admission.join",
-        Message::Admission(Admission::Later { .. } | Admission::Lapsed { .. }) => "admission.later",
+        Message::Admission(Admission::Later { .. } | Admission::Lapsed { .. } | Admission::Elsewhere { .. }) => "admission.later",
         Message::Admission(Admission::Refused { .. }) => "admission.refused",
         Message::Admission(Admission::Resume { .. }) => "admission.resume",
         Message::Admission(Admission::Resumed { .. }) => "admission.resumed",

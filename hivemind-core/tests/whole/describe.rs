@@ -36,6 +36,7 @@ fn admission(message: &Admission) -> String {
         Admission::Granted { node, digest, .. } => format!("granted: {node} at {}", digest.facts.position()),
         Admission::Refused { refusal, .. } => format!("refused: {refusal}"),
         Admission::Later { .. } => "later".into(),
+        Admission::Elsewhere { voters } => format!("ask one of {} voters", voters.len()),
         Admission::Lapsed { .. } => "lapsed".into(),
         Admission::Resume { position } => format!("resume at {position}"),
         Admission::Resumed { node, answer } => format!("resumed as {node}: {answer:?}"),

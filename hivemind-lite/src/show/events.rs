@@ -33,20 +33,26 @@ pub fn events(picture: &Picture, log: &Log) -> String {
 
 fn told(event: &Event, known: impl Fn(NodeId) -> String) -> String {
     match event {
-        Event::Joined { member, neighborhood, supersedes } => {
+        Event::Joined { member, neighborhood, supersedes, .. } => {
             let instead = supersedes.map_or_else(String::new, |old| format!(", instead of {old}"));
             format!("{} joined neighborhood {}{instead}", known(member.node), neighborhood.0)
         }
-        Event::Left { node, reason: LeaveReason::Failed { observers } } => {
+        Event::Left { node, reason: LeaveReason::Failed { observers }, .. } => {
             let observers: Vec<String> = observers.iter().map(|node| known(*node)).collect();
             format!("{} left: it failed, as seen by {}", known(*node), observers.join(", "))
         }
-        Event::Left { node, reason: LeaveReason::Asked } => format!("{} left: it was asked for", known(*node)),
-        Event::Left { node, reason: LeaveReason::Evicted } => format!("{} left: it was evicted", known(*node)),
-        Event::Voter { node, part } => match part_name(*part) {
-            "-" => format!("{} votes no more", known(*node)),
-            part => format!("{} is a {part} now", known(*node)),
+        Event::Left { node, reason: LeaveReason::Asked, .. } => format!("{} left: it was asked for", known(*node)),
+        Event::Left { node, reason: LeaveReason::Evicted, .. } => format!("{} left: it was evicted", known(*node)),
+        Event::Voter { member, part } => match part_name(*part) {
+            "-" => format!("{} votes no more", known(member.node)),
+            part => format!("{} is a {part} now", known(member.node)),
         },
+        Event::Split { from, into, moved } => {
+            format!("neighborhood {} was full: {} of its members are neighborhood {} now", from.0, moved.len(), into.0)
+        }
+        Event::Merged { from, into, members } => {
+            format!("neighborhood {} became a part of {}, which has {} members now", from.0, into.0, members.len())
+        }
         Event::Restarting { node, until } => format!("{} restarts, by {} ms after 1970", known(*node), until.0),
         Event::Restarted { node } => format!("{} is back", known(*node)),
         Event::Addresses { node, addresses, .. } => {
@@ -70,10 +76,10 @@ mod tests {
         let gone = sketch::member(9, "web9", &[]);
         let failed = LeaveReason::Failed { observers: vec![sketch::id(1), sketch::id(77)] };
         let log = [
-            Event::Joined { member: gone.clone(), neighborhood: Default::default(), supersedes: Some(sketch::id(8)) },
-            Event::Left { node: gone.node, reason: failed },
-            Event::Voter { node: sketch::id(2), part: VoterPart::Learner },
-            Event::Voter { node: sketch::id(2), part: VoterPart::None },
+            Event::Joined { member: gone.clone(), neighborhood: Default::default(), supersedes: Some(sketch::id(8)), listed: vec![] },
+            Event::Left { node: gone.node, reason: failed, listed: vec![] },
+            Event::Voter { member: sketch::member(2, "dns1", &[]), part: VoterPart::Learner },
+            Event::Voter { member: sketch::member(2, "dns1", &[]), part: VoterPart::None },
         ];
         let log = Log {
             events: (7..).zip(log).map(|(index, event)| (sketch::position(index), Arc::new(event))).collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hivemind_core::facts::Facts;
+use hivemind_core::facts::{Facts, NeighborhoodLimits};
 use hivemind_core::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind, Seq};
 use hivemind_core::keys::Signature;
 use hivemind_core::machine::{Phase, Status};
@@ -41,6 +41,7 @@ pub(crate) fn member(counter: u64, called: &str, roles: &[&str]) -> MemberRecord
         addresses: vec![([127, 0, 0, 1], 4000 + counter as u16).into()],
         roles: roles.iter().map(spec).collect(),
         voter_eligible: false,
+        address_seq: 0,
         joined: Index(counter - 1),
     }
 }
@@ -48,9 +49,9 @@ pub(crate) fn member(counter: u64, called: &str, roles: &[&str]) -> MemberRecord
 /// All three run, and know all that there is.
 pub(crate) fn cluster() -> Picture {
     let members = [member(1, "voter1", &[]), member(2, "dns1", &["dns_processor"]), member(3, "web1", &["host"])];
-    let mut facts = Facts::birth(ClusterId(7), EPOCH, members[0].clone());
+    let mut facts = Facts::birth(ClusterId(7), EPOCH, NeighborhoodLimits::default(), members[0].clone());
     for (at, member) in members.iter().enumerate().skip(1) {
-        let event = Event::Joined { member: member.clone(), neighborhood: NeighborhoodId(0), supersedes: None };
+        let event = Event::Joined { member: member.clone(), neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
         facts.apply(&LogEvent::new(Index(at as u64), &event)).expect("the next event");
     }
     let section = |name: &str, body: &'static [u8]| Section { kind: kind(name), body: body.into() };

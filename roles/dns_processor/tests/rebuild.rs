@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster::{Host, cname, name, node, record, service, settings, txt};
-use hivemind_core::facts::Facts;
+use hivemind_core::facts::{Facts, NeighborhoodLimits};
 use hivemind_core::ids::{ClusterId, Epoch, NodeId, PublicKey, Seq};
 use hivemind_core::keys::Signature;
 use hivemind_core::role::Role;
@@ -174,9 +174,10 @@ impl World {
             addresses: vec!["127.0.0.1:6550".parse().expect("an address")],
             roles: vec![role.spec()],
             voter_eligible: true,
+            address_seq: 0,
             joined: hivemind_core::ids::Index(0),
         };
-        let facts = Facts::birth(ClusterId(1), Epoch { generation: 1, number: 0, tag: 1 }, dns.clone());
+        let facts = Facts::birth(ClusterId(1), Epoch { generation: 1, number: 0, tag: 1 }, NeighborhoodLimits::default(), dns.clone());
         let (configs, unreachable) = (Default::default(), Default::default());
         let view = View { node: dns.node, facts, configs, unreachable, condition: Condition::default() };
         World { view, dns, seq: 0, ids: BTreeMap::new() }
@@ -193,7 +194,7 @@ impl World {
         self.seq += 1;
         match (kind, self.ids.get(&number).copied()) {
             (0, Some(id)) => {
-                self.happen(&Event::Left { node: id, reason: LeaveReason::Asked });
+                self.happen(&Event::Left { node: id, reason: LeaveReason::Asked, listed: vec![] });
                 self.ids.remove(&number);
                 self.view.configs.remove(&id);
                 self.view.unreachable.remove(&id);
@@ -223,7 +224,7 @@ impl World {
                 let key = PublicKey([100 + number as u8; 32]);
                 let member = MemberRecord { node: id, name, key, joined, roles: vec![], ..self.dns.clone() };
                 let neighborhood = self.view.facts.assignment();
-                self.happen(&Event::Joined { member, neighborhood, supersedes: None });
+                self.happen(&Event::Joined { member, neighborhood, supersedes: None, listed: vec![] });
                 self.publish(id, host);
                 changed.members.insert(id);
                 changed.configs.insert(id);

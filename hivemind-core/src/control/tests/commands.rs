@@ -27,9 +27,10 @@ impl State {
             addresses: Vec::new(),
             roles: Vec::new(),
             voter_eligible: true,
+            address_seq: 0,
             joined: Index(0),
         };
-        let applied = Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, first);
+        let applied = Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, Default::default(), first);
         State { applied, counter: 0, time: 1000 }
     }
 
@@ -41,7 +42,8 @@ impl State {
 
     fn take(&mut self, proposal: &Proposal) -> (Option<Event>, Outcome) {
         let done = self.applied.apply(proposal, &TestKeys(PublicKey([1; 32])));
-        (done.event.map(|logged| logged.event().unwrap()), done.outcome)
+        assert!(done.events.len() <= 1, "below the limit a command has one event at most");
+        (done.events.first().map(|logged| logged.event().unwrap()), done.outcome)
     }
 
     fn apply(&mut self, command: Command) -> (Option<Event>, Outcome) {

@@ -210,6 +210,7 @@ impl Net {
             addresses: Vec::new(),
             roles: Vec::new(),
             voter_eligible: true,
+            address_seq: 0,
             joined: Index(0),
         };
         net.add_host(V1);

@@ -38,7 +38,7 @@ fn a_member_that_enough_observers_miss_leaves() {
     net.run(Duration::from_millis(500));
     assert!(!is_member(&net, H6));
     let last = net.hosts[&V1].events.last().unwrap().event().unwrap();
-    assert_eq!(last, Event::Left { node: H6, reason: LeaveReason::Failed { observers: vec![V2, V3, V4] } });
+    assert_eq!(last, Event::Left { node: H6, reason: LeaveReason::Failed { observers: vec![V2, V3, V4] }, listed: vec![] });
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Eviction {
     /// # Errors
     /// L2.
     pub fn committed(&self, at: At<'_>, event: &Event, liveness: Liveness) -> Result<(), Violation> {
-        let Event::Left { node, reason: LeaveReason::Failed { observers } } = event else { return Ok(()) };
+        let Event::Left { node, reason: LeaveReason::Failed { observers }, .. } = event else { return Ok(()) };
         match liveness {
             Liveness::Since(since) if at.time.since(since) >= SETTLED => {
                 let what = format!("{node} lives since {since:?} and was evicted on the word of {observers:?}");
@@ -53,13 +53,13 @@ mod tests {
     fn the_eviction_of_a_live_member_is_caught() {
         let node = name("voter1");
         let at = At { slot: Slot(0), name: &node, time: Time::from_origin(Duration::from_secs(60)) };
-        let failed = Event::Left { node: NodeId::new(1, 5), reason: LeaveReason::Failed { observers: Vec::new() } };
+        let failed = Event::Left { node: NodeId::new(1, 5), reason: LeaveReason::Failed { observers: Vec::new() }, listed: vec![] };
         let lives = Liveness::Since(Time::from_origin(Duration::from_secs(10)));
         let eviction = Eviction::default();
         assert_eq!(eviction.committed(at, &failed, lives).expect_err("it lives").invariant, Invariant::L2);
         eviction.committed(at, &failed, Liveness::Not).expect("it is dead");
         eviction.committed(at, &failed, Liveness::Since(at.time)).expect("the start before it had died");
-        let asked = Event::Left { node: NodeId::new(1, 5), reason: LeaveReason::Asked };
+        let asked = Event::Left { node: NodeId::new(1, 5), reason: LeaveReason::Asked, listed: vec![] };
         eviction.committed(at, &asked, lives).expect("it asked");
     }
 }

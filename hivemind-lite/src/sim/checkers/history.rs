@@ -45,16 +45,19 @@ impl Moved {
         let mut members = keys(before.members().diff(after.members()));
         members.extend(keys(before.voters().diff(after.voters())));
         members.extend(keys(before.restarting().diff(after.restarting())));
-        members.extend(keys(before.address_seqs().diff(after.address_seqs())));
+        for kind in keys(before.lists().diff(after.lists())) {
+            let of = |facts: &Facts| facts.lists().get(&kind).cloned().unwrap_or_default();
+            members.extend(of(before).symmetric_difference(of(after)));
+        }
         Moved { members, neighborhoods: keys(before.neighborhoods().diff(after.neighborhoods())) }
     }
 }
 
-fn keys<'a, K: Copy + 'a, V: 'a>(items: impl Iterator<Item = DiffItem<'a, 'a, K, V>>) -> Vec<K> {
+fn keys<'a, K: Clone + 'a, V: 'a>(items: impl Iterator<Item = DiffItem<'a, 'a, K, V>>) -> Vec<K> {
     let key = |item| match item {
-        DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { new: (key, _), .. } => *key,
+        DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { new: (key, _), .. } => key,
     };
-    items.map(key).collect()
+    items.map(|item| K::clone(key(item))).collect()
 }
 
 /// The committed events of a run.

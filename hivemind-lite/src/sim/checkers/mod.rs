@@ -177,7 +177,7 @@ impl<T: Default> PerSlot<T> {
 pub(super) mod fabricated {
     //! Made-up histories for the tests of the checkers.
 
-    use hivemind_core::facts::Facts;
+    use hivemind_core::facts::{Facts, NeighborhoodLimits};
     use hivemind_core::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName};
     use hivemind_core::keys::Keys;
     use hivemind_core::time::Time;
@@ -201,17 +201,18 @@ pub(super) mod fabricated {
             addresses: Vec::new(),
             roles: Vec::new(),
             voter_eligible: true,
+            address_seq: 0,
             joined: Index(counter - 1),
         }
     }
 
     pub(in super::super) fn birth() -> Facts {
-        Facts::birth(ClusterId(1), Epoch { generation: 1, number: 0, tag: 9 }, member(1))
+        Facts::birth(ClusterId(1), Epoch { generation: 1, number: 0, tag: 9 }, NeighborhoodLimits::default(), member(1))
     }
 
     /// The join of member `counter` as the event of that number less one: member 2 joins with event 1.
     pub(in super::super) fn join(counter: u64) -> LogEvent {
-        let event = Event::Joined { member: member(counter), neighborhood: NeighborhoodId(0), supersedes: None };
+        let event = Event::Joined { member: member(counter), neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
         LogEvent::new(Index(counter - 1), &event)
     }
 

@@ -77,7 +77,9 @@ impl World {
                 self.checkers.history.at(before).and_then(|before| before.facts.member(*node)).map(|member| member.key)
             }
             Event::Joined { member, .. } => Some(member.key),
-            Event::Voter { .. }
+            Event::Split { .. }
+            | Event::Merged { .. }
+            | Event::Voter { .. }
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
