@@ -32,6 +32,8 @@ pub(super) struct Seeking {
     view_wanted: bool,
     /// It was told whom to ask, and did, since it last asked by itself.
     sent_elsewhere: bool,
+    /// A part of a digest came since it last asked.
+    pub(super) collects: bool,
 }
 
 impl Seeking {
@@ -59,7 +61,13 @@ impl Machine {
             return;
         }
         self.seeking.sent_elsewhere = false;
+        // What is being collected goes on; if it does not, the next try asks anew.
+        let goes_on = std::mem::take(&mut self.seeking.collects) && self.ask_for_part();
+        if !goes_on {
+            self.parts.abandon();
+        }
         match self.phase {
+            _ if goes_on => {}
             Phase::Joining => self.ask_to_join(),
             Phase::Resuming => self.ask_to_resume(),
             Phase::Resyncing => self.ask_to_resync(),
@@ -151,7 +159,19 @@ impl Machine {
             Admission::Resumed { .. } => {}
             // A later try answers these: an old wish, or not now.
             Admission::Granted { .. } | Admission::Refused { .. } | Admission::Later { .. } | Admission::Lapsed { .. } => {}
-            Admission::Join(_) | Admission::Resume { .. } => debug_assert!(false, "these are questions"),
+            Admission::Join(_) | Admission::Resume { .. } | Admission::PartAsk { .. } | Admission::Part { .. } => {
+                debug_assert!(false, "these are questions, or were taken before");
+            }
+        }
+    }
+
+    /// Whether a digest is what this node waits for.
+    pub(super) fn wants_digest(&self) -> bool {
+        match self.phase {
+            Phase::Joining => !self.seeking.accepted,
+            Phase::Resyncing => true,
+            Phase::Member => self.seeking.view_wanted,
+            Phase::Starting | Phase::Resuming | Phase::Stopped => false,
         }
     }
 
@@ -159,7 +179,7 @@ impl Machine {
         self.phase == Phase::Joining && self.seeking.nonce == Some(nonce) && !self.seeking.accepted
     }
 
-    fn granted(&mut self, peer: PublicKey, node: NodeId, digest: Digest) {
+    pub(super) fn granted(&mut self, peer: PublicKey, node: NodeId, digest: Digest) {
         let own = self.keys.public();
         let names_this = digest.facts.member(node).is_some_and(|member| member.key == own && member.name == self.name);
         if !names_this || !digest.facts.suits(node) || !EventLog::is_vouched(&digest, &context!(self)) {
@@ -233,7 +253,7 @@ impl Machine {
 
     /// Everything, from a member.
     pub(super) fn resynced(&mut self, peer: PublicKey, digest: Digest) {
-        if self.phase != Phase::Resyncing && !(self.phase == Phase::Member && self.seeking.view_wanted) {
+        if self.phase == Phase::Joining || !self.wants_digest() {
             return;
         }
         let node = self.node();

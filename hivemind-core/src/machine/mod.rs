@@ -31,6 +31,7 @@ mod condition;
 mod history;
 mod io;
 mod life;
+mod parts;
 mod pending;
 mod persist;
 mod receive;
@@ -50,6 +51,7 @@ pub use startup::{Birth, StartError, Startup};
 
 use self::admission::Seeking;
 use self::condition::Pulse;
+use self::parts::Parts;
 use self::pending::Pending;
 use self::persist::Tickets;
 use self::receive::Senders;
@@ -112,6 +114,7 @@ pub struct Machine {
     confirmed: bool,
     senders: Senders,
     visitors: Visitors,
+    parts: Parts,
     pulse: Pulse,
 
     view: Option<Arc<View>>,

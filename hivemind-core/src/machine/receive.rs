@@ -64,7 +64,14 @@ impl Machine {
             self.join_asked(peer, *join);
             return Ok(());
         }
+        if let Message::Admission(Admission::PartAsk { position, offset }) = message {
+            self.check_cluster(&header, true)?;
+            return self.part_asked(peer, position, offset);
+        }
         self.check_cluster(&header, false)?;
+        if let Message::Admission(Admission::Part { position, total, offset, bytes }) = message {
+            return self.part_came(peer, position, total, offset, &bytes);
+        }
         if let Message::Admission(
             answer @ (Admission::Granted { .. }
             | Admission::Refused { .. }
@@ -263,8 +270,10 @@ impl Machine {
             Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
             Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
+                let neighbors = self.neighbors();
                 if let Some(log) = &mut self.log {
-                    log.handle_message(from, message, &mut context!(self));
+                    let peers = crate::events::Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                    log.handle_message(from, message, &peers, &mut context!(self));
                 }
             }
             Message::Configs(message) => {

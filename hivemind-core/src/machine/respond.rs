@@ -78,8 +78,9 @@ impl Machine {
             None => self.send_elsewhere(grant.peer),
             Some(node) => match self.digest_for(node) {
                 Some(digest) => {
-                    let granted = Admission::Granted { nonce: grant.nonce, node, digest: Box::new(digest) };
-                    self.answer_key(grant.peer, granted);
+                    let nonce = grant.nonce;
+                    let granted = |digest| Message::Admission(Admission::Granted { nonce, node, digest });
+                    self.hand_over(grant.peer, Channel::Ordered, digest, granted);
                 }
                 None => self.send_elsewhere(grant.peer),
             },
@@ -87,7 +88,7 @@ impl Machine {
     }
 
     /// What `node` starts from, where this node's scope covers it.
-    fn digest_for(&mut self, node: NodeId) -> Option<Digest> {
+    pub(super) fn digest_for(&mut self, node: NodeId) -> Option<Digest> {
         let log = self.log.as_mut()?;
         let facts = log.facts().digest_for(node)?;
         let checkpoint = log.checkpoint(&context!(self))?;
@@ -177,7 +178,7 @@ impl Machine {
             return;
         }
         match self.digest_for(from) {
-            Some(digest) => context!(self).send(from, Channel::Bulk, Message::Events(Events::Snapshot(Box::new(digest)))),
+            Some(digest) => self.hand_over(peer, Channel::Bulk, digest, |digest| Message::Events(Events::Snapshot(digest))),
             None => self.send_elsewhere(peer),
         }
     }

@@ -3,22 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::ids::NodeId;
-use crate::rng::split_mix;
 
-/// The voters in the order in which they are told of `suspect`, without the suspect itself: rendezvous
-/// hashing (Thaler and Ravishankar, 1998), so that all observers choose alike, suspects spread over
-/// the voters, and a change of voters moves few of them.
+/// The voters in the order in which they are told of `suspect`, without the suspect itself: suspects
+/// spread over the voters, and a change of voters moves few of them.
 pub(super) fn rank(suspect: NodeId, voters: &[NodeId]) -> Vec<NodeId> {
-    let mut ranked: Vec<(u64, NodeId)> =
-        voters.iter().filter(|&&voter| voter != suspect).map(|&voter| (weight(suspect, voter), voter)).collect();
-    ranked.sort_unstable_by(|a, b| b.cmp(a));
-    ranked.into_iter().map(|(_, voter)| voter).collect()
-}
-
-fn weight(suspect: NodeId, voter: NodeId) -> u64 {
-    let mut mixed = suspect.as_u64();
-    let mut both = split_mix(&mut mixed) ^ voter.as_u64();
-    split_mix(&mut both)
+    crate::rank::rank(suspect.as_u64(), voters.iter().copied().filter(|&voter| voter != suspect))
 }
 
 /// To whom a node passes a new batch at once, in a ring of all nodes by id: the first, the fourth and

@@ -68,6 +68,24 @@ pub enum Admission {
         /// Whom to ask.
         voters: Vec<MemberRecord>,
     },
+    /// A part of an encoded [`Digest`] that is too large for one frame. It stands for [`Admission::Granted`] or [`Events::Snapshot`].
+    Part {
+        /// Of the digest.
+        position: Position,
+        /// The bytes of the whole digest.
+        total: u32,
+        /// Where these begin.
+        offset: u32,
+        /// The part.
+        bytes: Bytes,
+    },
+    /// The next part, please. One that is not kept any more is answered by the first part of a later digest.
+    PartAsk {
+        /// Of the digest.
+        position: Position,
+        /// Where to go on.
+        offset: u32,
+    },
     /// The membership that its request was granted has ended before it could begin: only a new wish helps.
     Lapsed {
         /// The nonce of its request.
@@ -176,6 +194,8 @@ pub struct EventBatch {
 pub enum Events {
     /// New events, unasked.
     Push(EventBatch),
+    /// Nothing but what the header says: how far the sender is. Who lacks it pulls.
+    Announce,
     /// What comes after this position?
     Pull {
         /// The asker's.
@@ -188,6 +208,8 @@ pub enum Events {
         /// The first index that it holds.
         floor: Index,
     },
+    /// The answer to a pull that can not be served now, though there may be more.
+    AskAnother,
     /// Give me everything: the asker builds its view anew.
     Resync,
     /// Everything.

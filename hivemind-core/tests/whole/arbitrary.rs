@@ -239,6 +239,13 @@ fn admission() -> impl Strategy<Value = Admission> {
         number().prop_map(|nonce| Admission::Later { nonce }),
         number().prop_map(|nonce| Admission::Lapsed { nonce }),
         vec(member(), 0..3).prop_map(|voters| Admission::Elsewhere { voters }),
+        (position(), any::<u32>(), any::<u32>(), bytes()).prop_map(|(position, total, offset, bytes)| Admission::Part {
+            position,
+            total,
+            offset,
+            bytes
+        }),
+        (position(), any::<u32>()).prop_map(|(position, offset)| Admission::PartAsk { position, offset }),
         position().prop_map(|position| Admission::Resume { position }),
         (node(), proptest::sample::select(answers.to_vec())).prop_map(|(node, answer)| Admission::Resumed { node, answer }),
     ]
@@ -274,6 +281,8 @@ fn events() -> impl Strategy<Value = Events> {
         position().prop_map(|after| Events::Pull { after }),
         batch().prop_map(Events::Range),
         number().prop_map(|floor| Events::Collected { floor: Index(floor) }),
+        Just(Events::Announce),
+        Just(Events::AskAnother),
         Just(Events::Resync),
         digest().prop_map(Events::Snapshot),
     ]

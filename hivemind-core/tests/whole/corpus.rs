@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hivemind_core::ids::RequestId;
 use hivemind_core::machine::Input;
+use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::frame::{Channel, Frame};
 use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message};
@@ -20,10 +21,11 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 30] = [
+pub(crate) const KINDS: [&str; 32] = [
     "admission.granted",
     "admission.join",
     "admission.later",
+    "admission.part",
     "admission.refused",
     "admission.resume",
     "admission.resumed",
@@ -42,6 +44,7 @@ pub(crate) const KINDS: [&str; 30] = [
     "control.raft",
     "control.read-index",
     "control.read-indexed",
+    "events.announce",
     "events.collected",
     "events.pull",
     "events.push",
@@ -58,6 +61,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
     match message {
         Message::Admission(Admission::Granted { .. }) => "admission.granted",
         Message::Admission(Admission::Join(_)) => "admission.join",
+        Message::Admission(Admission::Part { .. } | Admission::PartAsk { .. }) => "admission.part",
         Message::Admission(Admission::Later { .. } | Admission::Lapsed { .. } | Admission::Elsewhere { .. }) => "admission.later",
         Message::Admission(Admission::Refused { .. }) => "admission.refused",
         Message::Admission(Admission::Resume { .. }) => "admission.resume",
@@ -77,6 +81,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Control(Control::Raft(_)) => "control.raft",
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
+        Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
@@ -179,7 +184,27 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
         net.restart(name);
         net.run(seconds(2));
     }
-    net.tap.take().expect("it was wanted")
+    let mut sent = net.tap.take().expect("it was wanted");
+    sent.extend(large_digest(&sent));
+    sent
+}
+
+/// What is said where a digest is too large for one frame: none of these machines knows that many members.
+fn large_digest(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
+    let granted = sent.iter().filter_map(|(channel, bytes)| Frame::decode(bytes, *channel).ok()).find_map(|frame| match frame.message {
+        Message::Admission(Admission::Granted { digest, .. }) => Some((frame.header, digest)),
+        _ => None,
+    });
+    let (header, digest) = granted.expect("somebody joined");
+    let (position, bytes) = (digest.facts.position(), Bytes::from(codec::encode(&digest)));
+    let total = bytes.len() as u32;
+    let half = bytes.len() / 2;
+    let said = [
+        Admission::Part { position, total, offset: 0, bytes: bytes.slice(..half) },
+        Admission::PartAsk { position, offset: half as u32 },
+        Admission::Part { position, total, offset: half as u32, bytes: bytes.slice(half..) },
+    ];
+    said.into_iter().map(|message| (Channel::Bulk, Frame { header, message: Message::Admission(message) }.encode())).collect()
 }
 
 #[test]

@@ -37,6 +37,8 @@ fn admission(message: &Admission) -> String {
         Admission::Refused { refusal, .. } => format!("refused: {refusal}"),
         Admission::Later { .. } => "later".into(),
         Admission::Elsewhere { voters } => format!("ask one of {} voters", voters.len()),
+        Admission::Part { offset, total, .. } => format!("part of a digest, from {offset} of {total}"),
+        Admission::PartAsk { offset, .. } => format!("a part of a digest, from {offset}"),
         Admission::Lapsed { .. } => "lapsed".into(),
         Admission::Resume { position } => format!("resume at {position}"),
         Admission::Resumed { node, answer } => format!("resumed as {node}: {answer:?}"),
@@ -89,6 +91,8 @@ fn events(message: &Events) -> String {
     };
     match message {
         Events::Push(pushed) => format!("push {}", batch(pushed)),
+        Events::Announce => "announce".into(),
+        Events::AskAnother => "ask another".into(),
         Events::Pull { after } => format!("pull after {after}"),
         Events::Range(range) => format!("range {}", batch(range)),
         Events::Collected { floor } => format!("collected below {floor}"),
