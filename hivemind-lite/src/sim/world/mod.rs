@@ -24,6 +24,7 @@ use hivemind_core::wire::config::Section;
 use hivemind_core::wire::frame::Channel;
 
 use super::checkers::{At, Checkers, Invariant, Violation};
+use super::formed;
 use super::network::{Network, Slot};
 use super::node::{Common, Part, Process, SimNode, address};
 use super::profile::Profile;
@@ -143,6 +144,14 @@ impl World {
         self.nodes.push(node);
         self.network.add();
         slot
+    }
+
+    /// Gives every place the disk that it would have, had they all joined a cluster and then lost power at once. The first
+    /// `voters` vote. [`World::start`] resumes them.
+    pub fn form(&mut self, voters: u32) {
+        let facts = formed::lay_down(&self.common, &mut self.nodes, u64::from(voters));
+        let at = At { slot: Slot(0), name: &self.nodes[0].name, time: self.now };
+        self.checkers.history.begin(facts, at);
     }
 
     /// Lets `slot` ask to join at these places instead of at every voter.
