@@ -229,6 +229,16 @@ impl Facts {
         self.listed.get(kind).into_iter().flatten().copied()
     }
 
+    /// The listed consumers of every kind.
+    pub fn lists(&self) -> &OrdMap<SectionKind, OrdSet<NodeId>> {
+        &self.listed
+    }
+
+    /// The members that said that they restart, in scope or not, and until when they are not missed.
+    pub fn restarting(&self) -> &OrdMap<NodeId, Timestamp> {
+        &self.restarting
+    }
+
     /// Until when a member said that it restarts, in scope or not.
     pub fn restarting_until(&self, node: NodeId) -> Option<Timestamp> {
         self.restarting.get(&node).copied()

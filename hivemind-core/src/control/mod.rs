@@ -36,6 +36,7 @@ mod apply_voter;
 mod bounded;
 mod configuration;
 mod evidence;
+mod formed;
 mod group;
 mod housekeeping;
 mod log;
@@ -62,6 +63,7 @@ use raft::eraftpb::HardState;
 
 use applied::Applied;
 use evidence::Evidence;
+pub use formed::Formed;
 pub use group::GroupId;
 use log::Log;
 use making::Making;

@@ -68,6 +68,7 @@ impl World {
         }
         self.register_event(position, event);
         self.measure_event(position, event);
+        self.checkers.tidy();
         Ok(())
     }
 
