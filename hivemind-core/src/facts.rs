@@ -8,6 +8,8 @@
 mod encode;
 mod fold;
 mod live;
+#[cfg(feature = "planted")]
+mod planted;
 mod record;
 mod slice;
 #[cfg(test)]

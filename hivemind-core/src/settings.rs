@@ -24,6 +24,9 @@ pub struct Settings {
     /// An older start of a node that is heard from this long after a newer one is a second live
     /// process. Default 3 s. Raising it forgives slower networks; lowering it finds clones sooner.
     pub duplicate_after: Duration,
+    /// The bug that this machine has, for the test of the checkers. Default none.
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::planted::Planted>,
 }
 
 /// Failure detection by SWIM (Das, Gupta, Motivala, 2002), with the quorum as second opinion.
@@ -190,6 +193,8 @@ impl Default for Settings {
             role_coalesce: Duration::from_millis(10),
             admission_retry: Duration::from_millis(500),
             duplicate_after: Duration::from_secs(3),
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 }

@@ -35,6 +35,7 @@ use self::store::{Store, Taken};
 use crate::context::{Context, Junk, Report};
 use crate::facts::Facts;
 use crate::ids::{NodeId, Seq};
+use crate::planted::{self, Planted};
 use crate::storage::Write;
 use crate::timers::Timer;
 use crate::wire::config::{HeldConfig, SignedConfig};
@@ -294,6 +295,9 @@ impl Configs {
         let own = incoming.config.config.node == ctx.node && incoming.member == ctx.node;
         if own && !self.own_seen(&incoming, ctx) {
             return false;
+        }
+        if planted::has(ctx.settings, Planted::OlderConfigTaken) {
+            self.store.left(incoming.member);
         }
         match self.store.take(incoming, around.facts, ctx.keys) {
             Taken::InForce { member, conflict } => {

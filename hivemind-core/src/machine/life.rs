@@ -9,6 +9,7 @@ use crate::events::EventLog;
 use crate::facts::Facts;
 use crate::ids::{BootNonce, Epoch, Index, NodeId, Seq};
 use crate::membership::Membership;
+use crate::planted::{self, Planted};
 use crate::rng::Rng;
 use crate::role::{RoleEvent, Roles};
 use crate::storage::{Identity, Recovered, Write};
@@ -409,6 +410,9 @@ impl Machine {
 
     fn configs_timer(&mut self, timer: Timer) {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
+        if planted::has(&self.settings, Planted::ConfigsNeverRepaired) {
+            return;
+        }
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         match timer {
             Timer::Offer { round } => self.configs.handle_offer_timer(round, &around, &mut context!(self)),

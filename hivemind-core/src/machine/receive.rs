@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use super::{Machine, Phase};
 use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
+use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::wire::frame::{Channel, Frame, Header};
 use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
@@ -227,10 +228,11 @@ impl Machine {
     /// A genuine frame of a member.
     pub(super) fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
         self.hear_beat(header.beat);
-        let fenced = self.log.as_ref().is_some_and(|log| {
-            let facts = log.facts();
-            header.epoch.number < facts.epoch().number && header.index.next() < facts.floor()
-        });
+        let fenced = !planted::has(&self.settings, Planted::FenceOpen)
+            && self.log.as_ref().is_some_and(|log| {
+                let facts = log.facts();
+                header.epoch.number < facts.epoch().number && header.index.next() < facts.floor()
+            });
         match message {
             Message::Admission(Admission::Resume { position }) => self.resume_asked(header.from, peer, position),
             Message::Admission(answer) => self.admitted(peer, &header, answer),

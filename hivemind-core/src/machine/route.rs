@@ -8,6 +8,7 @@ use crate::control::Output as ControlOutput;
 use crate::events::{Output as EventsOutput, Peers};
 use crate::ids::{Epoch, NeighborhoodId, NodeId, Position};
 use crate::membership::{Membership, Output as MembershipOutput};
+use crate::planted::{self, Planted};
 use crate::view::Changed;
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::{Channel, DATAGRAM_LIMIT, Frame, Header};
@@ -37,6 +38,7 @@ impl Machine {
         if self.phase == Phase::Stopped {
             return;
         }
+        self.serve_reads();
         self.refresh_view();
         self.store_unwaited();
         let header = self.header();
@@ -88,6 +90,9 @@ impl Machine {
             ControlOutput::Persist { number, writes } => {
                 let node = self.node();
                 self.store(writes, Then::Control { number, node });
+                if let Some(control) = self.control.as_mut().filter(|_| planted::has(&self.settings, Planted::AcknowledgedEarly)) {
+                    control.handle_stored(number, &mut context!(self));
+                }
             }
             ControlOutput::Committed { events } => {
                 let leads = self.control.as_ref().is_some_and(|control| control.is_leader());
@@ -168,6 +173,9 @@ impl Machine {
 
     fn route_events(&mut self, output: EventsOutput) {
         match output {
+            EventsOutput::Applied { position, .. }
+                if planted::has(&self.settings, Planted::EventSkipped)
+                    && self.log.as_ref().is_some_and(|log| log.position() != position) => {}
             EventsOutput::Applied { position, logged, event } => self.applied(position, logged, event),
             EventsOutput::Fenced { by: _ } | EventsOutput::Damaged => self.resync(),
         }
@@ -225,7 +233,6 @@ impl Machine {
         self.tell_event(position, logged, event.clone());
         self.own_fate(own, &event);
         self.serve_grants();
-        self.serve_reads();
     }
 
     /// Neighborhoods split or merged. Where it is the own one, the node probes others from here on, and the records in its scope

@@ -7,7 +7,7 @@ use hivemind_core::storage::Write;
 use hivemind_core::time::Time;
 use hivemind_core::wire::frame::{Channel, DATAGRAM_LIMIT, Header};
 
-use super::super::checkers::{Consequence, Invariant, Violation};
+use super::super::checkers::{At, Consequence, Invariant, Violation};
 use super::super::network::{Passage, Slot};
 use super::super::node::Part;
 use super::super::samples::Series;
@@ -113,9 +113,11 @@ impl World {
         }
         self.commit(slot, &effects)?;
         if let Some(forbidden) = forbidden {
-            let view = self.nodes[slot.at()].view().expect("forbidden by its view");
+            let node = &self.nodes[slot.at()];
+            let view = node.view().expect("forbidden by its view");
+            let at = At { slot, name: &node.name, time: self.now };
             let consequence = Consequence::of(&effects);
-            self.checkers.fence.received(self.at(slot), &view.facts, &forbidden.header, forbidden.kind, consequence)?;
+            self.checkers.fence.received(at, &view.facts, &forbidden.header, forbidden.kind, consequence)?;
         }
         for effect in effects.drain(..) {
             self.carry_out(slot, effect)?;
