@@ -50,7 +50,7 @@ impl Formed {
     /// What each voter has on disk: a snapshot, and nothing behind it.
     pub fn log(&self) -> RecoveredLog {
         let (index, term) = BIRTH;
-        let snapshot = log::snapshot_of(&self.applied.configuration(), snapshot::encode(&self.applied), index, term);
+        let snapshot = log::snapshot_of(snapshot::encode(&self.applied, index), term);
         let hard_state = raft::eraftpb::HardState { term, commit: index, ..Default::default() };
         RecoveredLog {
             hard_state: Some(log::protobuf_bytes(&hard_state)),

@@ -14,7 +14,7 @@ use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
 use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HeldVersion, HostConfig, LeafHashes, Leaves, Section, SignedConfig};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_core::wire::frame::{Beat, Frame, Header};
-use hivemind_core::wire::member::{JoinRequest, MemberRecord, RoleSpec, SignedJoin};
+use hivemind_core::wire::member::{Acquaintance, JoinRequest, MemberRecord, RoleSpec, SignedJoin};
 use hivemind_core::wire::message::{
     Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer, SnapshotPart, SnapshotWant,
 };
@@ -143,6 +143,15 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn acquaintance() -> impl Strategy<Value = Acquaintance> {
+    (node(), key(), addresses(), hood()).prop_map(|(node, key, addresses, neighborhood)| Acquaintance {
+        node,
+        key,
+        addresses,
+        neighborhood,
+    })
+}
+
 fn hood() -> impl Strategy<Value = NeighborhoodId> {
     any::<u32>().prop_map(NeighborhoodId)
 }
@@ -263,6 +272,8 @@ fn membership() -> impl Strategy<Value = Membership> {
         number().prop_map(|token| Membership::Ping { token }),
         number().prop_map(|token| Membership::Pong { token }),
         node().prop_map(|suspect| Membership::Evidence { suspect }),
+        (vec(acquaintance(), 0..3), any::<bool>()).prop_map(|(members, reply_wanted)| Membership::Sample { members, reply_wanted }),
+        hood().prop_map(|neighborhood| Membership::Keepalive { neighborhood }),
     ]
 }
 

@@ -2,15 +2,17 @@
 //! kind, how it travels, the bytes. `REWRITE=1` takes them anew from a run of some machines.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hivemind_core::ids::RequestId;
+use hivemind_core::ids::{NeighborhoodId, NodeId, PublicKey, RequestId};
 use hivemind_core::machine::Input;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::frame::{Channel, Frame};
+use hivemind_core::wire::member::Acquaintance;
 use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, SnapshotPart, SnapshotWant};
 
 use super::net::{Net, Part};
@@ -21,7 +23,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 36] = [
+pub(crate) const KINDS: [&str; 37] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -56,6 +58,7 @@ pub(crate) const KINDS: [&str; 36] = [
     "events.resync",
     "events.snapshot",
     "membership.evidence",
+    "membership.far",
     "membership.ping-pong",
     "membership.swim",
 ];
@@ -97,6 +100,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Events(Events::Resync) => "events.resync",
         Message::Events(Events::Snapshot(_)) => "events.snapshot",
         Message::Membership(Membership::Evidence { .. }) => "membership.evidence",
+        Message::Membership(Membership::Sample { .. } | Membership::Keepalive { .. }) => "membership.far",
         Message::Membership(Membership::Ping { .. } | Membership::Pong { .. }) => "membership.ping-pong",
         Message::Membership(Membership::Swim { .. }) => "membership.swim",
     }
@@ -213,7 +217,17 @@ fn large_digest(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
         Admission::PartAsk { position, offset: half as u32 },
         Admission::Part { position, total, offset: half as u32, bytes: bytes.slice(half..) },
     ];
-    said.into_iter().map(|message| (Channel::Bulk, Frame { header, message: Message::Admission(message) }.encode())).collect()
+    let said = said.into_iter().map(|message| (Channel::Bulk, Message::Admission(message)));
+    said.chain(several_neighborhoods()).map(|(channel, message)| (channel, Frame { header, message }.encode())).collect()
+}
+
+/// What is said where there is more than one neighborhood: these machines are too few.
+fn several_neighborhoods() -> [(Channel, Message); 2] {
+    let node = NodeId::new(1, 77);
+    let neighborhood = NeighborhoodId(3);
+    let far = Acquaintance { node, key: PublicKey([7; 32]), addresses: vec![SocketAddr::from(([127, 0, 0, 1], 6550))], neighborhood };
+    let sample = Membership::Sample { members: vec![far], reply_wanted: true };
+    [sample, Membership::Keepalive { neighborhood }].map(|message| (Channel::Datagram, Message::Membership(message)))
 }
 
 /// What voters say where a snapshot is too large for one frame, and where a member is suspected by too few.

@@ -20,6 +20,8 @@ fn message(message: &Message) -> Option<String> {
     Some(match message {
         Message::Admission(message) => admission(message),
         Message::Membership(Membership::Swim { .. } | Membership::Ping { .. } | Membership::Pong { .. }) => return None,
+        Message::Membership(Membership::Sample { members, .. }) => format!("sample of {}", members.len()),
+        Message::Membership(Membership::Keepalive { neighborhood }) => format!("keepalive of {neighborhood:?}"),
         Message::Membership(Membership::Evidence { suspect }) => format!("evidence of {suspect}"),
         Message::Control(message) => control(message)?,
         Message::Events(message) => events(message),
