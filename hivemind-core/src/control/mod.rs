@@ -268,6 +268,7 @@ impl Control {
             | Timer::Sample { .. }
             | Timer::Keepalive { .. }
             | Timer::Pull { .. }
+            | Timer::Announce { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }

@@ -221,13 +221,7 @@ impl Membership {
     ///
     /// # Errors
     /// [`Junk`], to be reported by the machine, which knows the sender's key. Nothing changed.
-    pub fn handle_message(
-        &mut self,
-        from: NodeId,
-        message: message::Membership,
-        facts: &Facts,
-        ctx: &mut Context<'_>,
-    ) -> Result<(), Junk> {
+    pub fn handle_message(&mut self, from: NodeId, message: message::Membership, facts: &Facts, ctx: &mut Context<'_>) -> Result<(), Junk> {
         match message {
             message::Membership::Swim { neighborhood, created, packet } => {
                 for (index, batch) in self.handle_packet(from, (neighborhood, created), &packet, ctx)? {
@@ -297,6 +291,7 @@ impl Membership {
             | Timer::Pending
             | Timer::Housekeeping
             | Timer::Pull { .. }
+            | Timer::Announce { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }

@@ -14,7 +14,7 @@ use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
 use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HostConfig, Section, SignedConfig};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_core::wire::frame::{Beat, Frame, Header};
-use hivemind_core::wire::member::{JoinRequest, MemberRecord, RoleSpec, SignedJoin};
+use hivemind_core::wire::member::{Acquaintance, JoinRequest, MemberRecord, RoleSpec, SignedJoin};
 use hivemind_core::wire::message::{Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer};
 use proptest::collection::vec;
 use proptest::option;
@@ -99,6 +99,15 @@ fn member() -> impl Strategy<Value = MemberRecord> {
             joined: Index(joined),
         },
     )
+}
+
+fn acquaintance() -> impl Strategy<Value = Acquaintance> {
+    (node(), key(), addresses(), any::<u32>()).prop_map(|(node, key, addresses, hood)| Acquaintance {
+        node,
+        key,
+        addresses,
+        neighborhood: NeighborhoodId(hood),
+    })
 }
 
 fn join() -> impl Strategy<Value = SignedJoin> {
@@ -261,6 +270,8 @@ fn membership() -> impl Strategy<Value = Membership> {
         number().prop_map(|token| Membership::Ping { token }),
         number().prop_map(|token| Membership::Pong { token }),
         node().prop_map(|suspect| Membership::Evidence { suspect }),
+        (vec(acquaintance(), 0..9), any::<bool>()).prop_map(|(members, reply_wanted)| Membership::Sample { members, reply_wanted }),
+        any::<u32>().prop_map(|hood| Membership::Keepalive { neighborhood: NeighborhoodId(hood) }),
     ]
 }
 
@@ -281,6 +292,8 @@ fn events() -> impl Strategy<Value = Events> {
         position().prop_map(|after| Events::Pull { after }),
         batch().prop_map(Events::Range),
         number().prop_map(|floor| Events::Collected { floor: Index(floor) }),
+        Just(Events::Announce),
+        Just(Events::AskAnother),
         Just(Events::Resync),
         digest().prop_map(Events::Snapshot),
     ]

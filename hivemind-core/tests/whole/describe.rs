@@ -20,6 +20,7 @@ fn message(message: &Message) -> Option<String> {
     Some(match message {
         Message::Admission(message) => admission(message),
         Message::Membership(Membership::Swim { .. } | Membership::Ping { .. } | Membership::Pong { .. }) => return None,
+        Message::Membership(Membership::Sample { .. } | Membership::Keepalive { .. }) => return None,
         Message::Membership(Membership::Evidence { suspect }) => format!("evidence of {suspect}"),
         Message::Control(message) => control(message)?,
         Message::Events(message) => events(message),
@@ -91,6 +92,8 @@ fn events(message: &Events) -> String {
     };
     match message {
         Events::Push(pushed) => format!("push {}", batch(pushed)),
+        Events::Announce => "announce".into(),
+        Events::AskAnother => "ask another".into(),
         Events::Pull { after } => format!("pull after {after}"),
         Events::Range(range) => format!("range {}", batch(range)),
         Events::Collected { floor } => format!("collected below {floor}"),

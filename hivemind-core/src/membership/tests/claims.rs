@@ -195,7 +195,7 @@ fn a_left_member_is_not_readmitted_by_late_gossip() {
     let left = id(12);
     // Half of the nodes have not heard of the leave: they go on to probe it and to speak of it.
     for node in 1..=6 {
-        net.with(id(node), |membership, ctx| membership.peer_left(left, ctx));
+        net.with(id(node), |membership, ctx| membership.member_left(left, ctx));
     }
     net.run(secs(10));
     net.crash(left);

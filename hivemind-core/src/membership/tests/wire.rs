@@ -134,7 +134,9 @@ fn mutated_packets_do_no_lasting_harm() {
 /// Hands `packet` to node 1 as if it came from `from`, and says what became of it and whether foca stirred.
 fn hand_over(net: &mut Net, from: NodeId, neighborhood: NeighborhoodId, created: Index, packet: Bytes) -> (Result<(), Junk>, bool) {
     let before = net.frames;
-    let result = net.with(id(1), |membership, ctx| membership.handle_message(from, Wire::Swim { neighborhood, created, packet }, ctx));
+    let result = net.with(id(1), |membership, ctx| {
+        membership.handle_message(from, Wire::Swim { neighborhood, created, packet }, &crate::fixture::birth(), ctx)
+    });
     (result, net.frames != before)
 }
 
