@@ -270,6 +270,16 @@ impl Net {
         }
     }
 
+    /// Forgets who told of `suspect` so far.
+    pub(super) fn told_again(&mut self, suspect: NodeId) {
+        self.told.retain(|(_, of), _| *of != suspect);
+    }
+
+    /// Whether a voter was told of `suspect` by `observer`.
+    pub(super) fn was_told_by(&self, suspect: NodeId, observer: NodeId) -> bool {
+        self.told.iter().any(|((_, of), observers)| *of == suspect && observers.contains_key(&observer))
+    }
+
     /// What the machine does with a frame, as far as this subsystem is concerned.
     fn deliver(&mut self, from: NodeId, to: NodeId, boot: BootNonce, message: Message) {
         let at = self.nodes.get_mut(&to).expect("a node of the test");
