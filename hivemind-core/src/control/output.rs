@@ -53,6 +53,12 @@ pub enum Output {
         /// In which term.
         term: u64,
     },
+    /// Probe this member first-hand, as if it were suspected by others, and give evidence if it does not
+    /// answer: there is too little against it to let it leave.
+    Probe {
+        /// Whom.
+        suspect: NodeId,
+    },
     /// This node has no part in the group any more. Keep this `Control` and its log: it does nothing until
     /// a leader gives the node a part again, and then it must not have forgotten what it acknowledged and
     /// whom it voted for. Its facts stay behind from here on. The log may be dropped with the id.

@@ -244,6 +244,9 @@ impl EventLog {
             | Timer::Housekeeping
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }

@@ -14,7 +14,7 @@ pub struct Kind(u8, u8);
 const NAMES: [(&str, &[&str]); 5] = [
     ("admission", &["join", "granted", "refused", "later", "resume", "resumed", "lapsed"]),
     ("membership", &["swim", "ping", "pong", "evidence"]),
-    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed", "evidence"]),
+    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed", "evidence", "snapshot-part", "snapshot-want", "probe"]),
     ("events", &["push", "pull", "range", "collected", "resync", "snapshot"]),
     ("configs", &["offer", "stored", "compare", "differ", "want", "batch", "fetch", "fetched", "seq-ask"]),
 ];
