@@ -178,7 +178,7 @@ impl EventLog {
     pub fn observe(&mut self, from: NodeId, index: Index, chain: u32, ctx: &mut Context<'_>) {
         let own = self.position().index;
         if index > own {
-            self.pull.ahead(from, index, self.facts.member(from).is_some(), ctx);
+            self.pull.ahead(from, index, &self.facts, ctx);
         } else if self.tail.chain_at(index).is_some_and(|known| Header::prefix_of(&known) != chain) {
             return self.report_fork(from, ctx);
         }
@@ -266,7 +266,7 @@ impl EventLog {
         }
         match disbelief {
             None => {}
-            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, self.facts.member(from).is_some(), ctx),
+            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, &self.facts, ctx),
             // It may speak of voters that are not known yet.
             Some(Disbelief::Signer) => self.pull.doubted(from, Fault::Useless, ctx),
             Some(Disbelief::Forged | Disbelief::Uncovered) => self.pull.doubted(from, Fault::Lie, ctx),

@@ -82,11 +82,11 @@ fn a_crowd_of_made_up_members_does_not_keep_a_neighbor_from_being_asked() {
     let (mut log, mut around) = follower();
     let known = crate::fixture::cluster(5, 5);
     log.replace(known, &around.ctx());
-    for stranger in 100..400 {
+    for stranger in 1_100..1_400 {
         log.observe(id(stranger), Index(u64::MAX), 0, &mut around.ctx());
     }
     log.observe(id(4), Index(9), 0, &mut around.ctx());
-    for stranger in 400..700 {
+    for stranger in 1_400..1_700 {
         log.observe(id(stranger), Index(u64::MAX), 0, &mut around.ctx());
     }
     let neighbors = [id(3), id(4), id(5)];
@@ -99,7 +99,27 @@ fn a_crowd_of_made_up_members_does_not_keep_a_neighbor_from_being_asked() {
     assert!(matches!(&sent[..], [out] if out.to == Recipient::Node(id(4))), "{sent:?}");
 }
 
-/// Bytes of events that `asker` gets for a pull from the beginning.
+#[test]
+fn who_is_no_member_does_not_keep_others_asking_the_voters() {
+    let (mut log, mut around) = follower();
+    log.replace(crate::fixture::cluster(6, 6), &around.ctx());
+    let mut asked = 0;
+    for made_up in 1_000..2_000 {
+        around.now.time = around.now.time + Duration::from_millis(10);
+        log.observe(id(made_up), Index(u64::MAX), 0, &mut around.ctx());
+        while let Some(timer) = around.timers.take_due(around.now.time) {
+            log.handle_timer(timer, &nobody(), &mut around.ctx());
+        }
+        for out in around.sent() {
+            assert_eq!(out.to, Recipient::Node(id(1)), "the voter, since a newcomer can not be asked");
+            asked += 1;
+            log.handle_message(id(1), Events::Range(EventBatch::default()), &nobody(), &mut around.ctx());
+        }
+    }
+    assert!((1..6).contains(&asked), "{asked} times in ten seconds");
+}
+
+/// What `asker` is answered to a pull from `after`.
 fn pulled(log: &mut EventLog, around: &mut Surround, asker: u64, after: Position) -> Vec<Events> {
     log.handle_message(id(asker), Events::Pull { after }, &nobody(), &mut around.ctx());
     let answers = around.sent().into_iter().map(|out| match out.message {
