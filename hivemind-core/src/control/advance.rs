@@ -126,7 +126,7 @@ impl Control {
     pub(super) fn install(&mut self, applied: Applied, index: u64) {
         self.raw.applied_to(index);
         self.making = None;
-        let facts = applied.facts.clone();
+        let facts = Box::new(applied.facts.clone());
         let tail = applied.tail.to_vec();
         self.outputs.push_back(Output::Installed { facts, tail });
         let decided: Vec<(ProposalId, Outcome)> =

@@ -21,7 +21,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 33] = [
+pub(crate) const KINDS: [&str; 34] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -46,6 +46,7 @@ pub(crate) const KINDS: [&str; 33] = [
     "control.read-index",
     "control.read-indexed",
     "control.snapshot",
+    "events.announce",
     "events.collected",
     "events.pull",
     "events.push",
@@ -84,6 +85,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
         Message::Control(Control::SnapshotPart(_) | Control::SnapshotWant(_)) => "control.snapshot",
+        Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
