@@ -26,6 +26,8 @@ impl Machine {
             return;
         }
         self.refresh_view();
+        // Not before all events are told: the view shows them all, and a reply speaks of it.
+        self.serve_reads();
         self.store_unwaited();
         let header = self.header();
         for outgoing in outgoing {
@@ -206,7 +208,6 @@ impl Machine {
         self.tell_event(position, logged, event.clone());
         self.own_fate(own, &event);
         self.serve_grants();
-        self.serve_reads();
     }
 
     /// Neighborhoods split or merged. Where it is the own one, the node probes others from here on, and the records in its scope
