@@ -73,6 +73,8 @@ pub enum Did {
     Store(Ticket),
     /// They are durable.
     Stored(Ticket),
+    /// They failed.
+    StoreFailed(Ticket),
     /// Its driver asked it for something.
     Asked(&'static str),
     /// It answered.
@@ -101,6 +103,7 @@ impl Did {
             Did::Disconnected(from) => format!("disconnected from {}", name_of(*from)),
             Did::Store(ticket) => format!("store {}", ticket.0),
             Did::Stored(ticket) => format!("stored {}", ticket.0),
+            Did::StoreFailed(ticket) => format!("store {} failed", ticket.0),
             Did::Asked(what) => format!("asked to {what}"),
             Did::Replied(what) => format!("replied {what}"),
             Did::Applied(index) => format!("applied event {index}"),

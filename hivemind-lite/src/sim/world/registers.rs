@@ -12,11 +12,14 @@ use super::World;
 
 impl World {
     /// Lets a client ask, at a node, for something to be done with the register of the member `key`: the version of its
-    /// addresses, which stay what they are. `None` where no process runs there, or it knows no such member.
+    /// addresses, which stay what they are. `None` where no process runs there, it stands still, or it knows no such member.
     ///
     /// # Errors
     /// What the checkers see.
     pub fn ask_register(&mut self, slot: Slot, client: u64, key: NodeId, action: Action) -> Result<Option<RequestId>, Violation> {
+        if self.nodes[slot.at()].pace.standing(self.now).is_some() {
+            return Ok(None);
+        }
         let Some(member) = self.nodes[slot.at()].view().and_then(|view| view.facts.member(key)).cloned() else { return Ok(None) };
         let request = RequestId(self.next_request);
         self.checkers.registers.asked(request, slot, client, key, action);
