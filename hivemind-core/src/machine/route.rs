@@ -38,7 +38,6 @@ impl Machine {
         if self.phase == Phase::Stopped {
             return;
         }
-        self.serve_reads();
         self.refresh_view();
         // Not before all events are told: the view shows them all, and a reply speaks of it.
         self.serve_reads();

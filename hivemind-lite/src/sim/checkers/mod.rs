@@ -24,7 +24,7 @@ pub use agreement::Agreement;
 pub use calm::Calm;
 pub use configs::Configs;
 pub use durable::{Durable, Holders};
-pub use eviction::{Eviction, Liveness};
+pub use eviction::{Eviction, Liveness, SETTLED};
 pub use fence::{Consequence, Fence};
 pub use history::{Committed, History};
 pub use order::Order;

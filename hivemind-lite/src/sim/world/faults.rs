@@ -231,9 +231,13 @@ impl World {
         }
     }
 
-    /// What the world knows of a member that was given up on the word of `observers`.
-    pub(super) fn liveness(&self, node: NodeId, observers: &[NodeId]) -> Liveness {
+    /// What the world knows of a member that was given up, by the voter in `slot`, on the word of `observers`.
+    pub(super) fn liveness(&self, slot: Slot, node: NodeId, observers: &[NodeId]) -> Liveness {
         let Some(place) = self.nodes.iter().find(|place| place.id() == Some(node)) else { return Liveness::Not };
+        // The word of fewer than the rule asks for is none, whatever they could reach.
+        if observers.len() < self.observers_of(slot, place.slot) {
+            return Liveness::Since(place.undisturbed);
+        }
         let facts = self.checkers.history.last().map(|last| &last.facts);
         let slot_of = |observer: &NodeId| self.keys.get(&facts?.member(*observer)?.key).copied();
         // Each of them must have been parted from it, lately: the one for which that is longest ago decides.

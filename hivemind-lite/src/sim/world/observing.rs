@@ -62,7 +62,7 @@ impl World {
     /// An event was applied by a voter, the first to do so.
     fn committed_first(&mut self, slot: Slot, position: Position, event: &Event) -> Result<(), Violation> {
         if let Event::Left { node, reason: LeaveReason::Failed { observers }, .. } = event {
-            let found = self.liveness(*node, observers);
+            let found = self.liveness(slot, *node, observers);
             let evicted = self.nodes.iter().find(|place| place.id() == Some(*node)).map(|place| place.name.clone());
             let judged = self.checkers.eviction.committed(at!(self, slot), event, found);
             judged.map_err(|violation| Violation { with: evicted, ..violation })?;

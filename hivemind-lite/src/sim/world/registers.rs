@@ -6,7 +6,7 @@ use hivemind_core::machine::Reply;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::event::{Event, VoterPart};
 
-use super::super::checkers::{Action, At, Holders, Registers, Violation};
+use super::super::checkers::{Action, At, Holders, Registers, SETTLED, Violation};
 use super::super::network::Slot;
 use super::World;
 
@@ -73,6 +73,20 @@ impl World {
             let holders = self.holders(position, &command);
             self.checkers.durable.committed(position.index, holders);
         }
+    }
+
+    /// How many observers the rule of leaves asks for, of one in `suspect`: those whom the voter in `slot` must have
+    /// counted as living, because they had nothing against them.
+    pub(super) fn observers_of(&self, slot: Slot, suspect: Slot) -> usize {
+        let facts = self.facts();
+        let living = self.nodes.iter().filter(|place| {
+            let is_member =
+                place.id().is_some_and(|id| facts.is_some_and(|facts| facts.is_member(id) && facts.restarting_until(id).is_none()));
+            let settled = self.now.since(place.undisturbed) >= SETTLED;
+            let was_near = self.network.last_apart(slot, place.slot, self.now).is_none_or(|apart| self.now.since(apart) >= SETTLED);
+            is_member && settled && place.slot != suspect && (place.slot == slot || was_near)
+        });
+        living.count().min(self.common.settings.control.observers)
     }
 
     /// Who holds the command that led to the event at a position.
