@@ -189,7 +189,8 @@ impl Machine {
         }
     }
 
-    /// Answers the reads that the view has caught up with: the driver holds it already.
+    /// Answers the reads that the view has caught up with. Only when all events that came together are applied: a view between two
+    /// of them would hold the facts of the later one and the configs of the earlier.
     pub(super) fn serve_reads(&mut self) {
         if self.pending.reads.is_empty() {
             return;

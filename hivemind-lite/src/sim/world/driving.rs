@@ -52,8 +52,7 @@ impl World {
             Happening::Arrive { from, channel, bytes, .. } => self.arrive(slot, from, channel, bytes),
             Happening::Break { peer, .. } => {
                 self.network.forget(slot, peer);
-                let disconnected = Did::Disconnected(self.nodes[peer.at()].name.clone());
-                self.note(slot, disconnected);
+                self.note(slot, Did::Disconnected(peer));
                 self.trace_input(slot, 2, u64::from(peer.0));
                 let peer = self.nodes[peer.at()].key();
                 self.feed(slot, Input::Disconnected { peer }, None)
@@ -90,8 +89,7 @@ impl World {
         let (peer, source) = (sender.key(), sender.address);
         let mut forbidden = None;
         if let Some((header, kind)) = peek(&bytes) {
-            let name = sender.name.clone();
-            self.note(slot, Did::Received(kind, name));
+            self.note(slot, Did::Received(kind, from));
             let process = self.nodes[slot.at()].process.as_ref().expect("it is up");
             // Timers that are due may run with the frame and change things on their own account.
             let alone = process.wake.is_none_or(|wake| wake > self.now);
@@ -197,8 +195,7 @@ impl World {
         self.trace.word(u64::from(slot.0) << 8 | 32 | channel as u64);
         self.trace.bytes(&bytes);
         let Some(target) = self.target(slot, to) else { return Ok(()) };
-        let sent = Did::Sent(kind, self.nodes[target.at()].name.clone());
-        self.note(slot, sent);
+        self.note(slot, Did::Sent(kind, target));
         for bytes in self.told(slot, channel, bytes) {
             self.transmit(slot, target, to.key.is_some(), channel, bytes);
         }
