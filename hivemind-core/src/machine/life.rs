@@ -60,6 +60,7 @@ impl Machine {
             control: None,
             log: None,
             roles: Roles::new(roles),
+            role_retry: None,
             seeking: Default::default(),
             answers: Default::default(),
             pending: Default::default(),
@@ -352,9 +353,10 @@ impl Machine {
     /// Lets the roles hear of something, and does what they ask for.
     pub(super) fn tell_roles(&mut self, event: RoleEvent<'_>) {
         let Some(view) = self.view.clone() else { return };
-        for (role, requests) in self.roles.hear(event, &view) {
+        for (role, requests) in self.roles.hear(event, &view, self.now.time) {
             self.serve_role(role, requests);
         }
+        self.time_retry();
     }
 
     /// An event that was applied, told on.

@@ -102,6 +102,8 @@ pub struct Machine {
     log: Option<EventLog>,
     configs: Configs,
     roles: Roles,
+    /// When the next run of a role that panicked is timed.
+    role_retry: Option<Time>,
 
     seeking: Seeking,
     answers: Answers,
