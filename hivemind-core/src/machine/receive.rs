@@ -8,6 +8,7 @@ use super::{Machine, Phase};
 use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
 use crate::time::Time;
+use crate::wire::command::{Outcome, Refusal};
 use crate::wire::frame::{Channel, Frame, Header};
 use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
 
@@ -166,7 +167,7 @@ impl Machine {
     }
 
     /// Nobody whom this member knows has told it of a leader for long.
-    fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.phase == Phase::Member && self.condition.degraded
     }
 
@@ -286,8 +287,8 @@ impl Machine {
 
     fn dispatch_control(&mut self, from: NodeId, message: Control) -> Result<(), Junk> {
         let by_voter = self.log.as_ref().is_some_and(|log| log.facts().voters().contains_key(&from));
-        if by_voter && matches!(message, Control::Outcome { .. }) {
-            self.answers.leader_hint = Some(from);
+        if by_voter {
+            self.follow_hint(from, &message);
         }
         match (&mut self.control, message) {
             (Some(control), message) => control.handle_message(from, message, &mut context!(self)),
@@ -300,6 +301,20 @@ impl Machine {
             (None, Control::Raft(_) | Control::Forward(_) | Control::ReadIndex { .. } | Control::Evidence { .. }) => {}
         }
         Ok(())
+    }
+
+    /// Who brought a decision is asked first the next time, and who could not is not.
+    fn follow_hint(&mut self, from: NodeId, message: &Control) {
+        match message {
+            Control::Outcome { outcome: Outcome::Refused(Refusal::Degraded | Refusal::Busy) | Outcome::OutcomeUnknown, .. }
+            | Control::ReadIndexed { index: None, .. } => self.answers.disappointed(from),
+            Control::Outcome { outcome: Outcome::Committed { .. } | Outcome::Refused(_), .. } => self.answers.leader_hint = Some(from),
+            Control::ReadIndexed { index: Some(_), .. }
+            | Control::Raft(_)
+            | Control::Forward(_)
+            | Control::ReadIndex { .. }
+            | Control::Evidence { .. } => {}
+        }
     }
 
     pub(super) fn disconnected(&mut self, peer: &PublicKey) {
