@@ -13,6 +13,8 @@ pub(super) struct Pulse {
     heard: Time,
     /// Which chain of judgements counts.
     round: u64,
+    /// Since the silence began: when this node asked last whether it still is a member.
+    asked: Option<Time>,
 }
 
 impl Pulse {
@@ -49,7 +51,22 @@ impl Machine {
     /// Times the next judgement of a chain, unless another chain has begun.
     pub(super) fn judge_on(&mut self, round: u64) {
         if round == self.pulse.round {
+            self.ask_when_lost();
             self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge { round });
+        }
+    }
+
+    /// One that hears no sign of life any more may be the only one: those who know that its membership ended, or that a copy of
+    /// its disk took its place, may have nothing else to say to it. So it asks, as one that restarted does.
+    fn ask_when_lost(&mut self) {
+        if !self.is_lost() {
+            self.pulse.asked = None;
+            return;
+        }
+        let pause = self.settings.control.degraded_after;
+        if self.pulse.asked.is_none_or(|asked| self.now.time.since(asked) >= pause) {
+            self.pulse.asked = Some(self.now.time);
+            self.ask_to_resume();
         }
     }
 
