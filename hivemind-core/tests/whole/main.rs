@@ -8,5 +8,6 @@ mod hostile_frames;
 mod lost_disk;
 mod mutate;
 mod net;
+mod outages;
 mod scripts;
 mod wire;
