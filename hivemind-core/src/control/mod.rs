@@ -265,6 +265,7 @@ impl Control {
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
             | Timer::Pull { .. }
+            | Timer::Announce { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }

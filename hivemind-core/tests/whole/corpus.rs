@@ -21,7 +21,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 31] = [
+pub(crate) const KINDS: [&str; 32] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -44,6 +44,7 @@ pub(crate) const KINDS: [&str; 31] = [
     "control.raft",
     "control.read-index",
     "control.read-indexed",
+    "events.announce",
     "events.collected",
     "events.pull",
     "events.push",
@@ -80,6 +81,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Control(Control::Raft(_)) => "control.raft",
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
+        Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
