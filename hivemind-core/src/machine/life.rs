@@ -71,6 +71,7 @@ impl Machine {
             visitors: Default::default(),
             parts: Default::default(),
             pulse: Default::default(),
+            credence: Default::default(),
             view: None,
             changed: Changed::default(),
             condition: Condition { stale: true, ..Condition::default() },
@@ -224,6 +225,7 @@ impl Machine {
     pub(super) fn become_member(&mut self) {
         self.set_phase(Phase::Member);
         self.seeking.stop();
+        self.credence.settled();
         self.pulse.begin(self.now.time);
         self.enter_neighborhood();
         let Some(log) = &self.log else { return };

@@ -28,6 +28,7 @@ macro_rules! context {
 
 mod admission;
 mod condition;
+mod credence;
 mod history;
 mod io;
 mod life;
@@ -51,6 +52,7 @@ pub use startup::{Birth, StartError, Startup};
 
 use self::admission::Seeking;
 use self::condition::Pulse;
+use self::credence::Credence;
 use self::parts::Parts;
 use self::pending::Pending;
 use self::persist::Tickets;
@@ -118,6 +120,7 @@ pub struct Machine {
     visitors: Visitors,
     parts: Parts,
     pulse: Pulse,
+    credence: Credence,
 
     view: Option<Arc<View>>,
     changed: Changed,

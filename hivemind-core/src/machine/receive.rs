@@ -103,6 +103,9 @@ impl Machine {
             return self.admit_double(peer, &header);
         }
         self.check_boot(peer, &header)?;
+        if self.log.as_ref().is_some_and(|log| log.facts().is_voter(header.from)) {
+            self.credence.voter_spoke();
+        }
         self.admit_member(peer, header, message)
     }
 
@@ -227,7 +230,7 @@ impl Machine {
 
     /// A genuine frame of a member.
     pub(super) fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
-        self.hear_beat(header.beat);
+        self.hear_beat(header.beat, Some(header.from));
         let fenced = self.log.as_ref().is_some_and(|log| {
             let facts = log.facts();
             header.epoch.number < facts.epoch().number && header.index.next() < facts.floor()
