@@ -25,6 +25,15 @@ pub(super) struct Answers {
     told: BTreeMap<NodeId, Time>,
 }
 
+impl Answers {
+    /// `voter` could not bring about what it was asked for.
+    pub(super) fn disappointed(&mut self, voter: NodeId) {
+        if self.leader_hint == Some(voter) {
+            self.leader_hint = None;
+        }
+    }
+}
+
 /// About what a member's record takes in a digest, in bytes.
 const RECORD_SIZE: usize = 200;
 
