@@ -29,6 +29,7 @@ macro_rules! context {
 mod admission;
 mod condition;
 mod credence;
+mod formed;
 mod history;
 mod io;
 mod life;
@@ -47,6 +48,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use formed::{FormedCluster, config_record};
 pub use io::{Destination, Effect, HaltReason, Input, Phase, PublishError, Reply, Status};
 pub use startup::{Birth, StartError, Startup};
 

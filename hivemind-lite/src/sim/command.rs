@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -17,16 +18,17 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Simulates a cluster in virtual time, deterministically, and checks its invariants after every step.
 #[derive(Clone, Debug, Args)]
 pub struct SimArgs {
-    /// Nodes at birth: 3 voters, about 4 % (at least 2) that answer for all hosts, and hosts.
-    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(i64::from(RunOptions::MIN_NODES)..=4096))]
-    pub nodes: u32,
+    /// Nodes at birth: 3 voters, about 4 % (2 to 10) that answer for all hosts, and hosts [default: 48; chaos: the seed draws].
+    /// More than 200 do not join one by one: they have joined before, lost power together, and are switched on.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(i64::from(RunOptions::MIN_NODES)..=50_000))]
+    pub nodes: Option<u32>,
     /// Where all chance comes from: one seed, one run.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Run so many seeds, from --seed on, and sum up.
-    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
-    pub seeds: u64,
-    /// Seconds of virtual time under load [default: until there are 200 samples; idle: 60].
+    /// Run a band of seeds, the last one not included, and sum up; or so many seeds from --seed on.
+    #[arg(long, value_name = "A..B|COUNT")]
+    pub seeds: Option<Band>,
+    /// Seconds of virtual time under load [default: until there are 200 samples; idle: 60; chaos: 20].
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub duration: Option<u64>,
     /// What happens to the cluster.
@@ -40,11 +42,53 @@ pub struct SimArgs {
     pub json: bool,
 }
 
+/// Which seeds a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Band {
+    /// From the first to the one before the second.
+    Between(u64, u64),
+    /// So many, from `--seed` on.
+    Count(u64),
+}
+
+impl FromStr for Band {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?} is no number of a seed: {error}"));
+        let band = match text.split_once("..") {
+            Some((from, to)) => Band::Between(number(from)?, number(to)?),
+            None => Band::Count(number(text)?),
+        };
+        match band {
+            Band::Between(from, to) if from >= to => Err("the band is empty; give the lower seed first".to_owned()),
+            Band::Count(0) => Err("give at least 1".to_owned()),
+            Band::Between(..) | Band::Count(_) => Ok(band),
+        }
+    }
+}
+
 impl SimArgs {
+    /// The seeds, in order.
+    pub fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        let (first, count) = match self.seeds {
+            Some(Band::Between(from, to)) => (from, to - from),
+            Some(Band::Count(count)) => (self.seed, count),
+            None => (self.seed, 1),
+        };
+        (0..count).map(move |number| first.wrapping_add(number))
+    }
+
     /// The run of one of the seeds.
     pub fn options(&self, seed: u64) -> RunOptions {
         let duration = self.duration.map(Duration::from_secs);
-        RunOptions { nodes: self.nodes, seed, duration, scenario: self.scenario, faults: self.faults }
+        RunOptions {
+            nodes: self.nodes.unwrap_or_else(|| self.scenario.nodes(seed)),
+            seed,
+            duration,
+            scenario: self.scenario,
+            faults: self.faults,
+        }
     }
 }
 
@@ -65,21 +109,21 @@ pub fn run(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Ex
 fn run_all(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<bool> {
     let begin = real_now();
     let mut outcomes = Vec::new();
-    for seed in (0..args.seeds).map(|count| args.seed.wrapping_add(count)) {
+    for seed in args.all_seeds() {
         let started = real_now();
         let outcome = run_with_progress(args.options(seed), stderr);
         let cost = Cost::after(started.elapsed());
         let told = match (args.json, args.seeds) {
             (true, _) => summary::json(&outcome, cost),
-            (false, 1) => summary::text(&outcome, cost),
-            (false, _) => summary::line(&outcome, cost),
+            (false, None) => summary::text(&outcome, cost),
+            (false, Some(_)) => summary::line(&outcome, cost),
         };
         stdout.write_all(told.as_bytes())?;
         stdout.flush()?;
         tell_violation(&outcome, stderr)?;
         outcomes.push(outcome);
     }
-    if args.seeds > 1 && !args.json {
+    if args.seeds.is_some() && !args.json {
         stdout.write_all(summary::sum(&outcomes, Cost::after(begin.elapsed())).as_bytes())?;
     }
     Ok(outcomes.iter().all(|outcome| outcome.violation.is_none()))
@@ -111,7 +155,7 @@ fn samples_of(world: &World) -> usize {
 fn tell_violation(outcome: &Outcome, stderr: &mut dyn Write) -> io::Result<()> {
     let Some((violation, lines)) = &outcome.violation else { return Ok(()) };
     writeln!(stderr, "error: {violation}")?;
-    writeln!(stderr, "what the nodes in it did last:")?;
+    writeln!(stderr, "what the nodes in it did last, and where the voters stand:")?;
     lines.iter().try_for_each(|line| writeln!(stderr, "  {line}"))?;
     writeln!(stderr, "replay it with:\n  {}", outcome.options.command())
 }
@@ -121,6 +165,7 @@ mod tests {
     use clap::Parser;
 
     use super::super::checkers::{Invariant, Violation};
+    use super::super::incidents::Incidents;
     use super::super::samples::Samples;
     use super::super::traffic::Traffic;
     use super::*;
@@ -140,9 +185,26 @@ mod tests {
     }
 
     #[test]
+    fn a_band_of_seeds_is_typed_by_its_ends_or_by_how_many_they_are() {
+        let seeds = |typed: &[&str]| Typed::parse_from(typed).args.all_seeds().collect::<Vec<_>>();
+        assert_eq!(seeds(&["sim", "--seeds", "7..10"]), [7, 8, 9]);
+        assert_eq!(seeds(&["sim", "--seed", "4", "--seeds", "2"]), [4, 5]);
+        assert_eq!(seeds(&["sim"]), [1]);
+    }
+
+    #[test]
+    fn a_run_whose_size_the_seed_drew_is_replayed_with_that_size() {
+        let options = Typed::parse_from(["sim", "--scenario", "chaos"]).args.options(7);
+        let again: Vec<_> = options.command().split(' ').skip(1).map(str::to_owned).collect();
+        assert!((20..=120).contains(&options.nodes));
+        assert_eq!(Typed::parse_from(again).args.options(7), options);
+    }
+
+    #[test]
     fn too_few_nodes_and_unknown_scenarios_are_usage_errors() {
-        for wrong in [&["sim", "--nodes", "5"][..], &["sim", "--scenario", "storm"], &["sim", "--seeds", "0"], &["sim", "--duration", "0"]]
-        {
+        let seeds = [["sim", "--seeds", "0"], ["sim", "--seeds", "5..5"], ["sim", "--seeds", "1..x"]];
+        let others = [["sim", "--nodes", "5"], ["sim", "--scenario", "storm"], ["sim", "--duration", "0"]];
+        for wrong in seeds.into_iter().chain(others) {
             let error = Typed::try_parse_from(wrong).err().expect("a usage error");
             assert_eq!(error.exit_code(), 2, "{error}");
         }
@@ -163,14 +225,14 @@ mod tests {
             samples: Samples::default(),
             traffic: Traffic::default(),
             steps: 0,
-            crashes: 0,
+            incidents: Incidents::default(),
             junk: 0,
             violation: Some((violation, vec!["1.000000s dns1 timeout".to_owned()])),
         };
         let mut told = Vec::new();
         tell_violation(&outcome, &mut told).expect("a vector takes everything");
         let expected = "error: S5 violated at 0.000000s by dns1: host3 is gone\n\
-            what the nodes in it did last:\n  1.000000s dns1 timeout\n\
+            what the nodes in it did last, and where the voters stand:\n  1.000000s dns1 timeout\n\
             replay it with:\n  hivemind-lite sim --nodes 48 --seed 5 --scenario idle --faults none\n";
         assert_eq!(String::from_utf8(told).expect("text"), expected);
     }

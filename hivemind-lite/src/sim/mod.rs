@@ -3,10 +3,11 @@
 //! | module | job |
 //! |---|---|
 //! | [`world`] | nodes, one queue of what happens, inputs in and effects out |
-//! | [`network`], [`disk`], [`keys`], [`profile`] | what a node touches, simulated; which faults it has |
+//! | [`network`], [`cut`], [`disk`], [`clock`], [`pace`], [`keys`] | what a node touches, simulated |
+//! | [`profile`], [`mishap`], [`lies`], [`incidents`] | which faults there are, how often, and which happened |
 //! | [`checkers`] | what must never happen, judged after every step |
 //! | [`bounds`] | how long things may take once faults stop |
-//! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`roles`], [`node`], [`formed`] | what runs on a simulated node, and the disks of a cluster that was formed before |
 //! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
@@ -17,12 +18,19 @@
 pub mod bounds;
 pub mod checkers;
 pub mod clients;
+pub mod clock;
 pub mod cluster;
 pub mod command;
+pub mod cut;
 pub mod disk;
+pub mod formed;
+pub mod incidents;
 pub mod keys;
+pub mod lies;
+pub mod mishap;
 pub mod network;
 pub mod node;
+pub mod pace;
 pub mod profile;
 pub mod queue;
 pub mod roles;

@@ -4,7 +4,7 @@
 //! stream keeps its order per pair and is delayed instead of lost; each bulk message has a stream of its
 //! own. A connection belongs to one start of each of its two processes. When one side is gone, the other
 //! notices by a time-out, and when it has restarted, by its reset. A cut drops what is sent across it,
-//! silently; connections outlast it.
+//! silently and in its direction only; connections outlast it, and none is made across it.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,6 +14,7 @@ use hivemind_core::rng::Rng;
 use hivemind_core::time::Time;
 use hivemind_core::wire::frame::Channel;
 
+use super::cut::{Cuts, Group};
 use super::profile::Profile;
 
 /// The number of a simulated node: of its place in the world, which outlives its processes.
@@ -72,12 +73,13 @@ pub struct Network {
     ends: BTreeMap<(Slot, Slot), End>,
     /// Until when an attempt to connect is under way that will fail.
     dialing: BTreeMap<(Slot, Slot), Time>,
+    cuts: Cuts,
 }
 
 impl Network {
     /// A network without nodes.
     pub fn new(profile: Profile, rng: Rng) -> Self {
-        Network { profile, rng, peers: Vec::new(), ends: BTreeMap::new(), dialing: BTreeMap::new() }
+        Network { profile, rng, peers: Vec::new(), ends: BTreeMap::new(), dialing: BTreeMap::new(), cuts: Cuts::default() }
     }
 
     /// Adds the next place, at which nobody listens yet.
@@ -106,22 +108,46 @@ impl Network {
         self.peers.get(slot.at()).is_some_and(|peer| peer.life == Some(life))
     }
 
-    /// Cuts a node off from every other.
-    pub fn isolate(&mut self, slot: Slot) {
-        self.peers[slot.at()].isolated = true;
+    /// From now on links behave like this.
+    pub fn behave(&mut self, profile: Profile) {
+        self.profile = profile;
     }
 
-    /// Whether a node is cut off.
+    /// Cuts a node off from every other.
+    pub fn isolate(&mut self, slot: Slot) {
+        if !std::mem::replace(&mut self.peers[slot.at()].isolated, true) {
+            self.cut(Group::of(&[slot]), Group::All);
+            self.cut(Group::All, Group::of(&[slot]));
+        }
+    }
+
+    /// Whether a node is cut off from every other.
     pub fn is_isolated(&self, slot: Slot) -> bool {
         self.peers[slot.at()].isolated
     }
 
-    /// Ends every isolation. Attempts to connect that were under way begin anew.
-    pub fn heal(&mut self) {
+    /// Nothing gets from one group to the other any more.
+    pub fn cut(&mut self, from: Group, to: Group) {
+        self.cuts.cut(from, to);
+    }
+
+    /// Some of what one group sends to the other is lost, in millionths.
+    pub fn lossy(&mut self, from: Group, to: Group, loss_ppm: u32) {
+        self.cuts.lossy(from, to, loss_ppm);
+    }
+
+    /// Ends every cut. Attempts to connect that were under way begin anew.
+    pub fn heal(&mut self, now: Time) {
         for peer in &mut self.peers {
             peer.isolated = false;
         }
+        self.cuts.heal(now);
         self.dialing.clear();
+    }
+
+    /// See [`Cuts::last_apart`].
+    pub fn last_apart(&self, one: Slot, other: Slot, now: Time) -> Option<Time> {
+        self.cuts.last_apart(one, other, now)
     }
 
     /// Whether `from` has a connection to `to`, as far as it knows.
@@ -137,11 +163,7 @@ impl Network {
 
     /// The start of the process that a message from `from` to `to` would reach.
     fn reaches(&self, from: Slot, to: Slot) -> Option<u32> {
-        self.peers[to.at()].life.filter(|_| !self.is_cut(from, to) && self.peers[from.at()].life.is_some())
-    }
-
-    fn is_cut(&self, from: Slot, to: Slot) -> bool {
-        self.peers[from.at()].isolated || self.peers[to.at()].isolated
+        self.peers[to.at()].life.filter(|_| !self.cuts.is_cut(from, to) && self.peers[from.at()].life.is_some())
     }
 
     /// Sends `length` bytes on the connection between two nodes, and makes one where there is none.
@@ -160,8 +182,8 @@ impl Network {
                 return self.carry(now, from, to, end, channel, length);
             }
             // The process there knows nothing of this connection and resets it (RFC 9000 section 10.3).
-            Some(_) => now + self.round_trip(),
-            None if self.is_cut(from, to) => return Passage::Lost,
+            Some(_) => now + self.round_trip(from, to),
+            None if self.cuts.is_cut(from, to) => return Passage::Lost,
             None => now + self.profile.idle_timeout,
         };
         self.ends.insert((from, to), End { failing: Some(breaks), ..end });
@@ -172,27 +194,32 @@ impl Network {
         if self.dialing.get(&(from, to)).is_some_and(|until| now < *until) {
             return Err(Passage::Lost);
         }
-        let (Some(life), Some(own)) = (self.reaches(from, to), self.peers[from.at()].life) else {
+        // The handshake needs both directions.
+        let (Some(life), Some(own)) = (self.reaches(from, to), self.reaches(to, from)) else {
             let breaks = now + self.profile.connect_timeout;
             self.dialing.insert((from, to), breaks);
             return Err(Passage::Breaks(breaks));
         };
-        let ready = now + self.round_trip();
+        let ready = now + self.round_trip(from, to);
         let end = End { peer_life: life, ready, ordered: ready, failing: None };
         self.ends.insert((from, to), end);
         self.ends.insert((to, from), End { peer_life: own, ..end });
         Ok(end)
     }
 
-    fn round_trip(&mut self) -> Duration {
-        self.profile.stream_latency(0, &mut self.rng) + self.profile.stream_latency(0, &mut self.rng)
+    fn round_trip(&mut self, from: Slot, to: Slot) -> Duration {
+        self.stream_latency(from, to, 0) + self.stream_latency(to, from, 0)
+    }
+
+    fn stream_latency(&mut self, from: Slot, to: Slot, length: usize) -> Duration {
+        self.profile.stream_latency(length, self.cuts.loss_ppm(from, to), &mut self.rng)
     }
 
     fn carry(&mut self, now: Time, from: Slot, to: Slot, end: End, channel: Channel, length: usize) -> Passage {
         let start = now.max(end.ready);
         match channel {
             Channel::Datagram => {
-                if self.profile.loses(&mut self.rng) {
+                if self.profile.loses(self.cuts.loss_ppm(from, to), &mut self.rng) {
                     return Passage::Lost;
                 }
                 let first = start + self.profile.latency(length, &mut self.rng);
@@ -201,11 +228,11 @@ impl Network {
                 Passage::Arrives { first, again }
             }
             Channel::Ordered => {
-                let first = (start + self.profile.stream_latency(length, &mut self.rng)).max(end.ordered);
+                let first = (start + self.stream_latency(from, to, length)).max(end.ordered);
                 self.ends.insert((from, to), End { ordered: first, ..end });
                 Passage::Arrives { first, again: None }
             }
-            Channel::Bulk => Passage::Arrives { first: start + self.profile.stream_latency(length, &mut self.rng), again: None },
+            Channel::Bulk => Passage::Arrives { first: start + self.stream_latency(from, to, length), again: None },
         }
     }
 }
@@ -285,11 +312,23 @@ mod tests {
         network.isolate(B);
         assert_eq!(network.send(millis(0), B, A, Channel::Datagram, 10), Passage::Breaks(millis(3000)));
         assert_eq!(network.send(millis(1), A, B, Channel::Datagram, 10), Passage::Breaks(millis(3001)));
-        network.heal();
+        network.heal(millis(2));
         assert!(matches!(network.send(millis(2), A, B, Channel::Datagram, 10), Passage::Arrives { .. }));
         network.isolate(A);
         assert_eq!(network.send(millis(3), A, B, Channel::Ordered, 10), Passage::Lost);
-        network.heal();
+        network.heal(millis(4));
         assert!(matches!(network.send(millis(4), A, B, Channel::Ordered, 10), Passage::Arrives { .. }), "the connection is still there");
+    }
+    #[test]
+    fn a_one_way_cut_stops_one_direction_and_every_new_connection() {
+        let mut network = pair(Faults::None);
+        assert!(matches!(network.send(millis(0), A, B, Channel::Datagram, 10), Passage::Arrives { .. }));
+        network.cut(Group::of(&[A]), Group::of(&[B]));
+        assert_eq!(network.send(millis(9), A, B, Channel::Datagram, 10), Passage::Lost);
+        assert!(matches!(network.send(millis(9), B, A, Channel::Datagram, 10), Passage::Arrives { .. }));
+        network.down(A);
+        network.up(A, 2);
+        network.forget(B, A);
+        assert!(matches!(network.send(millis(10), B, A, Channel::Datagram, 10), Passage::Breaks(_)), "no answer comes back");
     }
 }

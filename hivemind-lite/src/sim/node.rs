@@ -8,15 +8,18 @@ use hivemind_core::keys::Keys;
 use hivemind_core::machine::{Birth, HaltReason, Machine, StartError, Startup};
 use hivemind_core::role::InstalledRole;
 use hivemind_core::settings::Settings;
-use hivemind_core::time::{Now, Time};
+use hivemind_core::time::Time;
 use hivemind_core::view::View;
 use hivemind_core::wire::config::Section;
+use hivemind_core::wire::frame::Header;
 use hivemind_dns_processor::zone::Zone;
 
-use super::checkers::Liveness;
+use super::clock::Clock;
 use super::disk::Disk;
 use super::keys::SimKeys;
+use super::lies::Liar;
 use super::network::Slot;
+use super::pace::Pace;
 use super::roles::{self, Names};
 use super::trace::LastLines;
 
@@ -52,6 +55,18 @@ pub struct SimNode {
     pub disk: Disk,
     /// When the last write on its way is durable.
     pub disk_free: Time,
+    /// What its disk held some time ago.
+    pub old_disk: Option<Disk>,
+    /// Its disk was put back to an earlier state: others may have seen later starts of it.
+    pub rolled_back: bool,
+    /// Its clocks.
+    pub clock: Clock,
+    /// How promptly it handles what comes.
+    pub pace: Pace,
+    /// Whether it lies, and how.
+    pub liar: Option<Liar>,
+    /// The header of the last frame that it sent.
+    pub header: Option<Header>,
     /// How often a process started here.
     pub life: u32,
     /// What its host publishes: the "host file" of this machine.
@@ -60,7 +75,7 @@ pub struct SimNode {
     pub process: Option<Process>,
     /// Why the last process stopped by itself.
     pub halted: Option<HaltReason>,
-    /// Since when its process has run without being cut off.
+    /// Since when its process has run without standing still; later than now while it does.
     pub undisturbed: Time,
     /// When it was killed, until its leave is committed.
     pub crashed: Option<Time>,
@@ -76,6 +91,8 @@ pub struct Process {
     pub wake: Option<Time>,
     /// Its view.
     pub view: Option<Arc<View>>,
+    /// The membership that its disk spoke of when it started.
+    pub before: Option<NodeId>,
     /// What is in force, where it is a consumer.
     pub names: Option<Names>,
     /// What its DNS answers from, where it is a consumer.
@@ -111,6 +128,12 @@ impl SimNode {
             seeds: None,
             disk: Disk::default(),
             disk_free: Time::ZERO,
+            old_disk: None,
+            rolled_back: false,
+            clock: Clock::default(),
+            pace: Pace::default(),
+            liar: None,
+            header: None,
             life: 0,
             sections: Arc::default(),
             process: None,
@@ -126,35 +149,51 @@ impl SimNode {
         self.keys.public()
     }
 
-    /// Starts a process on what the disk holds. The first one of slot 0 gives birth to the cluster.
-    ///
-    /// # Errors
-    /// As [`Machine::new`].
-    pub fn start(&mut self, common: &Common, now: Now) -> Result<(), StartError> {
-        self.life += 1;
-        self.halted = None;
-        self.undisturbed = now.time;
-        let roles: Vec<InstalledRole> = match self.part {
+    /// What it performs.
+    pub fn roles(&self) -> Vec<InstalledRole> {
+        match self.part {
             Part::Voter => Vec::new(),
             Part::Consumer => roles::consumer(),
             Part::Host => roles::host(self.sections.clone()),
-        };
+        }
+    }
+
+    /// Starts a process on what the disk holds. That of slot 0 gives birth to the cluster where there is none yet: an
+    /// operator does so once, and never again where a disk is found empty.
+    ///
+    /// # Errors
+    /// As [`Machine::new`].
+    pub fn start(&mut self, common: &Common, is_born: bool, now: Time) -> Result<(), StartError> {
+        self.life += 1;
+        self.halted = None;
+        self.undisturbed = now;
+        self.pace.begin();
         let startup = Startup {
             name: self.name.clone(),
             addresses: vec![self.address],
-            roles,
+            roles: self.roles(),
             voter_eligible: self.part == Part::Voter,
             seeds: self.seeds.as_ref().unwrap_or(&common.seeds).iter().filter(|seed| **seed != self.address).copied().collect(),
-            birth: (self.slot == Slot(0)).then_some(common.birth),
+            birth: (self.slot == Slot(0) && !is_born).then_some(common.birth),
             recovered: self.disk.recover(),
             settings: common.settings.clone(),
             keys: self.keys.clone(),
             seed: common.seed ^ (u64::from(self.slot.0) << 32) ^ u64::from(self.life),
         };
-        let machine = Machine::new(startup, now)?;
-        let since = Some(now.time);
-        self.process = Some(Process { machine, wake: None, view: None, names: None, zone: None, joining: since, catching_up: since });
+        let machine = Machine::new(startup, self.clock.at(now))?;
+        let (since, before) = (Some(now), self.disk.identity().map(|identity| identity.node).filter(|node| !node.is_none()));
+        self.process =
+            Some(Process { machine, wake: None, view: None, before, names: None, zone: None, joining: since, catching_up: since });
         Ok(())
+    }
+
+    /// Where it stands, for people.
+    pub fn state(&self) -> String {
+        let Some(process) = &self.process else { return format!("{} is dead: {:?}", self.name, self.halted) };
+        let status = process.machine.status();
+        let at = status.position.map(|position| position.to_string()).unwrap_or_default();
+        let (name, node, phase, term) = (&self.name, status.node, status.phase, status.term);
+        format!("{name} is {node}, {phase:?} at {at}, {:?}, in term {term} with leader {:?}", status.voter, status.leader)
     }
 
     /// What its process sees.
@@ -165,14 +204,6 @@ impl SimNode {
     /// Its membership, as far as its process knows.
     pub fn id(&self) -> Option<NodeId> {
         self.view().map(|view| view.node)
-    }
-
-    /// Whether the membership `node` is of a process that lives here.
-    pub fn liveness(&self, node: NodeId) -> Liveness {
-        match self.id() {
-            Some(own) if own == node => Liveness::Since(self.undisturbed),
-            Some(_) | None => Liveness::Not,
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::incidents::{Incident, Incidents};
 use super::samples::Samples;
 use super::scenario::Outcome;
 use super::traffic::{Count, Traffic};
@@ -38,10 +39,11 @@ pub fn text(outcome: &Outcome, cost: Cost) -> String {
     let options = &outcome.options;
     let mut out =
         format!("seed {}: {} nodes, scenario {}, faults {}\n", options.seed, options.nodes, options.scenario.name(), options.faults.name());
-    row(&mut out, "members", &format!("{} at the end; {} processes were killed", outcome.members, outcome.crashes));
+    row(&mut out, "members", &format!("{} at the end", outcome.members));
     row(&mut out, "events", &format!("{} committed", outcome.events));
     row(&mut out, "time", &time(outcome.virtual_time, cost));
     row(&mut out, "steps", &format!("{}; {} frames dropped as junk", outcome.steps, outcome.junk));
+    happened(&mut out, &outcome.incidents);
     convergence(&mut out, &outcome.samples);
     traffic(&mut out, &outcome.traffic, outcome.load_time, options.nodes);
     row(&mut out, "trace", &outcome.trace);
@@ -54,22 +56,24 @@ pub fn line(outcome: &Outcome, cost: Cost) -> String {
         None => "ok",
         Some(_) => "VIOLATION",
     };
-    let (events, time) = (outcome.events, time(outcome.virtual_time, cost));
-    format!("seed {}: {verdict}; {events} events; {time}; trace {}\n", outcome.options.seed, outcome.trace)
+    let (nodes, events, time) = (outcome.options.nodes, outcome.events, time(outcome.virtual_time, cost));
+    format!("seed {}: {verdict}; {nodes} nodes; {events} events; {time}; trace {}\n", outcome.options.seed, outcome.trace)
 }
 
 /// The sum over several runs of the same options, for people.
 pub fn sum(outcomes: &[Outcome], cost: Cost) -> String {
     let mut samples = Samples::default();
     let mut sent = Traffic::default();
+    let mut incidents = Incidents::default();
     for outcome in outcomes {
         samples.merge(&outcome.samples);
         sent.merge(&outcome.traffic);
+        incidents.merge(&outcome.incidents);
     }
     let failed = outcomes.iter().filter(|outcome| outcome.violation.is_some()).count();
     let mut out = format!("all {} seeds: {failed} with a violation\n", outcomes.len());
     row(&mut out, "events", &format!("{} committed", outcomes.iter().map(|outcome| outcome.events).sum::<u64>()));
-    row(&mut out, "killed", &format!("{} processes", outcomes.iter().map(|outcome| outcome.crashes).sum::<u64>()));
+    happened(&mut out, &incidents);
     row(&mut out, "time", &time(outcomes.iter().map(|outcome| outcome.virtual_time).sum(), cost));
     convergence(&mut out, &samples);
     let nodes = outcomes.first().map_or(1, |outcome| outcome.options.nodes);
@@ -96,6 +100,8 @@ pub fn json(outcome: &Outcome, cost: Cost) -> String {
         json!({ "messages": messages, "bytes": bytes })
     };
     let kinds: Map<String, Value> = outcome.traffic.kinds().map(|(kind, count)| (kind.to_string(), rate(count))).collect();
+    let incidents: Map<String, Value> =
+        Incident::ALL.into_iter().map(|incident| (incident.key(), json!(outcome.incidents.of(incident)))).collect();
     let violation = outcome.violation.as_ref().map(|(violation, _)| violation.to_string());
     let object = json!({
         "seed": options.seed,
@@ -107,7 +113,7 @@ pub fn json(outcome: &Outcome, cost: Cost) -> String {
         "replay": options.command(),
         "members": outcome.members,
         "events": outcome.events,
-        "killed": outcome.crashes,
+        "incidents": incidents,
         "steps": outcome.steps,
         "junk": outcome.junk,
         "virtual_seconds": outcome.virtual_time.as_secs_f64(),
@@ -128,6 +134,14 @@ fn row(out: &mut String, title: &str, what: &str) {
 fn time(virtual_time: Duration, cost: Cost) -> String {
     let (simulated, real, speed) = (virtual_time.as_secs_f64(), cost.real.as_secs_f64(), cost.speed(virtual_time));
     format!("{simulated:.1} s virtual in {real:.1} s real: {speed:.0} times real time; peak memory {} MiB", cost.peak_kib / 1024)
+}
+
+/// What happened, a few kinds to a row.
+fn happened(out: &mut String, incidents: &Incidents) {
+    let all: Vec<String> = incidents.happened().map(|(incident, count)| format!("{count} {}", incident.title())).collect();
+    for (number, few) in all.chunks(6).enumerate() {
+        row(out, if number == 0 { "happened" } else { "" }, &few.join(", "));
+    }
 }
 
 fn convergence(out: &mut String, samples: &Samples) {
@@ -181,7 +195,7 @@ mod tests {
             samples,
             traffic: Traffic::default(),
             steps: 5,
-            crashes: 200,
+            incidents: [Incident::Crash; 200].into_iter().collect(),
             junk: 0,
             violation: None,
         }
@@ -194,6 +208,7 @@ mod tests {
         let text = text(&outcome(), COST);
         assert!(text.contains("seed 7: 48 nodes, scenario crash, faults lan"), "{text}");
         assert!(text.contains("1000.0 s virtual in 10.0 s real: 100 times real time; peak memory 50 MiB"), "{text}");
+        assert!(text.contains("  happened  200 crashes\n"), "{text}");
         assert!(text.contains("crash to gone from answers       200  1000.0 ms  1900.0 ms  1980.0 ms  2000.0 ms"), "{text}");
     }
 
@@ -205,6 +220,7 @@ mod tests {
         let object: Value = serde_json::from_str(&json(&failed, COST)).expect("an object");
         assert_eq!(object["violation"], "S4 violated at 0.000000s by dns1: it went back");
         assert_eq!(object["replay"], "hivemind-lite sim --nodes 48 --seed 7 --scenario crash --faults lan");
+        assert_eq!(object["incidents"]["crashes"], 200);
         assert_eq!(object["convergence"]["gone"]["count"], 200);
     }
 }

@@ -109,7 +109,8 @@ impl Calm {
 }
 
 fn leader(running: &[&SimNode], facts: &Facts) -> Option<(Slot, String)> {
-    let statuses = running.iter().filter_map(|node| Some((node.slot, node.process.as_ref()?.machine.status())));
+    let eligible = running.iter().filter(|node| node.part == Part::Voter);
+    let statuses = eligible.filter_map(|node| Some((node.slot, node.process.as_ref()?.machine.status())));
     let voting: Vec<_> = statuses.filter(|(_, status)| facts.is_voter(status.node)).collect();
     let Some((_, first)) = voting.first() else { return Some((Slot(0), "no voter runs".to_owned())) };
     let odd = voting.iter().find(|(_, status)| status.leader.is_none() || status.leader != first.leader);
@@ -149,7 +150,8 @@ fn configs(running: &[&SimNode]) -> Option<(Slot, String)> {
 }
 
 fn reachable(node: &SimNode, running: &[&SimNode]) -> Option<(Slot, String)> {
-    let view = node.view()?;
+    // Nearly always: nobody is looked for among thousands.
+    let view = node.view().filter(|view| !view.unreachable.is_empty())?;
     let lost = running.iter().find(|other| other.id().is_some_and(|id| view.unreachable.contains(&id)))?;
     Some((node.slot, format!("it can not reach {}, which runs", lost.name)))
 }

@@ -9,7 +9,7 @@ use super::{At, Invariant, Violation};
 
 /// A process that has been up and connected for so long must not be taken for failed: evidence against the start
 /// before it is out of date by then.
-const SETTLED: Duration = Duration::from_secs(15);
+pub const SETTLED: Duration = Duration::from_secs(15);
 
 /// What the world knows of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

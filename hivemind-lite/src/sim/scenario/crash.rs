@@ -18,7 +18,7 @@ impl Run<'_> {
         let mut round = 0;
         while !self.is_loaded(begin) {
             round += 1;
-            if self.options.faults == Faults::Lan && round % CHAOS_EVERY == 0 {
+            if self.options.faults != Faults::None && round % CHAOS_EVERY == 0 {
                 self.crash_and_restart()?;
             }
             self.measured_crash()?;
@@ -27,11 +27,11 @@ impl Run<'_> {
     }
 
     fn measured_crash(&mut self) -> Result<(), Violation> {
-        self.calm("before a crash")?;
+        self.calm()?;
         let pause = self.rng.duration_below(Duration::from_secs(2));
         self.pass(pause)?;
         let Some(host) = self.some_host() else { return Ok(()) };
-        self.kill(host);
+        self.world.kill(host);
         let name = self.world.node(host).name.clone();
         self.world.watch_gone(&name, self.world.now());
         let gone = self.until(WATCH_BOUND, |world| world.watches().running(Series::Gone) == 0 && world.node(host).crashed.is_none())?;
@@ -47,15 +47,10 @@ impl Run<'_> {
     fn crash_and_restart(&mut self) -> Result<(), Violation> {
         let running: Vec<Slot> = self.world.nodes().iter().filter(|node| node.process.is_some()).map(|node| node.slot).collect();
         let Some(&slot) = self.rng.sample(&running, 1).first() else { return Ok(()) };
-        self.kill(slot);
+        self.world.kill(slot);
         let pause = self.rng.duration_below(Duration::from_secs(6));
         self.pass(pause)?;
         self.world.start(slot)?;
-        self.calm("after a restart")
-    }
-
-    fn kill(&mut self, slot: Slot) {
-        self.world.kill(slot);
-        self.crashes += 1;
+        self.calm()
     }
 }

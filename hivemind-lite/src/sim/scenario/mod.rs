@@ -1,10 +1,13 @@
-//! What a run does: a cluster is formed, loaded in one of five ways, and must be calm again at the end.
+//! What a run does: a cluster is formed, loaded in one of six ways, and must be calm again at the end.
 
 mod calm;
+mod chaos;
 mod crash;
+mod disturb;
 mod event;
 mod idle;
 mod join;
+mod load;
 mod publish;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +19,9 @@ use hivemind_core::rng::Rng;
 use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
 
+use self::chaos::{Chaos, Mix};
 use super::checkers::{Invariant, Violation};
+use super::incidents::Incidents;
 use super::network::Slot;
 use super::node::Part;
 use super::profile::Faults;
@@ -29,6 +34,8 @@ use super::world::{World, WorldOptions};
 pub const SAMPLES: usize = 200;
 /// The world is looked at this often while something is waited for.
 const SLICE: Duration = Duration::from_millis(20);
+/// The nodes of a cluster that was formed before are switched on one after another, 2,000 in a second.
+const SWITCH_ON_PAUSE: Duration = Duration::from_micros(500);
 
 /// The load of a run, as typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,12 +44,15 @@ pub enum Scenario {
     Idle,
     /// Members come and go and say that they restart: how fast events spread.
     Event,
-    /// Hosts crash: how fast they are gone from the answers. With `--faults lan` any process may also crash and restart in between.
+    /// Hosts crash: how fast they are gone from the answers. Under faults any process may also crash and restart in between.
     Crash,
     /// Nodes join: how fast they are members, caught up, and known.
     Join,
     /// Hosts change what they publish: how fast all consumers answer with it.
     Publish,
+    /// Everything that the faults allow goes wrong while members come, go and publish; then all faults stop. The seed draws
+    /// the settings, the mix and, where none is asked for, the size.
+    Chaos,
 }
 
 impl Scenario {
@@ -54,17 +64,26 @@ impl Scenario {
             Scenario::Crash => "crash",
             Scenario::Join => "join",
             Scenario::Publish => "publish",
+            Scenario::Chaos => "chaos",
         }
     }
 
     /// What decides how long the load lasts where no duration is asked for.
     fn measures(self) -> Option<Series> {
         match self {
-            Scenario::Idle => None,
+            Scenario::Idle | Scenario::Chaos => None,
             Scenario::Event => Some(Series::EventKnown),
             Scenario::Crash => Some(Series::Gone),
             Scenario::Join => Some(Series::InViews),
             Scenario::Publish => Some(Series::Everywhere),
+        }
+    }
+
+    /// How many nodes there are where none are asked for.
+    pub fn nodes(self, seed: u64) -> u32 {
+        match self {
+            Scenario::Idle | Scenario::Event | Scenario::Crash | Scenario::Join | Scenario::Publish => 48,
+            Scenario::Chaos => chaos::nodes(seed),
         }
     }
 }
@@ -72,11 +91,11 @@ impl Scenario {
 /// All that decides a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Nodes at birth: 3 voters, about 4 % consumers and at least 2, hosts.
+    /// Nodes at birth: 3 voters (chaos: 3 to 7), about 4 % consumers (2 to 10), hosts.
     pub nodes: u32,
     /// Where all chance comes from.
     pub seed: u64,
-    /// How long the load lasts, in virtual time; until there are [`SAMPLES`] where absent (idle: 60 s).
+    /// How long the load lasts, in virtual time; until there are [`SAMPLES`] where absent (idle: 60 s, chaos: 20 s).
     pub duration: Option<Duration>,
     /// The load.
     pub scenario: Scenario,
@@ -87,12 +106,14 @@ pub struct RunOptions {
 impl RunOptions {
     /// The voters of a run.
     pub const VOTERS: u32 = 3;
+    /// Up to so many nodes join one another at the beginning of a run; more have joined before it, and are switched on.
+    pub const JOINING: u32 = 200;
     /// The fewest nodes of a run: 3 voters, 2 consumers, a host.
     pub const MIN_NODES: u32 = 6;
 
     /// How many consumers there are.
     pub fn consumers(&self) -> u32 {
-        (self.nodes / 25).max(2)
+        (self.nodes / 25).clamp(2, 10)
     }
 
     /// The command that repeats exactly this run.
@@ -124,8 +145,8 @@ pub struct Outcome {
     pub traffic: Traffic,
     /// How many things happened.
     pub steps: u64,
-    /// Processes that were killed.
-    pub crashes: u64,
+    /// What happened to nodes and links, and what they made of it.
+    pub incidents: Incidents,
     /// Frames that nodes dropped as junk.
     pub junk: u64,
     /// Where it failed: what was violated, and the last lines of the nodes in it.
@@ -138,7 +159,9 @@ pub struct Run<'a> {
     world: World,
     rng: Rng,
     progress: &'a mut dyn FnMut(&World),
-    crashes: u64,
+    /// Places of members that may vote.
+    voters: u32,
+    chaos: Chaos,
     load_time: Duration,
     traffic: Traffic,
     next_host: u32,
@@ -146,13 +169,20 @@ pub struct Run<'a> {
 
 /// Runs one seed from birth to the end. `progress` is called now and then; it must not change what happens.
 pub fn run(options: RunOptions, progress: &mut dyn FnMut(&World)) -> Outcome {
-    let world_options = WorldOptions { seed: options.seed, profile: options.faults.profile(), settings: Settings::default() };
+    let profile = options.faults.profile();
+    let Mix { settings, profile, voters } = match options.scenario {
+        Scenario::Idle | Scenario::Event | Scenario::Crash | Scenario::Join | Scenario::Publish => {
+            Mix { settings: Settings::default(), profile, voters: RunOptions::VOTERS }
+        }
+        Scenario::Chaos => Mix::of(options.seed, profile),
+    };
     let mut run = Run {
         options,
-        world: World::new(world_options, RunOptions::VOTERS),
+        world: World::new(WorldOptions { seed: options.seed, profile, settings }, voters),
         rng: Rng::new(options.seed ^ 0x05CE_1A21),
         progress,
-        crashes: 0,
+        voters,
+        chaos: Chaos::default(),
         load_time: Duration::ZERO,
         traffic: Traffic::default(),
         next_host: 1,
@@ -174,19 +204,21 @@ impl Run<'_> {
             Scenario::Crash => self.crashes(),
             Scenario::Join => self.joins(),
             Scenario::Publish => self.publishes(),
+            Scenario::Chaos => self.chaos(),
         };
         self.world.measure(false);
         self.load_time = self.world.now().since(begin);
         self.traffic = self.world.traffic().since(&before);
         loaded?;
-        self.calm("after the load")
+        self.calm()
     }
 
-    /// Births the cluster with its first voter, and starts the others within half a second.
+    /// Births the cluster with its first voter, and starts the others within half a second. A large cluster is switched on
+    /// instead: it was formed before.
     fn form(&mut self) -> Result<(), Violation> {
         let consumers = self.options.consumers();
         for number in 1..=self.options.nodes {
-            let (name, part) = match number.checked_sub(RunOptions::VOTERS) {
+            let (name, part) = match number.checked_sub(self.voters) {
                 None | Some(0) => (format!("voter{number}"), Part::Voter),
                 Some(rest) if rest <= consumers => (format!("dns{rest}"), Part::Consumer),
                 Some(_) => {
@@ -195,6 +227,9 @@ impl Run<'_> {
                 }
             };
             self.world.add(valid(&name), part, Vec::new());
+        }
+        if self.options.nodes > RunOptions::JOINING {
+            return self.switch_on();
         }
         let slots: Vec<Slot> = self.world.nodes().iter().map(|node| node.slot).collect();
         for slot in slots {
@@ -205,7 +240,21 @@ impl Run<'_> {
             };
             self.world.run_for(pause)?;
         }
-        self.calm("after birth")
+        self.calm()
+    }
+
+    /// Starts a cluster that was formed before: the voters at once, the others when these have a leader.
+    fn switch_on(&mut self) -> Result<(), Violation> {
+        self.world.form(self.voters);
+        for slot in (0..self.options.nodes).map(Slot) {
+            self.world.start(slot)?;
+            if slot.0 + 1 == self.voters {
+                self.pass(Duration::from_secs(5))?;
+            } else if slot.0 >= self.voters {
+                self.world.run_for(SWITCH_ON_PAUSE)?;
+            }
+        }
+        self.calm()
     }
 
     /// A place for a further host.
@@ -228,8 +277,11 @@ impl Run<'_> {
     fn pass(&mut self, duration: Duration) -> Result<(), Violation> {
         let end = self.world.now() + duration;
         while self.world.now() < end {
-            let slice = end.since(self.world.now()).min(Duration::from_millis(100));
-            self.world.run_for(slice)?;
+            let slice = if self.chaos.clients.is_some() { SLICE } else { SLICE * 5 };
+            self.world.run_for(end.since(self.world.now()).min(slice))?;
+            if let Some(clients) = &mut self.chaos.clients {
+                clients.act(&mut self.world)?;
+            }
             if let Some((goal, slot)) = self.world.watches().overdue(self.world.now()) {
                 return Err(self.world.at(slot).violates(Invariant::L1, format!("it still has not come to {goal:?}")));
             }
@@ -269,6 +321,7 @@ impl Run<'_> {
         let violation = ended.err().map(|violation| {
             let mut lines = violation.with.as_ref().map_or_else(Vec::new, |with| world.last_lines(with));
             lines.extend(world.last_lines(&violation.node));
+            lines.extend(world.voters());
             (violation, lines)
         });
         Outcome {
@@ -281,7 +334,7 @@ impl Run<'_> {
             samples: world.samples().clone(),
             traffic: self.traffic,
             steps: world.steps(),
-            crashes: self.crashes,
+            incidents: *world.incidents(),
             junk: world.junk(),
             violation,
         }

@@ -7,14 +7,15 @@ use hivemind_core::storage::Write;
 use hivemind_core::time::Time;
 use hivemind_core::wire::frame::{Channel, DATAGRAM_LIMIT, Header};
 
-use super::super::checkers::{Consequence, Invariant, Violation};
+use super::super::checkers::{At, Consequence, Invariant, Violation};
+use super::super::incidents::Incident;
 use super::super::network::{Passage, Slot};
 use super::super::node::Part;
 use super::super::samples::Series;
 use super::super::trace::Did;
 use super::super::traffic::{Kind, peek};
 use super::super::watch::Goal;
-use super::{Happening, World};
+use super::{Due, Happening, World};
 
 /// A frame that S6 forbids its receiver to accept.
 pub(super) struct Forbidden {
@@ -28,41 +29,54 @@ impl World {
     /// # Errors
     /// The first violation that a checker sees.
     pub fn step(&mut self) -> Result<bool, Violation> {
-        let Some((at, happening)) = self.queue.pop() else { return Ok(false) };
+        let Some((at, Due { what, again })) = self.queue.pop() else { return Ok(false) };
         debug_assert!(at >= self.now, "time goes forward");
         self.now = at;
         self.steps += 1;
+        let (slot, life) = what.whose();
+        if !self.network.is_up(slot, life) {
+            // The process that it was for is dead.
+            return Ok(true);
+        }
+        if let Some(until) = self.nodes[slot.at()].pace.hold(at, again) {
+            self.queue.push(until, Due { what, again: true });
+            return Ok(true);
+        }
+        self.happen(slot, what)?;
+        Ok(true)
+    }
+
+    fn happen(&mut self, slot: Slot, happening: Happening) -> Result<(), Violation> {
         match happening {
-            Happening::Wake { slot, life } => self.wake(slot, life, at)?,
-            Happening::Arrive { slot, life, from, channel, bytes } if self.network.is_up(slot, life) => {
-                self.arrive(slot, from, channel, bytes)?;
-            }
-            Happening::Break { slot, life, peer } if self.network.is_up(slot, life) => {
+            Happening::Wake { due, .. } => self.wake(slot, due),
+            Happening::Arrive { from, channel, bytes, .. } => self.arrive(slot, from, channel, bytes),
+            Happening::Break { peer, .. } => {
                 self.network.forget(slot, peer);
-                let disconnected = Did::Disconnected(self.nodes[peer.at()].name.clone());
-                self.note(slot, disconnected);
+                self.note(slot, Did::Disconnected(peer));
                 self.trace_input(slot, 2, u64::from(peer.0));
                 let peer = self.nodes[peer.at()].key();
-                self.feed(slot, Input::Disconnected { peer }, None)?;
+                self.feed(slot, Input::Disconnected { peer }, None)
             }
-            Happening::Stored { slot, life, ticket } if self.network.is_up(slot, life) => {
+            Happening::Stored { ticket, .. } => {
                 let stored = self.nodes[slot.at()].disk.complete();
                 debug_assert_eq!(stored, Some(ticket), "a disk answers in the order of submission");
                 self.note(slot, Did::Stored(ticket));
                 self.trace_input(slot, 3, ticket.0);
-                self.feed(slot, Input::Stored { ticket }, None)?;
+                self.feed(slot, Input::Stored { ticket }, None)
             }
-            // The process that it was for is dead.
-            Happening::Arrive { .. } | Happening::Break { .. } | Happening::Stored { .. } => {}
+            Happening::StoreFails { ticket, .. } => {
+                self.note(slot, Did::StoreFailed(ticket));
+                self.trace_input(slot, 4, ticket.0);
+                self.feed(slot, Input::StoreFailed { ticket, error: "no space left on device".to_owned() }, None)
+            }
+            Happening::Flood { to, left, .. } => self.flood_on(slot, to, left),
         }
-        Ok(true)
     }
 
-    fn wake(&mut self, slot: Slot, life: u32, at: Time) -> Result<(), Violation> {
-        let node = &mut self.nodes[slot.at()];
-        match &mut node.process {
-            Some(process) if node.life == life && process.wake == Some(at) => process.wake = None,
-            // Another timeout came to stand before it, or the process is dead.
+    fn wake(&mut self, slot: Slot, due: Time) -> Result<(), Violation> {
+        match &mut self.nodes[slot.at()].process {
+            Some(process) if process.wake == Some(due) => process.wake = None,
+            // Another timeout came to stand before it.
             Some(_) | None => return Ok(()),
         }
         self.note(slot, Did::Timeout);
@@ -75,8 +89,7 @@ impl World {
         let (peer, source) = (sender.key(), sender.address);
         let mut forbidden = None;
         if let Some((header, kind)) = peek(&bytes) {
-            let name = sender.name.clone();
-            self.note(slot, Did::Received(kind, name));
+            self.note(slot, Did::Received(kind, from));
             let process = self.nodes[slot.at()].process.as_ref().expect("it is up");
             // Timers that are due may run with the frame and change things on their own account.
             let alone = process.wake.is_none_or(|wake| wake > self.now);
@@ -99,7 +112,7 @@ impl World {
 
     /// Gives a node an input, and does what it wants done.
     pub(super) fn feed(&mut self, slot: Slot, input: Input, forbidden: Option<Forbidden>) -> Result<(), Violation> {
-        let now = self.clocks();
+        let now = self.nodes[slot.at()].clock.at(self.now);
         self.acting = slot;
         let process = self.nodes[slot.at()].process.as_mut().expect("inputs are for running processes");
         process.machine.handle(input, now);
@@ -115,9 +128,11 @@ impl World {
         }
         self.commit(slot, &effects)?;
         if let Some(forbidden) = forbidden {
-            let view = self.nodes[slot.at()].view().expect("forbidden by its view");
+            let node = &self.nodes[slot.at()];
+            let view = node.view().expect("forbidden by its view");
+            let at = At { slot, name: &node.name, time: self.now };
             let consequence = Consequence::of(&effects);
-            self.checkers.fence.received(self.at(slot), &view.facts, &forbidden.header, forbidden.kind, consequence)?;
+            self.checkers.fence.received(at, &view.facts, &forbidden.header, forbidden.kind, consequence)?;
         }
         for effect in effects.drain(..) {
             self.carry_out(slot, effect)?;
@@ -130,11 +145,12 @@ impl World {
     fn reschedule(&mut self, slot: Slot) {
         let node = &mut self.nodes[slot.at()];
         let Some(process) = &mut node.process else { return };
-        let wanted = process.machine.poll_timeout().map(|at| at.max(self.now));
+        let wanted = process.machine.poll_timeout().map(|at| node.clock.world(at).max(self.now));
         if wanted != process.wake {
             process.wake = wanted;
             if let Some(at) = wanted {
-                self.queue.push(at, Happening::Wake { slot, life: node.life });
+                let life = node.life;
+                self.plan(at, Happening::Wake { slot, life, due: at });
             }
         }
     }
@@ -164,7 +180,11 @@ impl World {
 
     fn send(&mut self, slot: Slot, to: &Destination, channel: Channel, bytes: Bytes) -> Result<(), Violation> {
         let kind = match peek(&bytes) {
-            Some((_, kind)) => kind,
+            Some((header, kind)) => {
+                self.led(&header);
+                self.nodes[slot.at()].header = Some(header);
+                kind
+            }
             None => return Err(self.at(slot).violates(Invariant::Sound, "it sent a frame that is none")),
         };
         if channel == Channel::Datagram && bytes.len() > DATAGRAM_LIMIT {
@@ -175,26 +195,32 @@ impl World {
         self.trace.word(u64::from(slot.0) << 8 | 32 | channel as u64);
         self.trace.bytes(&bytes);
         let Some(target) = self.target(slot, to) else { return Ok(()) };
-        let sent = Did::Sent(kind, self.nodes[target.at()].name.clone());
-        self.note(slot, sent);
+        self.note(slot, Did::Sent(kind, target));
+        for bytes in self.told(slot, channel, bytes) {
+            self.transmit(slot, target, to.key.is_some(), channel, bytes);
+        }
+        Ok(())
+    }
+
+    /// Puts a frame on its way. `told`: whether the sender is told when its connection breaks.
+    pub(super) fn transmit(&mut self, slot: Slot, target: Slot, told: bool, channel: Channel, bytes: Bytes) {
         let life = self.nodes[target.at()].life;
         match self.network.send(self.now, slot, target, channel, bytes.len()) {
             Passage::Arrives { first, again } => {
                 if let Some(again) = again {
-                    self.queue.push(again, Happening::Arrive { slot: target, life, from: slot, channel, bytes: bytes.clone() });
+                    self.plan(again, Happening::Arrive { slot: target, life, from: slot, channel, bytes: bytes.clone() });
                 }
-                self.queue.push(first, Happening::Arrive { slot: target, life, from: slot, channel, bytes });
+                self.plan(first, Happening::Arrive { slot: target, life, from: slot, channel, bytes });
             }
             Passage::Lost => {}
             Passage::Breaks(at) => {
                 // Who did not know whom it was calling is not told who did not answer.
-                if to.key.is_some() {
+                if told {
                     let life = self.nodes[slot.at()].life;
-                    self.queue.push(at, Happening::Break { slot, life, peer: target });
+                    self.plan(at, Happening::Break { slot, life, peer: target });
                 }
             }
         }
-        Ok(())
     }
 
     /// The node that a destination leads to: the one with its key where a connection exists, else the first address that
@@ -217,11 +243,14 @@ impl World {
         self.note(slot, Did::Store(ticket));
         let delay = self.profile.disk_delay(&mut self.disks_rng);
         let node = &mut self.nodes[slot.at()];
-        node.disk.submit(ticket, writes);
         node.disk_free = node.disk_free.max(self.now + delay);
-        let durable = node.disk_free;
-        let life = node.life;
-        self.queue.push(durable, Happening::Stored { slot, life, ticket });
+        let (done, life) = (node.disk_free, node.life);
+        if node.disk.is_full() {
+            self.plan(done, Happening::StoreFails { slot, life, ticket });
+            return;
+        }
+        node.disk.submit(ticket, writes);
+        self.plan(done, Happening::Stored { slot, life, ticket });
     }
 
     fn replied(&mut self, slot: Slot, request: hivemind_core::ids::RequestId, reply: Reply) {
@@ -240,17 +269,26 @@ impl World {
 
     fn halt(&mut self, slot: Slot, reason: HaltReason) -> Result<(), Violation> {
         self.note(slot, Did::Halted(reason.to_string()));
-        match &reason {
-            HaltReason::Left | HaltReason::Refused(_) => {}
-            HaltReason::Storage(_) | HaltReason::Log(_) | HaltReason::Duplicate { .. } | HaltReason::OtherCluster { .. } => {
-                return Err(self.at(slot).violates(Invariant::Sound, format!("the node stopped: {reason}")));
-            }
-        }
         let node = &mut self.nodes[slot.at()];
+        let expected = match &reason {
+            HaltReason::Left | HaltReason::Refused(_) => true,
+            HaltReason::Storage(_) => node.disk.is_full(),
+            // Others have seen later starts than its disk speaks of.
+            HaltReason::Duplicate { .. } => node.rolled_back,
+            HaltReason::Log(_) | HaltReason::OtherCluster { .. } => false,
+        };
+        if !expected {
+            return Err(self.at(slot).violates(Invariant::Sound, format!("the node stopped: {reason}")));
+        }
         node.process = None;
-        node.halted = Some(reason);
-        // It stopped by itself: what it had asked to be kept is kept.
-        while node.disk.complete().is_some() {}
+        if node.disk.is_full() {
+            self.incidents.count(Incident::FullDisk);
+            self.crash_disk(slot);
+        } else {
+            // It stopped by itself: what it had asked to be kept is kept.
+            while node.disk.complete().is_some() {}
+        }
+        self.nodes[slot.at()].halted = Some(reason);
         self.gone(slot);
         Ok(())
     }
@@ -268,5 +306,19 @@ fn reply_name(reply: &Reply) -> &'static str {
         Reply::Proposed(_) => "proposed",
         Reply::Readable { .. } => "readable",
         Reply::NotReadable => "not readable",
+    }
+}
+
+impl Happening {
+    /// For which start of whose process it is.
+    fn whose(&self) -> (Slot, u32) {
+        match self {
+            Happening::Wake { slot, life, .. }
+            | Happening::Arrive { slot, life, .. }
+            | Happening::Break { slot, life, .. }
+            | Happening::Stored { slot, life, .. }
+            | Happening::StoreFails { slot, life, .. }
+            | Happening::Flood { slot, life, .. } => (*slot, *life),
+        }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! A world is a function of its options: it reads no clock, and all chance is drawn from its seed.
 //! [`World::step`] lets the next thing happen. What a driver of a real node does is in `driving`, what
-//! the world sees of it in `observing`.
+//! the world sees of it in `observing`, what it does to its nodes in `faults`.
 
 mod driving;
+mod faults;
 mod observing;
 mod registers;
 
@@ -14,16 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hivemind_core::ids::{ClusterId, Index, NodeName, PublicKey, RequestId, Ticket};
+use hivemind_core::ids::{ClusterId, Index, NodeId, NodeName, PublicKey, RequestId, Ticket};
 use hivemind_core::machine::{Birth, Effect, Input, Reply};
 use hivemind_core::rng::Rng;
 use hivemind_core::settings::Settings;
-use hivemind_core::time::{Now, Time, Timestamp};
+use hivemind_core::time::Time;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::frame::Channel;
 
+pub use self::faults::Parting;
 use super::checkers::{At, Checkers, Invariant, Violation};
+use super::formed;
+use super::incidents::{Incident, Incidents};
 use super::network::{Network, Slot};
 use super::node::{Common, Part, Process, SimNode, address};
 use super::profile::Profile;
@@ -33,9 +37,6 @@ use super::samples::{Samples, Series};
 use super::trace::{Did, TraceHash};
 use super::traffic::Traffic;
 use super::watch::{Goal, Watches};
-
-/// The wall clock at the origin of virtual time: 2026-01-01T00:00:00Z.
-const WALL_ORIGIN_MS: u64 = 1_767_225_600_000;
 
 /// What a world is made from.
 #[derive(Clone, Debug)]
@@ -52,13 +53,25 @@ pub struct WorldOptions {
 #[derive(Debug)]
 enum Happening {
     /// A machine's timeout is due.
-    Wake { slot: Slot, life: u32 },
+    Wake { slot: Slot, life: u32, due: Time },
     /// A message arrives at a process.
     Arrive { slot: Slot, life: u32, from: Slot, channel: Channel, bytes: Bytes },
     /// A process learns that a connection broke.
     Break { slot: Slot, life: u32, peer: Slot },
     /// The oldest writes of a process are durable.
     Stored { slot: Slot, life: u32, ticket: Ticket },
+    /// Writes of a process failed.
+    StoreFails { slot: Slot, life: u32, ticket: Ticket },
+    /// A process sends one of many frames that nobody asked for.
+    Flood { slot: Slot, life: u32, to: Slot, left: u32 },
+}
+
+/// Something in the queue.
+#[derive(Debug)]
+struct Due {
+    what: Happening,
+    /// It came before, and the process could not handle it yet.
+    again: bool,
 }
 
 /// A request that waits for its reply.
@@ -74,7 +87,7 @@ pub struct World {
     now: Time,
     common: Common,
     profile: Profile,
-    queue: Queue<Happening>,
+    queue: Queue<Due>,
     network: Network,
     nodes: Vec<SimNode>,
     keys: BTreeMap<PublicKey, Slot>,
@@ -82,6 +95,12 @@ pub struct World {
     names: BTreeMap<NodeName, Slot>,
     disks_rng: Rng,
     crash_rng: Rng,
+    fault_rng: Rng,
+    incidents: Incidents,
+    /// The latest term in which a leader had a quorum.
+    term: u64,
+    /// There were as many voters as are wanted.
+    complete_group: bool,
     checkers: Checkers,
     watches: Watches,
     traffic: Traffic,
@@ -117,6 +136,10 @@ impl World {
             names: BTreeMap::new(),
             disks_rng: rng.fork(),
             crash_rng: rng.fork(),
+            fault_rng: rng.fork(),
+            incidents: Incidents::default(),
+            term: 0,
+            complete_group: false,
             checkers: Checkers::default(),
             watches: Watches::default(),
             traffic: Traffic::default(),
@@ -137,12 +160,21 @@ impl World {
         let slot = Slot(u32::try_from(self.nodes.len()).expect("fewer nodes than 2^32"));
         let mut node = SimNode::new(slot, name.clone(), part, self.common.seed);
         node.sections = Arc::new(sections);
+        node.clock = self.some_clock();
         self.keys.insert(node.key(), slot);
         self.addresses.insert(node.address, slot);
         self.names.insert(name, slot);
         self.nodes.push(node);
         self.network.add();
         slot
+    }
+
+    /// Gives every place the disk that it would have, had they all joined a cluster and then lost power at once. The first
+    /// `voters` vote. [`World::start`] resumes them.
+    pub fn form(&mut self, voters: u32) {
+        let facts = formed::lay_down(&self.common, &mut self.nodes, u64::from(voters));
+        let at = At { slot: Slot(0), name: &self.nodes[0].name, time: self.now };
+        self.checkers.history.begin(facts, at);
     }
 
     /// Lets `slot` ask to join at these places instead of at every voter.
@@ -158,10 +190,9 @@ impl World {
         if self.nodes[slot.at()].process.is_some() {
             return Ok(());
         }
-        let now = self.clocks();
         let node = &mut self.nodes[slot.at()];
         node.crashed = None;
-        let started = node.start(&self.common, now);
+        let started = node.start(&self.common, self.checkers.history.has_begun(), self.now);
         if let Err(error) = started {
             return Err(self.at(slot).violates(Invariant::Sound, format!("the node does not start: {error}")));
         }
@@ -180,7 +211,8 @@ impl World {
             return;
         }
         node.crashed = Some(self.now);
-        node.disk.crash(&mut self.crash_rng);
+        self.incidents.count(Incident::Crash);
+        self.crash_disk(slot);
         self.gone(slot);
         self.note(slot, Did::Killed);
     }
@@ -189,33 +221,14 @@ impl World {
     fn gone(&mut self, slot: Slot) {
         self.nodes[slot.at()].disk_free = self.now;
         self.network.down(slot);
+        self.checkers.gone(slot);
         self.watches.left(slot, self.now);
         self.asked.retain(|_, asked| asked.slot != slot);
         self.checkers.registers.gone(slot);
         self.trace.word(u64::from(slot.0) << 8 | 2);
     }
 
-    /// Cuts a node off from every other node.
-    pub fn isolate(&mut self, slot: Slot) {
-        self.network.isolate(slot);
-        self.trace.word(u64::from(slot.0) << 8 | 3);
-    }
-
-    /// Ends every isolation.
-    pub fn heal(&mut self) {
-        let isolated = self.nodes.iter().filter(|node| self.network.is_isolated(node.slot)).count();
-        // Where so many were cut off, they are observers enough to say that the others were.
-        let all = isolated >= self.common.settings.control.observers;
-        for node in &mut self.nodes {
-            if all || self.network.is_isolated(node.slot) {
-                node.undisturbed = self.now;
-            }
-        }
-        self.network.heal();
-        self.trace.word(4);
-    }
-
-    /// Asks a node to publish, and measures until all consumers answer with it. `None` where no process runs.
+    /// Asks a node to publish, and measures until all consumers answer with it. `None` where no process runs, or it stands still.
     ///
     /// # Errors
     /// What the checkers see.
@@ -228,7 +241,7 @@ impl World {
         self.ask(slot, true, |request| Input::Publish { request, sections })
     }
 
-    /// Asks a node to propose a command. `None` where no process runs.
+    /// Asks a node to propose a command. `None` where no process runs, or it stands still.
     ///
     /// # Errors
     /// What the checkers see.
@@ -236,7 +249,7 @@ impl World {
         self.ask(slot, false, |request| Input::Propose { request, command })
     }
 
-    /// Asks a node for a linearizable read. `None` where no process runs.
+    /// Asks a node for a linearizable read. `None` where no process runs, or it stands still.
     ///
     /// # Errors
     /// What the checkers see.
@@ -245,7 +258,8 @@ impl World {
     }
 
     fn ask(&mut self, slot: Slot, publishes: bool, input: impl FnOnce(RequestId) -> Input) -> Result<Option<RequestId>, Violation> {
-        if self.nodes[slot.at()].process.is_none() {
+        let node = &self.nodes[slot.at()];
+        if node.process.is_none() || node.pace.standing(self.now).is_some() {
             return Ok(None);
         }
         let request = RequestId(self.next_request);
@@ -294,6 +308,16 @@ impl World {
         self.measuring = measuring;
     }
 
+    /// How its nodes are tuned.
+    pub fn settings(&self) -> &Settings {
+        &self.common.settings
+    }
+
+    /// How its links, disks and clocks behave.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
     /// The virtual time.
     pub fn now(&self) -> Time {
         self.now
@@ -321,13 +345,18 @@ impl World {
 
     /// The members as they are committed.
     pub fn members(&self) -> usize {
-        self.checkers.history.last().map_or(0, |last| last.facts.members().len())
+        self.facts().map_or(0, |facts| facts.live().len())
     }
 
     /// Whether the last membership of a place is committed and has not ended.
     pub fn is_member(&self, slot: Slot) -> bool {
         let key = self.nodes[slot.at()].key();
-        self.checkers.history.last().is_some_and(|last| last.facts.with_key(&key).is_some())
+        self.facts().is_some_and(|facts| facts.with_key(&key).is_some())
+    }
+
+    /// The place of a member, whatever process runs there now.
+    pub fn place_of(&self, node: NodeId) -> Option<Slot> {
+        self.keys.get(&self.facts()?.member(node)?.key).copied()
     }
 
     /// What was measured.
@@ -355,6 +384,11 @@ impl World {
         self.steps
     }
 
+    /// What happened so far.
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
     /// How many frames were dropped as junk.
     pub fn junk(&self) -> u64 {
         self.junk
@@ -370,14 +404,19 @@ impl World {
         At { slot, name: &self.nodes[slot.at()].name, time: self.now }
     }
 
-    /// The last lines of a node, the oldest first.
-    pub fn last_lines(&self, name: &NodeName) -> Vec<String> {
-        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name))
+    /// Where each voter stands, for people.
+    pub fn voters(&self) -> Vec<String> {
+        let may_vote = self.nodes.iter().filter(|node| node.part == Part::Voter);
+        may_vote.map(|node| node.state()).collect()
     }
 
-    fn clocks(&self) -> Now {
-        let wall = WALL_ORIGIN_MS + u64::try_from(self.now.since_origin().as_millis()).expect("virtual time stays below 2^64 ms");
-        Now { time: self.now, wall: Timestamp(wall) }
+    /// The last lines of a node, the oldest first.
+    pub fn last_lines(&self, name: &NodeName) -> Vec<String> {
+        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name, |slot| &self.nodes[slot.at()].name))
+    }
+
+    fn plan(&mut self, at: Time, what: Happening) {
+        self.queue.push(at, Due { what, again: false });
     }
 
     fn note(&mut self, slot: Slot, did: Did) {

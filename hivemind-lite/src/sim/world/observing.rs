@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hivemind_core::context::Report;
+use hivemind_core::facts::Facts;
 use hivemind_core::ids::Position;
 use hivemind_core::machine::{Effect, Phase};
 use hivemind_core::role::AnyDesired;
 use hivemind_core::view::{Changed, View};
-use hivemind_core::wire::event::{Event, LogEvent};
+use hivemind_core::wire::event::{Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_dns_processor::zone::Zone;
 
-use super::super::checkers::{At, Invariant, Liveness, Violation};
+use super::super::checkers::{At, Invariant, Violation};
+use super::super::incidents::Incident;
 use super::super::network::Slot;
 use super::super::node::Part;
 use super::super::roles::Wish;
@@ -59,15 +61,36 @@ impl World {
 
     /// An event was applied by a voter, the first to do so.
     fn committed_first(&mut self, slot: Slot, position: Position, event: &Event) -> Result<(), Violation> {
-        let liveness = |node| self.nodes.iter().map(|place| place.liveness(node)).find(|found| *found != Liveness::Not);
-        if let Event::Left { node, .. } = event {
-            let cut_off = self.nodes.iter().any(|place| place.id() == Some(*node) && self.network.is_isolated(place.slot));
-            let found = if cut_off { Liveness::Not } else { liveness(*node).unwrap_or(Liveness::Not) };
-            self.checkers.eviction.committed(at!(self, slot), event, found)?;
+        if let Event::Left { node, reason: LeaveReason::Failed { observers }, .. } = event {
+            let found = self.liveness(slot, *node, observers);
+            let evicted = self.nodes.iter().find(|place| place.id() == Some(*node)).map(|place| place.name.clone());
+            let judged = self.checkers.eviction.committed(at!(self, slot), event, found);
+            judged.map_err(|violation| Violation { with: evicted, ..violation })?;
         }
+        self.count_event(event);
         self.register_event(position, event);
         self.measure_event(position, event);
+        self.checkers.tidy();
         Ok(())
+    }
+
+    fn count_event(&mut self, event: &Event) {
+        let voting = self.checkers.history.last().map_or(0, |last| voting(&last.facts));
+        match event {
+            Event::Joined { .. } => self.incidents.count(Incident::Join),
+            Event::Left { .. } => self.incidents.count(Incident::Leave),
+            Event::Split { .. } => self.incidents.count(Incident::Split),
+            Event::Merged { .. } => self.incidents.count(Incident::Merge),
+            Event::EpochAdvanced { .. } => self.incidents.count(Incident::EpochAdvance),
+            Event::Voter { part: VoterPart::Voter, .. } => {
+                self.incidents.add(Incident::VoterReplacement, u64::from(self.complete_group));
+                self.complete_group |= voting >= self.common.settings.control.voters;
+            }
+            Event::Voter { part: VoterPart::Learner | VoterPart::None, .. }
+            | Event::Restarting { .. }
+            | Event::Restarted { .. }
+            | Event::Addresses { .. } => {}
+        }
     }
 
     fn measure_event(&mut self, position: Position, event: &Event) {
@@ -147,11 +170,14 @@ impl World {
         }
         // A view from before the restart may have it as a member, too.
         let is_member = process.machine.status().phase == Phase::Member;
-        if is_member
-            && let Some(since) = process.joining.take()
-            && measuring
-        {
-            self.watches.samples.add(Series::Member, now.since(since));
+        if is_member && let Some(since) = process.joining.take() {
+            if let Some(before) = process.before {
+                let kept = process.machine.status().node == before;
+                self.incidents.count(if kept { Incident::Resume } else { Incident::Rejoin });
+            }
+            if measuring {
+                self.watches.samples.add(Series::Member, now.since(since));
+            }
         }
         let is_there = view.facts.position().index >= committed && !view.condition.stale && !view.condition.incomplete;
         if is_member
@@ -195,9 +221,28 @@ impl World {
 
     pub(super) fn reported(&mut self, slot: Slot, report: Report) {
         self.trace.word(u64::from(slot.0) << 8 | 53);
-        if let Report::Dropped { .. } = &report {
-            self.junk += 1;
+        match &report {
+            Report::Dropped { peer, .. } => {
+                self.junk += 1;
+                let liar = self.keys.get(peer).is_some_and(|sender| self.nodes[sender.at()].liar.is_some());
+                self.incidents.add(Incident::LieRefused, u64::from(liar));
+            }
+            Report::Phase(_) => {
+                let phase = self.nodes[slot.at()].process.as_ref().map(|process| process.machine.status().phase);
+                self.incidents.add(Incident::Fenced, u64::from(phase == Some(Phase::Resyncing)));
+            }
+            Report::ConflictingConfig { .. }
+            | Report::SeqJumped
+            | Report::Fork { .. }
+            | Report::DuplicateNode { .. }
+            | Report::Limit(_)
+            | Report::CacheDamaged(_) => {}
         }
         self.note(slot, Did::Reported(report));
     }
+}
+
+/// How many members vote.
+fn voting(facts: &Facts) -> usize {
+    facts.voters().values().filter(|part| **part == VoterPart::Voter).count()
 }

@@ -6,17 +6,20 @@ use hivemind_core::machine::Reply;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::event::{Event, VoterPart};
 
-use super::super::checkers::{Action, At, Holders, Registers, Violation};
+use super::super::checkers::{Action, At, Holders, Registers, SETTLED, Violation};
 use super::super::network::Slot;
 use super::World;
 
 impl World {
     /// Lets a client ask, at a node, for something to be done with the register of the member `key`: the version of its
-    /// addresses, which stay what they are. `None` where no process runs there, or it knows no such member.
+    /// addresses, which stay what they are. `None` where no process runs there, it stands still, or it knows no such member.
     ///
     /// # Errors
     /// What the checkers see.
     pub fn ask_register(&mut self, slot: Slot, client: u64, key: NodeId, action: Action) -> Result<Option<RequestId>, Violation> {
+        if self.nodes[slot.at()].pace.standing(self.now).is_some() {
+            return Ok(None);
+        }
         let Some(member) = self.nodes[slot.at()].view().and_then(|view| view.facts.member(key)).cloned() else { return Ok(None) };
         let request = RequestId(self.next_request);
         self.checkers.registers.asked(request, slot, client, key, action);
@@ -34,6 +37,11 @@ impl World {
     /// The fold of all committed events, once there is one.
     pub fn facts(&self) -> Option<&Facts> {
         self.checkers.history.last().map(|last| &last.facts)
+    }
+
+    /// How many frames came from below the floor or of another tag, and were none that may.
+    pub fn forbidden(&self) -> u64 {
+        self.checkers.fence.judged()
     }
 
     /// The histories of the registers.
@@ -65,6 +73,20 @@ impl World {
             let holders = self.holders(position, &command);
             self.checkers.durable.committed(position.index, holders);
         }
+    }
+
+    /// How many observers the rule of leaves asks for, of one in `suspect`: those whom the voter in `slot` must have
+    /// counted as living, because they had nothing against them.
+    pub(super) fn observers_of(&self, slot: Slot, suspect: Slot) -> usize {
+        let facts = self.facts();
+        let living = self.nodes.iter().filter(|place| {
+            let is_member =
+                place.id().is_some_and(|id| facts.is_some_and(|facts| facts.is_member(id) && facts.restarting_until(id).is_none()));
+            let settled = self.now.since(place.undisturbed) >= SETTLED;
+            let was_near = self.network.last_apart(slot, place.slot, self.now).is_none_or(|apart| self.now.since(apart) >= SETTLED);
+            is_member && settled && place.slot != suspect && (place.slot == slot || was_near)
+        });
+        living.count().min(self.common.settings.control.observers)
     }
 
     /// Who holds the command that led to the event at a position.
