@@ -42,10 +42,10 @@ pub(super) struct Evidence {
     proposed: BTreeMap<NodeId, ProposalId>,
     /// When the last leaves were proposed.
     leaves: VecDeque<Time>,
-    /// When the voters were last asked to probe a suspect.
-    probed: BTreeMap<NodeId, Time>,
     /// Who lately ended a restart that it had announced, and when.
     returned: BTreeMap<NodeId, Time>,
+    /// When the voters were last asked to probe a suspect.
+    probed: BTreeMap<NodeId, Time>,
 }
 
 /// A suspect that enough observers speak against.
@@ -120,8 +120,8 @@ impl Evidence {
         }
         self.reports.retain(|suspect, observers| members.contains_key(suspect) && !observers.is_empty());
         self.proposed.retain(|suspect, _| members.contains_key(suspect));
-        self.probed.retain(|suspect, _| self.reports.contains_key(suspect));
         self.returned.retain(|_, at| now.since(*at) <= settings.evidence_window);
+        self.probed.retain(|suspect, _| self.reports.contains_key(suspect));
         while self.leaves.front().is_some_and(|at| now.since(*at) > settings.leave_window) {
             self.leaves.pop_front();
         }

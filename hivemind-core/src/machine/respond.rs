@@ -25,6 +25,9 @@ pub(super) struct Answers {
     told: BTreeMap<NodeId, Time>,
 }
 
+/// About what a member's record takes in a digest, in bytes.
+const RECORD_SIZE: usize = 200;
+
 impl Answers {
     /// `voter` could not bring about what it was asked for.
     pub(super) fn disappointed(&mut self, voter: NodeId) {
@@ -33,9 +36,6 @@ impl Answers {
         }
     }
 }
-
-/// About what a member's record takes in a digest, in bytes.
-const RECORD_SIZE: usize = 200;
 
 impl Machine {
     /// A node wants to join: its request goes to the leader, which decides.
