@@ -8,6 +8,8 @@
 mod encode;
 mod fold;
 mod live;
+#[cfg(feature = "planted")]
+mod planted;
 mod record;
 mod slice;
 #[cfg(test)]
@@ -227,6 +229,16 @@ impl Facts {
     /// Up to [`LISTED`] consumers of a kind. Their records are in every scope.
     pub fn listed(&self, kind: &SectionKind) -> impl Iterator<Item = NodeId> + '_ {
         self.listed.get(kind).into_iter().flatten().copied()
+    }
+
+    /// The listed consumers of every kind.
+    pub fn lists(&self) -> &OrdMap<SectionKind, OrdSet<NodeId>> {
+        &self.listed
+    }
+
+    /// The members that said that they restart, in scope or not, and until when they are not missed.
+    pub fn restarting(&self) -> &OrdMap<NodeId, Timestamp> {
+        &self.restarting
     }
 
     /// Until when a member said that it restarts, in scope or not.

@@ -12,6 +12,7 @@ use super::propose::MAX_PROPOSAL_BYTES;
 use super::raw::{Content, Packet, Turn};
 use crate::context::Context;
 use crate::ids::ProposalId;
+use crate::planted::{self, Planted};
 use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Outcome, Proposal};
@@ -90,7 +91,10 @@ impl Control {
 
     /// An entry that does not decode was written by no build of ours, and does nothing everywhere.
     fn apply_command(&mut self, bytes: &Bytes, yielded: &mut Yield, ctx: &Context<'_>) {
-        let Ok(proposal) = codec::decode::<Proposal, MAX_PROPOSAL_BYTES>(bytes) else { return };
+        let Ok(mut proposal) = codec::decode::<Proposal, MAX_PROPOSAL_BYTES>(bytes) else { return };
+        if planted::has(ctx.settings, Planted::ApplyReadsClock) {
+            proposal.time = ctx.now.wall;
+        }
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Done { events, outcome } = applied.apply(&proposal, ctx.keys);
         yielded.events.extend(events);

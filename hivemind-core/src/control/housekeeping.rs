@@ -11,6 +11,8 @@ use super::output::Output;
 use super::plan::{Picture, Step};
 use crate::context::Context;
 use crate::ids::{Index, NodeId};
+use crate::planted::{self, Planted};
+use crate::settings::ControlSettings;
 use crate::time::{Time, Timestamp};
 use crate::timers::Timer;
 use crate::wire::command::{Command, Proposal};
@@ -121,6 +123,9 @@ impl Control {
         let settings = &ctx.settings.control;
         self.evidence.forget_old(applied, settings, ctx.now.time);
         let known = Known { applied, heard: &self.heard_lately(ctx), time: self.command_time(ctx), now: ctx.now.time };
+        if planted::has(ctx.settings, Planted::OneObserverSuffices) {
+            return self.evidence.verdicts(&known, &ControlSettings { observers: 1, ..settings.clone() });
+        }
         self.evidence.verdicts(&known, settings)
     }
 
@@ -171,7 +176,8 @@ impl Control {
     fn let_leave(&mut self, verdicts: Vec<Verdict>, ctx: &mut Context<'_>) -> bool {
         let mut any = false;
         for Verdict { suspect, observers } in verdicts {
-            if self.is_or_becomes_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
+            let stays = planted::has(ctx.settings, Planted::NobodyLeaves);
+            if stays || self.is_or_becomes_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
                 continue;
             }
             let id = self.pending.own_id(self.node, ctx.boot);

@@ -37,6 +37,7 @@ mod bounded;
 mod configuration;
 mod entry;
 mod evidence;
+mod formed;
 mod group;
 mod housekeeping;
 mod log;
@@ -63,6 +64,7 @@ use raft::eraftpb::HardState;
 
 use applied::Applied;
 use evidence::Evidence;
+pub use formed::Formed;
 pub use group::GroupId;
 use log::Log;
 use making::Making;
@@ -301,6 +303,9 @@ impl Control {
             Timer::Judge { .. }
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Announce { .. }
             | Timer::Admission { .. }
