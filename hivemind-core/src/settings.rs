@@ -105,14 +105,37 @@ pub struct EventSettings {
     pub tail_bytes: usize,
     /// A voter keeps so many. Default 16 MiB.
     pub voter_tail_bytes: usize,
-    /// New events are pushed to so many nodes at once. Default 4.
+    /// The leader begins in so many neighborhoods besides its own. Default 4. Raising it forgives more crashed members, and costs
+    /// the leader; it does not depend on the size of the cluster.
     pub push_fanout: usize,
+    /// A lone event is passed on to so many neighbors, and comes from as many. Default 3. Raising it forgives loss and
+    /// crashes; each copy of an event more per node is what it costs.
+    pub push_neighbors: usize,
+    /// Above so many events a second they are announced and pulled instead of pushed, so that each crosses each node about once. Default
+    /// 10. Raising it keeps bursts fast; lowering it saves copies.
+    pub push_rate: usize,
+    /// A node announces its position at most this often. Default 50 ms. Raising it saves packets in a stream of events;
+    /// lowering it spreads them sooner.
+    pub announce_interval: Duration,
+    /// To so many neighbors that were not heard to be there. Default 2.
+    pub announce_neighbors: usize,
+    /// And over so many far links. Default 3. Raising either forgives loss, and costs small packets.
+    pub announce_far: usize,
     /// Before it pulls, a node that is behind waits for a random part of this. Default 50 ms.
     pub pull_jitter: Duration,
     /// A pull without an answer is tried elsewhere after this. Default 500 ms.
     pub pull_timeout: Duration,
     /// The most bytes of events in one answer. Default 256 KiB.
     pub range_bytes: usize,
+    /// A node answers pulls with at most so many bytes a second. Default 16 MiB. Raising it brings many that are behind up sooner;
+    /// lowering it keeps a node's link free.
+    pub answer_bytes: usize,
+    /// Of these a single member gets at most so many. Default 2 MiB. Lowering it holds a member that floods down sooner, and makes
+    /// one that is far behind slower.
+    pub peer_answer_bytes: usize,
+    /// A member whose claim to be ahead came to nothing is not believed for this long; twice as long, up to sixteen times, where it
+    /// lied again. Default 1 s. Raising it spares work for liars; lowering it forgives a mistake sooner.
+    pub distrust: Duration,
 }
 
 /// Hosts' configs.
@@ -198,9 +221,17 @@ impl Default for EventSettings {
             tail_bytes: 64 << 10,
             voter_tail_bytes: 16 << 20,
             push_fanout: 4,
+            push_neighbors: 3,
+            push_rate: 10,
+            announce_interval: Duration::from_millis(50),
+            announce_neighbors: 2,
+            announce_far: 3,
             pull_jitter: Duration::from_millis(50),
             pull_timeout: Duration::from_millis(500),
             range_bytes: 256 << 10,
+            answer_bytes: 16 << 20,
+            peer_answer_bytes: 2 << 20,
+            distrust: Duration::from_secs(1),
         }
     }
 }

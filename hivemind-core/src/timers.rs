@@ -41,6 +41,11 @@ pub enum Timer {
         /// Which pull.
         attempt: u64,
     },
+    /// News is announced, so that those who lack it pull.
+    Announce {
+        /// Which announcement.
+        round: u64,
+    },
     /// The join, resume or resync got no answer.
     Admission {
         /// Which attempt.

@@ -15,7 +15,7 @@ use crate::ids::ProposalId;
 use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Outcome, Proposal};
-use crate::wire::event::LogEvent;
+use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
 
@@ -74,7 +74,8 @@ impl Control {
             match entry {
                 Committed::Nothing => {}
                 Committed::Command(bytes) => self.apply_command(&bytes, &mut yielded, ctx),
-                Committed::Change(change) => self.apply_change(change, &mut yielded),
+                Committed::Change(changes) => self.apply_change(&changes, &mut yielded),
+                Committed::LeaveJoint => self.leave_joint(&mut yielded),
             }
             self.raw.applied_to(index);
         }
@@ -97,14 +98,26 @@ impl Control {
         yielded.outcomes.push((proposal.id, outcome));
     }
 
-    fn apply_change(&mut self, change: Change, yielded: &mut Yield) {
-        if self.changing == Some(change.node) {
-            self.changing = None;
-        }
+    fn apply_change(&mut self, changes: &[Change], yielded: &mut Yield) {
+        self.changing.retain(|node| changes.iter().all(|change| change.node != *node));
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
-        let Some(event) = applied.change(change) else { return };
-        yielded.events.push(applied.record(&event));
-        self.raw.apply_change(change);
+        if let Some(events) = applied.change(changes) {
+            self.reshape(changes, &events, yielded);
+        }
+    }
+
+    fn leave_joint(&mut self, yielded: &mut Yield) {
+        let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
+        if let Some(events) = applied.leave_joint() {
+            self.reshape(&[], &events, yielded);
+        }
+    }
+
+    /// The group changes in the state and in raft-rs at once.
+    fn reshape(&mut self, changes: &[Change], events: &[Event], yielded: &mut Yield) {
+        let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
+        yielded.events.extend(events.iter().map(|event| applied.record(event)));
+        self.raw.apply_change(changes, !applied.facts.voters().contains_key(&self.node));
         self.heard.retain(|node, _| applied.facts.voters().contains_key(node));
     }
 
@@ -151,7 +164,7 @@ impl Control {
         let Some(applied) = self.applied.as_ref().filter(|_| behind > 0) else { return };
         let entries = ctx.settings.control.snapshot_entries;
         if wanted || behind >= entries {
-            let (number, writes) = self.raw.snapshot(&applied.facts, snapshot::encode(applied), entries / KEPT_PART);
+            let (number, writes) = self.raw.snapshot(&applied.configuration(), snapshot::encode(applied), entries / KEPT_PART);
             self.outputs.push_back(Output::Persist { number, writes });
         }
     }
@@ -187,7 +200,7 @@ impl Control {
 
     fn cease_to_lead(&mut self, ctx: &mut Context<'_>) {
         self.contact = ctx.now.time;
-        self.changing = None;
+        self.changing.clear();
         self.evidence.clear();
         self.pending.forget_served();
         for id in self.pending.land(|flight| flight.stage == Stage::Appended) {

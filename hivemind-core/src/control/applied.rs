@@ -7,6 +7,7 @@ use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
 use super::bounded::Bounded;
+use super::configuration::Joint;
 use crate::facts::{Facts, NeighborhoodLimits};
 use crate::ids::{ClusterId, Epoch, Index, NodeId, ProposalId, PublicKey};
 use crate::keys::Keys;
@@ -44,6 +45,8 @@ pub(super) struct Registry {
     pub(super) time: Timestamp,
     /// The proposals that were applied last.
     pub(super) outcomes: Bounded<ProposalId, Outcome, MAX_OUTCOMES>,
+    /// The joint change of the group that is on its way.
+    pub(super) joint: Option<Joint>,
 }
 
 /// The last events: what others may have missed.
@@ -104,6 +107,7 @@ impl Applied {
             revoked: OrdSet::new(),
             time: Timestamp::default(),
             outcomes: Bounded::new(),
+            joint: None,
         };
         Applied { facts: Facts::birth(cluster, epoch, limits, first), registry, tail: Tail::default() }
     }

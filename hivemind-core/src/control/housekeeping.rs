@@ -8,7 +8,7 @@ use super::Control;
 use super::applied::Applied;
 use super::evidence::{Known, Verdict};
 use super::output::Output;
-use super::plan::{Picture, Step, quorum};
+use super::plan::{Picture, Step};
 use crate::context::Context;
 use crate::ids::{Index, NodeId};
 use crate::time::{Time, Timestamp};
@@ -30,8 +30,7 @@ impl Control {
             return;
         }
         let heard = self.heard_lately(ctx);
-        let voters: Vec<NodeId> = self.applied.iter().flat_map(Applied::voters).collect();
-        let has_quorum = voters.iter().filter(|voter| heard.contains(voter)).count() >= quorum(voters.len());
+        let has_quorum = self.applied.as_ref().is_some_and(|applied| applied.configuration().is_able(&heard));
         if has_quorum && self.raw.is_established() {
             self.beats += 1;
             self.outputs.push_back(Output::Beat(Beat { term: self.raw.term(), count: self.beats }));
@@ -106,13 +105,14 @@ impl Control {
         if self.raw.is_changing() {
             return false;
         }
-        self.changing = None;
-        let Some(applied) = &self.applied else { return false };
+        self.changing.clear();
+        // A joint configuration is left before anything else changes.
+        let Some(applied) = self.applied.as_ref().filter(|applied| applied.registry.joint.is_none()) else { return false };
         match self.with_picture(applied, dead, ctx, |picture| picture.plan()) {
-            Some(Step::Change(change)) => {
-                let proposed = self.raw.propose_change(change);
+            Some(Step::Change(changes)) => {
+                let proposed = self.raw.propose_change(&changes);
                 if proposed {
-                    self.changing = Some(change.node);
+                    self.changing = changes.iter().map(|change| change.node).collect();
                 }
                 proposed
             }
@@ -135,6 +135,7 @@ impl Control {
             node: self.node,
             wanted: ctx.settings.control.voters.max(1),
             asked: &self.blockers().chain(self.pending.ending()).collect(),
+            urgent: &self.urgent_blockers(ctx),
             dead,
             suspects: &self.evidence.suspects(),
             heard: &self.heard_lately(ctx),

@@ -4,13 +4,11 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use raft::eraftpb::{Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError, util};
 
-use crate::facts::Facts;
-use crate::ids::NodeId;
+use super::configuration::Configuration;
 use crate::storage::{LogEntry, LogSnapshot, Write};
-use crate::wire::event::VoterPart;
 
 /// The log. Index 0 with term 0 is before everything.
 pub(super) struct Log {
@@ -94,34 +92,14 @@ impl Log {
     }
 }
 
-/// The snapshot of the facts' group, at a place in the Raft log.
-pub(super) fn snapshot_of(facts: &Facts, data: Vec<u8>, index: u64, term: u64) -> Snapshot {
+/// A snapshot at a place in the Raft log, with the configuration there.
+pub(super) fn snapshot_of(configuration: &Configuration, data: Vec<u8>, index: u64, term: u64) -> Snapshot {
     let mut snapshot = Snapshot { data: data.into(), ..Snapshot::default() };
     let metadata = snapshot.mut_metadata();
     metadata.index = index;
     metadata.term = term;
-    metadata.set_conf_state(conf_state(facts));
+    metadata.set_conf_state(configuration.conf_state());
     snapshot
-}
-
-/// Raft's configuration is a part of the facts: it changes where they do.
-pub(super) fn conf_state(facts: &Facts) -> ConfState {
-    let with = |wanted: VoterPart| facts.voters().iter().filter(move |(_, part)| **part == wanted).map(|(node, _)| node.as_u64());
-    ConfState::from((with(VoterPart::Voter), with(VoterPart::Learner)))
-}
-
-/// Whether a configuration is the one of these facts, in whatever order.
-pub(super) fn is_conf_state_of(state: &ConfState, facts: &Facts) -> bool {
-    raft_sorted(&state.voters) == conf_state(facts).voters
-        && raft_sorted(&state.learners) == conf_state(facts).learners
-        && state.voters_outgoing.is_empty()
-        && state.learners_next.is_empty()
-}
-
-fn raft_sorted(ids: &[u64]) -> Vec<u64> {
-    let mut nodes: Vec<NodeId> = ids.iter().copied().map(NodeId::from_u64).collect();
-    nodes.sort_unstable();
-    nodes.into_iter().map(NodeId::as_u64).collect()
 }
 
 pub(super) fn protobuf_bytes(message: &impl protobuf::Message) -> Bytes {
@@ -175,7 +153,7 @@ impl Storage for Log {
     /// A follower refuses a snapshot that does not name it: then a newer one must be made first.
     fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
         let state = self.snapshot.get_metadata().get_conf_state();
-        let names_it = state.voters.contains(&to) || state.learners.contains(&to);
+        let names_it = [&state.voters, &state.voters_outgoing, &state.learners].iter().any(|part| part.contains(&to));
         if names_it && self.snapshot_index() >= request_index.max(1) {
             return Ok(self.snapshot.clone());
         }

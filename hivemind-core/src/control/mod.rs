@@ -17,10 +17,12 @@
 //!
 //! # Where a command must wait for a voter to be demoted
 //! A leave of a voter, and a join that ends a voter's membership (same key), can not be applied while
-//! that voter has its part in the group. The leader parks such a proposal, takes the part away (by a
-//! change of the group, after a transfer of leadership where it is the leader itself), and appends the
-//! proposal when that is applied. It does so only where the group stays able to decide; where it does
-//! not within `proposal_timeout`, the proposal was never appended and is refused as
+//! that voter has its part in the group. The leader parks such a proposal, takes the part away (after a
+//! transfer of leadership where it is the leader itself), and appends the proposal when that is applied.
+//! Where another member can take the place, the two are exchanged in one joint change, so that there
+//! are never fewer voters; for that the proposal waits half of its time. The part is taken only where
+//! the group stays able to decide; where it does not within `proposal_timeout`, the proposal was never
+//! appended and is refused as
 //! [`Refusal::StillVoter`](crate::wire::command::Refusal::StillVoter): for a joiner that means *later*. The last voter is never demoted.
 
 mod advance;
@@ -32,6 +34,7 @@ mod apply_member;
 mod apply_neighborhood;
 mod apply_voter;
 mod bounded;
+mod configuration;
 mod evidence;
 mod group;
 mod housekeeping;
@@ -114,8 +117,8 @@ pub struct Control {
     /// The term in which this node leads.
     leads: Option<u64>,
     beats: u64,
-    /// Whose part the last proposed change of the group is about.
-    changing: Option<NodeId>,
+    /// Whose parts the last proposed change of the group is about.
+    changing: BTreeSet<NodeId>,
     /// The last proposal to collect history.
     collecting: Option<ProposalId>,
     /// Something happened that the leader should look at before its next round.
@@ -135,7 +138,7 @@ impl Control {
         first.joined = Index(0);
         let node = first.node;
         let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, ctx.settings.control.neighborhoods, first);
-        let snapshot = log::snapshot_of(&applied.facts, snapshot::encode(&applied), BIRTH.0, BIRTH.1);
+        let snapshot = log::snapshot_of(&applied.configuration(), snapshot::encode(&applied), BIRTH.0, BIRTH.1);
         let hard_state = HardState { term: BIRTH.1, commit: BIRTH.0, ..HardState::default() };
         let writes = vec![log::snapshot_write(&snapshot), log::log_write(Some(&hard_state), &[])];
         let log = Log::new(hard_state, snapshot, BIRTH, Vec::new());
@@ -181,7 +184,7 @@ impl Control {
             contact: ctx.now.time,
             leads: None,
             beats: 0,
-            changing: None,
+            changing: BTreeSet::new(),
             collecting: None,
             look: false,
             is_removed: false,
@@ -262,6 +265,7 @@ impl Control {
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
             | Timer::Pull { .. }
+            | Timer::Announce { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }

@@ -1,14 +1,19 @@
-//! Who should have a part in the group: the next single step from what is to what should be.
+//! Who should have a part in the group: the next step from what is to what should be.
+//!
+//! Every step leaves a group that can decide with those that the leader hears. A voter that must go is
+//! exchanged for a learner that has caught up, in one joint change: two changes one after the other
+//! would pass through a group with an even number of voters, which survives one failure less.
 
 use std::collections::BTreeSet;
 
 use super::applied::Applied;
 use super::apply_voter::Change;
+use super::configuration::has_majority;
 use crate::ids::NodeId;
 use crate::time::Timestamp;
 use crate::wire::event::VoterPart;
 
-/// What the leader sees when it plans.
+/// What the leader sees when it plans. No joint change is on its way.
 pub(super) struct Picture<'a> {
     pub(super) applied: &'a Applied,
     /// The leader.
@@ -17,6 +22,8 @@ pub(super) struct Picture<'a> {
     pub(super) wanted: usize,
     /// Who shall lose its part because something waits for that, and who is about to leave.
     pub(super) asked: &'a BTreeSet<NodeId>,
+    /// Whose demotion does not wait for a replacement any longer.
+    pub(super) urgent: &'a BTreeSet<NodeId>,
     /// Against whom there is enough evidence.
     pub(super) dead: &'a BTreeSet<NodeId>,
     /// Against whom there is any.
@@ -30,10 +37,10 @@ pub(super) struct Picture<'a> {
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Change a member's part.
-    Change(Change),
+    /// Change members' parts: of one, or of several jointly.
+    Change(Vec<Change>),
     /// Let another voter lead: the leader itself shall lose its part.
     Transfer(NodeId),
 }
@@ -43,11 +50,13 @@ impl Picture<'_> {
     pub(super) fn plan(&self) -> Option<Step> {
         let voters: BTreeSet<NodeId> = self.applied.voters().collect();
         let learners: BTreeSet<NodeId> = self.applied.learners().collect();
-        let live = voters.iter().filter(|node| !self.asked.contains(node) && !self.dead.contains(node)).count();
+        let staying = voters.iter().filter(|node| !self.asked.contains(node) && !self.dead.contains(node)).count();
         self.drop_learner(&learners)
-            .or_else(|| self.demote_asked(&voters))
-            .or_else(|| if live < self.wanted { self.grow(&voters, &learners, live) } else { None })
-            .or_else(|| if live >= self.wanted { self.shrink(&voters, &learners, live) } else { None })
+            .or_else(|| self.hand_over(&voters, &learners))
+            .or_else(|| self.replace(&voters, &learners))
+            .or_else(|| if staying < self.wanted { self.grow(&voters, &learners, staying) } else { None })
+            .or_else(|| self.demote_asked(&voters, &learners))
+            .or_else(|| if staying >= self.wanted { self.shrink(&voters, &learners, staying) } else { None })
     }
 
     /// Whether anybody could take a voter's place.
@@ -65,59 +74,81 @@ impl Picture<'_> {
         })
     }
 
+    /// A learner that could vote at once.
+    fn ready(&self, learners: &BTreeSet<NodeId>) -> Option<NodeId> {
+        let ready = |node: &&NodeId| self.caught_up.contains(node) && self.heard.contains(node) && !self.suspects.contains(node);
+        learners.iter().find(ready).copied()
+    }
+
     fn drop_learner(&self, learners: &BTreeSet<NodeId>) -> Option<Step> {
         let gone = |node: &&NodeId| self.asked.contains(node) || self.dead.contains(node);
         learners.iter().find(gone).map(|&node| change(node, VoterPart::None))
     }
 
-    fn demote_asked(&self, voters: &BTreeSet<NodeId>) -> Option<Step> {
-        let node = *voters.iter().find(|node| self.asked.contains(node) && self.is_able_without(**node, voters))?;
-        if node != self.node {
-            return Some(change(node, VoterPart::None));
+    /// A leader that shall lose its part lets another voter lead, which then sees to it.
+    fn hand_over(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>) -> Option<Step> {
+        let can_go = self.is_able_without(self.node, voters) || self.ready(learners).is_some();
+        if !self.asked.contains(&self.node) || !can_go {
+            return None;
         }
-        let heir = voters
-            .iter()
-            .find(|heir| **heir != node && self.heard.contains(heir) && self.caught_up.contains(heir) && !self.asked.contains(heir))?;
-        Some(Step::Transfer(*heir))
+        let is_heir = |heir: &&NodeId| {
+            **heir != self.node && self.heard.contains(heir) && self.caught_up.contains(heir) && !self.asked.contains(heir)
+        };
+        voters.iter().find(is_heir).map(|&heir| Step::Transfer(heir))
     }
 
-    /// Promotes a learner that has caught up, or takes a candidate in as a learner.
-    fn grow(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>, live: usize) -> Option<Step> {
-        let ready = |node: &&NodeId| self.caught_up.contains(node) && self.heard.contains(node) && !self.suspects.contains(node);
-        if let Some(&learner) = learners.iter().find(ready) {
-            let heard = voters.iter().filter(|node| self.heard.contains(node)).count() + 1;
-            return (heard >= quorum(voters.len() + 1)).then(|| change(learner, VoterPart::Voter));
+    /// Exchanges a voter that must go for a learner that is ready.
+    fn replace(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>) -> Option<Step> {
+        let fresh = self.ready(learners)?;
+        let goes = |node: &&NodeId| **node != self.node && (self.dead.contains(node) || self.asked.contains(node));
+        let gone = *voters.iter().find(goes)?;
+        let incoming: BTreeSet<NodeId> = voters.iter().copied().filter(|node| *node != gone).chain([fresh]).collect();
+        let is_able = has_majority(voters, self.heard) && has_majority(&incoming, self.heard);
+        is_able.then(|| Step::Change(vec![part(fresh, VoterPart::Voter), part(gone, VoterPart::None)]))
+    }
+
+    /// Promotes a learner that is ready, or takes a candidate in as a learner.
+    fn grow(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>, staying: usize) -> Option<Step> {
+        if let Some(learner) = self.ready(learners) {
+            let grown: BTreeSet<NodeId> = voters.iter().copied().chain([learner]).collect();
+            return has_majority(&grown, self.heard).then(|| change(learner, VoterPart::Voter));
         }
-        if live + learners.len() >= self.wanted {
+        if staying + learners.len() >= self.wanted {
             return None;
         }
         self.candidates().next().map(|node| change(node, VoterPart::Learner))
     }
 
+    /// Takes the part of a voter that was asked for, where nobody comes in its place.
+    fn demote_asked(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>) -> Option<Step> {
+        let is_replaced = voters.len() <= self.wanted && (!learners.is_empty() || self.has_candidate());
+        let goes = |node: &&NodeId| **node != self.node && self.asked.contains(node) && self.is_able_without(**node, voters);
+        let waits = |node: &NodeId| is_replaced && !self.urgent.contains(node);
+        voters.iter().find(|node| goes(node) && !waits(node)).map(|&node| change(node, VoterPart::None))
+    }
+
     /// Takes a part that is not needed: a dead voter's first, then those above the wanted number.
-    fn shrink(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>, live: usize) -> Option<Step> {
+    fn shrink(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>, staying: usize) -> Option<Step> {
         if let Some(&surplus) = learners.last() {
             return Some(change(surplus, VoterPart::None));
         }
         let dead = voters.iter().find(|node| self.dead.contains(node) && **node != self.node);
-        let surplus = || voters.iter().rev().find(|node| live > self.wanted && **node != self.node);
+        let surplus = || voters.iter().rev().find(|node| staying > self.wanted && **node != self.node);
         let node = *dead.or_else(surplus)?;
         self.is_able_without(node, voters).then(|| change(node, VoterPart::None))
     }
 
-    /// Whether a quorum of the others is heard.
+    /// Whether a majority of the others is heard.
     fn is_able_without(&self, node: NodeId, voters: &BTreeSet<NodeId>) -> bool {
-        let others = voters.len() - 1;
-        let heard = voters.iter().filter(|other| **other != node && self.heard.contains(other)).count();
-        others > 0 && heard >= quorum(others)
+        let others: BTreeSet<NodeId> = voters.iter().copied().filter(|other| *other != node).collect();
+        has_majority(&others, self.heard)
     }
 }
 
-/// A majority of so many voters.
-pub(super) fn quorum(voters: usize) -> usize {
-    voters / 2 + 1
+fn part(node: NodeId, part: VoterPart) -> Change {
+    Change { node, part }
 }
 
-fn change(node: NodeId, part: VoterPart) -> Step {
-    Step::Change(Change { node, part })
+fn change(node: NodeId, to: VoterPart) -> Step {
+    Step::Change(vec![part(node, to)])
 }

@@ -1,5 +1,7 @@
 //! Proposals on their way: to the leader, into the log, and their outcomes back to who waits.
 
+use std::collections::BTreeSet;
+
 use super::Control;
 use super::apply_join;
 use super::output::Output;
@@ -123,7 +125,7 @@ impl Control {
 
     /// Whether a node has a part in the group, or is about to get one.
     pub(super) fn is_or_becomes_part(&self, node: NodeId) -> bool {
-        self.is_part(node) || self.changing == Some(node)
+        self.is_part(node) || self.changing.contains(&node)
     }
 
     /// Whether `node` is the only voter and there is nobody to take its place.
@@ -136,6 +138,12 @@ impl Control {
     /// Whose part shall be taken because something waits for it.
     pub(super) fn blockers(&self) -> impl Iterator<Item = NodeId> {
         self.pending.parked.iter().map(|parked| parked.blocker)
+    }
+
+    /// Whose demotion waits for a replacement no longer: half of the time of what waits for it is over.
+    pub(super) fn urgent_blockers(&self, ctx: &Context<'_>) -> BTreeSet<NodeId> {
+        let left = ctx.settings.control.proposal_timeout / 2;
+        self.pending.parked.iter().filter(|parked| parked.deadline.since(ctx.now.time) <= left).map(|parked| parked.blocker).collect()
     }
 
     /// Takes up the parked proposals that nothing stands against any more. Says whether there were any.

@@ -9,17 +9,18 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use protobuf::Message as _;
 use raft::eraftpb::{
-    ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType, Snapshot,
+    ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType,
+    Snapshot,
 };
 use raft::{ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use slog::{Discard, Logger, o};
 
 use super::applied::Applied;
 use super::apply_voter::Change;
+use super::configuration::Configuration;
 use super::group::{self, GroupId};
 use super::log::{self, Log};
 use super::sanity::{self, Receiver};
-use crate::facts::Facts;
 use crate::ids::{NodeId, ProposalId};
 use crate::rng::split_mix;
 use crate::settings::ControlSettings;
@@ -43,8 +44,10 @@ pub(super) struct Packet {
 pub(super) enum Committed {
     /// An encoded proposal.
     Command(Bytes),
-    /// A change of the group.
-    Change(Change),
+    /// A change of the group: of several parts, it enters a joint configuration.
+    Change(Vec<Change>),
+    /// The joint configuration is left.
+    LeaveJoint,
     /// A new leader's first entry, or one that no build of ours writes.
     Nothing,
 }
@@ -162,6 +165,18 @@ impl Raw {
         self.waiting.iter().any(|waiting| waiting.holds_log)
     }
 
+    /// The configuration that raft-rs has.
+    #[cfg(test)]
+    pub(super) fn conf_state(&self) -> raft::eraftpb::ConfState {
+        self.raft.raft.prs().conf().to_conf_state()
+    }
+
+    /// Whether no snapshot of a leader's is on its way to the disk: it changes raft-rs before the state.
+    #[cfg(test)]
+    pub(super) fn is_installed(&self) -> bool {
+        self.waiting.iter().all(|waiting| waiting.snapshot.is_none())
+    }
+
     /// One unit of time.
     pub(super) fn tick(&mut self) {
         // raft-rs lets no one lead whose own log is not durable: it asserts that. So a node whose disk
@@ -227,22 +242,21 @@ impl Raw {
     }
 
     /// Appends a change of the group; `false` where raft takes none now.
-    pub(super) fn propose_change(&mut self, change: Change) -> bool {
-        let mut proposed = ConfChangeV2::default();
-        proposed.mut_changes().push(single(change));
-        self.raft.propose_conf_change(Vec::new(), proposed).is_ok()
+    pub(super) fn propose_change(&mut self, changes: &[Change]) -> bool {
+        self.raft.propose_conf_change(Vec::new(), written(changes)).is_ok()
     }
 
-    /// Makes a change of the group take effect, where it is applied.
-    pub(super) fn apply_change(&mut self, change: Change) {
+    /// Makes a change of the group take effect, where it is applied. No changes: the joint configuration
+    /// is left. `is_out`: this node has no part after it.
+    pub(super) fn apply_change(&mut self, changes: &[Change], is_out: bool) {
         // raft-rs can not lead a group that it has no part in: it looks for its own progress.
-        if self.is_leader() && change.node == self.id && change.part == VoterPart::None {
+        if self.is_leader() && is_out {
             self.raft.raft.become_follower(self.raft.raft.term, raft::INVALID_ID);
             self.look();
         }
-        let mut applied = ConfChangeV2::default();
-        applied.mut_changes().push(single(change));
-        self.raft.apply_conf_change(&applied).expect("a change that fits the facts fits raft's configuration: both change only here");
+        self.raft
+            .apply_conf_change(&written(changes))
+            .expect("a change that fits the state fits raft's configuration: both change only here");
     }
 
     pub(super) fn transfer(&mut self, to: NodeId) {
@@ -283,10 +297,10 @@ impl Raw {
 
     /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut,
     /// but for the last `kept` entries.
-    pub(super) fn snapshot(&mut self, facts: &Facts, data: Vec<u8>, kept: u64) -> (u64, Vec<Write>) {
+    pub(super) fn snapshot(&mut self, configuration: &Configuration, data: Vec<u8>, kept: u64) -> (u64, Vec<Write>) {
         let term =
             self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
-        let snapshot = log::snapshot_of(facts, data, self.applied, term);
+        let snapshot = log::snapshot_of(configuration, data, self.applied, term);
         let writes = self.raft.mut_store().compact(snapshot, kept);
         (self.persist(), writes)
     }
@@ -410,13 +424,16 @@ fn read_entry(entry: Entry) -> (u64, Committed) {
         EntryType::EntryNormal => Committed::Command(entry.data.clone()),
         EntryType::EntryConfChange => {
             let change = ConfChange::parse_from_bytes(&entry.data).ok();
-            change.map_or(Committed::Nothing, |change| Committed::Change(read_change(change.get_change_type(), change.node_id)))
+            change.map_or(Committed::Nothing, |change| Committed::Change(vec![read_change(change.get_change_type(), change.node_id)]))
         }
         EntryType::EntryConfChangeV2 => match ConfChangeV2::parse_from_bytes(&entry.data) {
-            Ok(change) if change.changes.len() == 1 => {
-                Committed::Change(read_change(change.changes[0].get_change_type(), change.changes[0].node_id))
+            Ok(change) if change.leave_joint() => Committed::LeaveJoint,
+            Ok(change) => {
+                let changes: Vec<Change> =
+                    change.changes.iter().map(|single| read_change(single.get_change_type(), single.node_id)).collect();
+                if written(&changes) == change { Committed::Change(changes) } else { Committed::Nothing }
             }
-            Ok(_) | Err(_) => Committed::Nothing,
+            Err(_) => Committed::Nothing,
         },
     };
     (entry.index, what)
@@ -429,6 +446,17 @@ fn read_change(kind: ConfChangeType, node: u64) -> Change {
         ConfChangeType::RemoveNode => VoterPart::None,
     };
     Change { node: NodeId::from_u64(node), part }
+}
+
+/// A change as it stands in the log: several parts change jointly, and the leader leaves the joint
+/// configuration by itself.
+fn written(changes: &[Change]) -> ConfChangeV2 {
+    let mut written = ConfChangeV2::default();
+    if changes.len() > 1 {
+        written.set_transition(ConfChangeTransition::Implicit);
+    }
+    written.set_changes(changes.iter().copied().map(single).collect::<Vec<_>>().into());
+    written
 }
 
 fn single(change: Change) -> ConfChangeSingle {

@@ -5,7 +5,6 @@ use protobuf::Message as _;
 use raft::eraftpb::{Message, MessageType, Snapshot};
 
 use super::applied::Applied;
-use super::log::is_conf_state_of;
 use super::snapshot;
 use crate::ids::NodeId;
 use crate::wire::frame::STREAM_LIMIT;
@@ -126,8 +125,9 @@ fn check_snapshot(message: &Message, receiver: NodeId) -> Result<(), &'static st
 /// Which of both is wrong.
 pub(super) fn applied_of(found: &Snapshot) -> Result<Applied, snapshot::SnapshotError> {
     let applied = snapshot::decode(&found.data)?;
-    if applied.voters().next().is_none() || !is_conf_state_of(found.get_metadata().get_conf_state(), &applied.facts) {
-        return Err(snapshot::SnapshotError::Contradiction("its configuration is not the one of its facts"));
+    let configuration = applied.configuration();
+    if configuration.incoming.is_empty() || !configuration.is_of(found.get_metadata().get_conf_state()) {
+        return Err(snapshot::SnapshotError::Contradiction("its configuration is not the one of its state"));
     }
     Ok(applied)
 }

@@ -7,7 +7,7 @@ use crate::error::WireError;
 use crate::wire::codec;
 
 /// The version of the layout that this build writes and reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The largest snapshot that is read.
 const LIMIT: usize = 32 << 20;
 
@@ -52,6 +52,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Applied, SnapshotError> {
     let generation = applied.facts.epoch().generation;
     if applied.facts.members().keys().any(|node| node.generation() == generation && node.counter() > applied.registry.counter) {
         return Err(SnapshotError::Contradiction("an id is above the counter of ids"));
+    }
+    if !applied.is_joint_sound() {
+        return Err(SnapshotError::Contradiction("a joint change that is none of its voters'"));
     }
     if !applied.tail.is_sound(applied.facts.position().index) {
         return Err(SnapshotError::Contradiction("its events are not consecutive"));

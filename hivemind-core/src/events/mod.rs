@@ -2,34 +2,40 @@
 //!
 //! Chain and signed checkpoints make every relay harmless: it can neither alter, invent nor reorder
 //! (compare Haber and Stornetta's linked time-stamps, 1991). Spreading is push with pull as its safety
-//! net (Demers et al., "Epidemic algorithms for replicated database maintenance", 1987).
+//! net (Demers et al., "Epidemic algorithms for replicated database maintenance", 1987): a lone event is
+//! pushed on ([`push`]), a stream is announced and pulled ([`rate`], [`pull`]), and whoever claims what is not so
+//! is not listened to for a while ([`trust`]).
 
 mod pull;
+mod push;
+mod rate;
+mod serve;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod verify;
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use self::pull::Pull;
-use self::tail::{After, Tail};
-use self::verify::{Believed, Disbelief};
+pub use self::push::Peers;
+use self::push::Spread;
+use self::serve::Serving;
+use self::tail::Tail;
+use self::trust::Fault;
+use self::verify::Disbelief;
 use crate::context::{Context, Recipient, Report};
-use crate::facts::Facts;
+use crate::facts::{Facts, FoldError};
 use crate::ids::{Index, NodeId, Position};
-use crate::wire::codec;
+use crate::timers::Timer;
 use crate::wire::event::{Checkpoint, Event, LeaveReason, LogEvent};
-use crate::wire::frame::Channel;
+use crate::wire::frame::{Channel, Header};
+use crate::wire::member::MemberRecord;
 use crate::wire::message::{Digest, EventBatch, Events, Message};
 
-/// The largest batch that rides on SWIM; a larger one is announced, and pulled.
-const BROADCAST_LIMIT: usize = 720;
-
-/// The most bytes of events for one that is no member any more: it asked for none.
-const FAREWELL_LIMIT: usize = 16 << 10;
+/// The largest batch that is pushed, in bytes of events; a larger one is announced, and pulled.
+const PUSH_LIMIT: usize = 8 << 10;
 
 /// What the event log wants the machine to do.
 #[derive(Clone, Debug)]
@@ -43,18 +49,13 @@ pub enum Output {
         /// What it says.
         event: Event,
     },
-    /// A batch that was news here, for the neighborhood.
-    Broadcast {
-        /// The last event in it.
-        index: Index,
-        /// Encoded [`EventBatch`].
-        batch: Bytes,
-    },
     /// History below what this node needs was collected: it must resync from that node.
     Fenced {
         /// Who said so: a voter.
         by: NodeId,
     },
+    /// The voters vouch for an event that does not fold here: what this node knows is damaged, and it must resync.
+    Damaged,
 }
 
 /// One node's event log.
@@ -63,13 +64,16 @@ pub struct EventLog {
     facts: Facts,
     tail: Tail,
     pull: Pull,
+    spread: Spread,
+    serving: Serving,
     outputs: VecDeque<Output>,
 }
 
 impl EventLog {
-    /// A log that goes on from `facts`.
+    /// A log that goes on from `facts`, and keeps so many bytes of events.
     pub fn new(facts: Facts, tail_limit: usize) -> Self {
-        EventLog { tail: Tail::new(facts.position(), tail_limit), facts, pull: Pull::default(), outputs: VecDeque::new() }
+        let tail = Tail::new(facts.position(), tail_limit);
+        EventLog { tail, facts, pull: Pull::default(), spread: Spread::default(), serving: Serving::default(), outputs: VecDeque::new() }
     }
 
     /// What is known.
@@ -97,41 +101,33 @@ impl EventLog {
         self.outputs.pop_front()
     }
 
-    /// Takes events that this node's own part of the control plane applied. `push`: this node leads, and
-    /// sends them on their way.
-    pub fn commit(&mut self, events: Vec<LogEvent>, push: bool, ctx: &mut Context<'_>) {
-        let known = self.position().index;
-        let (mut fresh, mut former) = (Vec::new(), Vec::new());
-        for logged in events.into_iter().filter(|logged| logged.index > known) {
-            let before = self.facts.clone();
-            match self.facts.apply(&logged) {
-                Ok(event) => {
-                    fresh.push(logged.clone());
-                    former.extend(leaver(&event).and_then(|node| before.member(node).cloned()));
-                    self.applied(Believed { logged, event, after: self.facts.position() });
-                }
+    /// Takes events that this node's own part of the control plane applied, and passes on what is news here. `leads`: this
+    /// node brings them into the world, to a few neighborhoods besides its own.
+    pub fn commit(&mut self, events: Vec<LogEvent>, leads: bool, peers: &Peers<'_>, ctx: &mut Context<'_>) {
+        let before = self.position();
+        let mut former = Vec::new();
+        for logged in events.iter().filter(|logged| logged.index > before.index) {
+            let facts = leads.then(|| self.facts.clone());
+            match self.fold(logged) {
+                Ok(left) => former.extend(facts.zip(left).and_then(|(facts, node)| facts.member(node).cloned())),
                 Err(error) => {
                     debug_assert!(false, "the control plane's own events fold: {error}");
-                    ctx.report(Report::Limit("an event of the own control plane did not fold; waiting for a resync"));
-                    return;
+                    return self.outputs.push_back(Output::Damaged);
                 }
             }
         }
-        if fresh.is_empty() {
+        if self.position().index == before.index {
             return;
         }
-        if push {
-            let Some(checkpoint) = self.checkpoint(ctx) else { return };
-            let batch = EventBatch { events: fresh, checkpoints: vec![checkpoint] };
-            // Nobody speaks with one that is no member: this is how it hears that it has left, and why.
-            for member in former {
-                if let Some(&address) = member.addresses.first() {
-                    let farewell = Message::Events(Events::Push(batch.clone()));
-                    ctx.send_to(Recipient::Former { key: member.key, address }, Channel::Ordered, farewell);
-                }
-            }
-            self.spread(batch, ctx);
+        self.pull.caught_up(self.position().index);
+        // A learner has no word of its own.
+        let _ = self.checkpoint(ctx);
+        if !former.is_empty()
+            && let Some(batch) = self.tail.batch_after(&before)
+        {
+            former.iter().for_each(|member| farewell_to(member, &batch, ctx));
         }
+        self.pass_on(ctx.node, &before, leads, peers, ctx);
     }
 
     /// Puts the records of all members beside what is known: `facts` are full, and of the same position. False where they are not.
@@ -144,12 +140,12 @@ impl EventLog {
     }
 
     /// Puts `facts` in place of all that was known: after a resync, or a snapshot of the control plane.
-    pub fn replace(&mut self, facts: Facts, tail: Vec<LogEvent>, ctx: &mut Context<'_>) {
+    pub fn replace(&mut self, facts: Facts, ctx: &Context<'_>) {
         let limit = if facts.is_voter(ctx.node) { ctx.settings.events.voter_tail_bytes } else { ctx.settings.events.tail_bytes };
         self.tail = Tail::new(facts.position(), limit);
         self.facts = facts;
-        self.pull = Pull::default();
-        self.commit(tail, false, ctx);
+        self.pull.begin_anew();
+        self.spread.begin_anew();
     }
 
     /// A voter's word for this node's position: one that is held, or an own one where it votes.
@@ -179,159 +175,167 @@ impl EventLog {
         verify::vouches(&digest.checkpoint, &digest.facts.position(), &digest.facts, ctx.keys).is_ok()
     }
 
-    /// Hears from a frame's header how far its sender is.
+    /// Hears from a frame's header how far its sender says that it is. Only a hint where that is further than this node.
     pub fn observe(&mut self, from: NodeId, index: Index, chain: u32, ctx: &mut Context<'_>) {
-        let position = self.position();
-        if index > position.index {
-            self.pull.ahead(from, index, ctx);
-        } else if index == position.index && chain != crate::wire::frame::Header::chain_prefix(&position) {
-            ctx.report(Report::Fork { with: from });
+        let own = self.position().index;
+        if index > own {
+            self.pull.ahead(from, index, self.facts.member(from).is_some(), ctx);
+        } else if self.tail.chain_at(index).is_some_and(|known| Header::prefix_of(&known) != chain) {
+            return self.report_fork(from, ctx);
+        }
+        if index >= own {
+            self.spread.hear_abreast(from);
         }
     }
 
     /// Takes a message about events.
-    pub fn handle_message(&mut self, from: NodeId, message: Events, ctx: &mut Context<'_>) {
+    pub fn handle_message(&mut self, from: NodeId, message: Events, peers: &Peers<'_>, ctx: &mut Context<'_>) {
         match message {
-            Events::Push(batch) => self.receive(from, batch, ctx),
+            Events::Push(_) if self.pull.is_liar(from, ctx.now.time) => {}
+            Events::Push(batch) => self.receive(from, batch, peers, ctx),
+            // Its header said it all.
+            Events::Announce => {}
             Events::Range(batch) => {
-                self.pull.answered(from, batch.events.is_empty());
-                self.receive(from, batch, ctx);
+                let last = batch.events.last().map(|logged| logged.index);
+                self.receive(from, batch, peers, ctx);
+                self.pull.answered(from, last, &self.facts, ctx);
                 self.pull.go_on(self.position().index, ctx);
             }
             Events::Pull { after } => self.answer(from, &after, ctx),
-            Events::Collected { floor } => {
-                if floor <= self.position().index.next() {
-                    return;
-                }
-                self.pull.collected(from);
-                if self.facts.is_voter(from) {
-                    // A voter's tail is the longest: nobody else can help either.
-                    self.outputs.push_back(Output::Fenced { by: from });
-                } else {
-                    self.pull.go_on(self.position().index, ctx);
-                }
+            Events::AskAnother => {
+                self.pull.doubted(from, Fault::Useless, ctx);
+                self.pull.go_on(self.position().index, ctx);
             }
+            Events::Collected { floor } => self.collected(from, floor, ctx),
             // Both belong to the machine: they carry more than events.
             Events::Resync | Events::Snapshot(_) => debug_assert!(false, "the machine answers these"),
         }
     }
 
-    /// Takes a batch that came on SWIM's broadcasts.
-    pub fn handle_broadcast(&mut self, from: NodeId, batch: &[u8], ctx: &mut Context<'_>) {
-        match codec::decode::<EventBatch, { crate::wire::frame::DATAGRAM_LIMIT }>(batch) {
-            Ok(batch) => self.receive(from, batch, ctx),
-            Err(_) => ctx.report(Report::Limit("a broadcast did not decode")),
-        }
-    }
-
-    /// A timer of the pull fired.
-    pub fn handle_pull(&mut self, attempt: u64, ctx: &mut Context<'_>) {
-        let position = self.position();
-        if let Some(target) = self.pull.fire(attempt, &self.facts, ctx) {
-            ctx.send(target, Channel::Ordered, Message::Events(Events::Pull { after: position }));
-        }
-    }
-
-    fn receive(&mut self, from: NodeId, batch: EventBatch, ctx: &mut Context<'_>) {
-        let Some(last) = batch.events.last().map(|logged| logged.index) else { return };
-        if last <= self.position().index {
+    fn collected(&mut self, from: NodeId, floor: Index, ctx: &mut Context<'_>) {
+        if floor <= self.position().index.next() {
             return;
         }
-        match verify::believe(&self.facts, &batch, ctx.keys) {
-            Ok((facts, believed)) => {
-                let fresh = EventBatch { events: believed.iter().map(|one| one.logged.clone()).collect(), checkpoints: batch.checkpoints };
-                self.facts = facts;
-                believed.into_iter().for_each(|one| self.applied(one));
-                fresh.checkpoints.iter().for_each(|checkpoint| self.tail.vouch(checkpoint.clone()));
-                self.pull.caught_up(self.position().index);
-                self.pass_on(fresh, ctx);
+        self.pull.collected(from);
+        if self.facts.is_voter(from) {
+            // A voter's tail is the longest: nobody else can help either.
+            self.outputs.push_back(Output::Fenced { by: from });
+        } else {
+            self.pull.go_on(self.position().index, ctx);
+        }
+    }
+
+    /// A timer of this subsystem is due; others do nothing.
+    pub fn handle_timer(&mut self, timer: Timer, peers: &Peers<'_>, ctx: &mut Context<'_>) {
+        match timer {
+            Timer::Pull { attempt } => {
+                if let Some(target) = self.pull.fire(attempt, &self.facts, peers, ctx) {
+                    ctx.send(target, Channel::Ordered, Message::Events(Events::Pull { after: self.position() }));
+                }
             }
-            Err(Disbelief::Gap { .. }) => self.pull.ahead(from, last, ctx),
-            Err(Disbelief::Signer | Disbelief::Uncovered) => {
-                self.pull.doubted(from);
-                self.pull.ahead(from, last, ctx);
+            Timer::Announce { round } => {
+                for target in self.spread.fire(round, &self.facts, peers, ctx) {
+                    ctx.send(target, Channel::Datagram, Message::Events(Events::Announce));
+                }
             }
-            Err(Disbelief::Fold(_) | Disbelief::Chain) => {
-                self.pull.doubted(from);
-                ctx.report(Report::Fork { with: from });
+            Timer::RaftTick
+            | Timer::Beat
+            | Timer::Judge { .. }
+            | Timer::Pending
+            | Timer::Housekeeping
+            | Timer::Swim { .. }
+            | Timer::Confirm { .. }
+            | Timer::Admission { .. }
+            | Timer::Offer { .. }
+            | Timer::Compare { .. }
+            | Timer::Roles => {}
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, batch: EventBatch, peers: &Peers<'_>, ctx: &mut Context<'_>) {
+        let before = self.position();
+        let known = batch.events.partition_point(|logged| logged.index <= before.index);
+        let fresh = &batch.events[known..];
+        let Some(last) = fresh.last().map(|logged| logged.index) else { return };
+        let disbelief = self.believe(fresh, &batch.checkpoints, ctx).err();
+        if self.position().index > before.index {
+            self.pull.helped(from, self.position().index);
+            self.pass_on(from, &before, false, peers, ctx);
+        }
+        match disbelief {
+            None => {}
+            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, self.facts.member(from).is_some(), ctx),
+            // It may speak of voters that are not known yet.
+            Some(Disbelief::Signer) => self.pull.doubted(from, Fault::Useless, ctx),
+            Some(Disbelief::Forged | Disbelief::Uncovered) => self.pull.doubted(from, Fault::Lie, ctx),
+            Some(Disbelief::Chain) => {
+                self.report_fork(from, ctx);
+                self.pull.doubted(from, Fault::Lie, ctx);
             }
         }
     }
 
-    fn applied(&mut self, one: Believed) {
-        self.tail.push(one.logged.clone(), &one.event, one.after);
-        if let Event::EpochAdvanced { floor, .. } = one.event {
+    /// Applies of `events`, which are all new, what voters vouch for, one voter's word after the other.
+    fn believe(&mut self, events: &[LogEvent], checkpoints: &[Checkpoint], ctx: &Context<'_>) -> Result<(), Disbelief> {
+        let chains = verify::chains(&self.position(), events)?;
+        let mut rest = events;
+        while let Some(ends) = rest.last().map(|logged| logged.index) {
+            let proof = verify::prove(&self.facts, ends, &chains, checkpoints, ctx.keys)?;
+            let (proven, later) = rest.split_at((proof.index.0 - self.position().index.0) as usize);
+            for logged in proven {
+                if self.fold(logged).is_err() {
+                    self.outputs.push_back(Output::Damaged);
+                    return Ok(());
+                }
+            }
+            self.vouch(proof.clone());
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Takes the next event. Whose membership it ends at an operator's or the member's own wish.
+    fn fold(&mut self, logged: &LogEvent) -> Result<Option<NodeId>, FoldError> {
+        let voters = self.facts.voters().clone();
+        let event = self.facts.apply(logged)?;
+        let position = self.position();
+        self.tail.push(logged.payload.clone(), &position, *self.facts.voters() != voters);
+        if let Event::EpochAdvanced { floor, .. } = event {
             self.tail.collect(floor);
         }
-        self.outputs.push_back(Output::Applied { position: one.after, logged: one.logged, event: one.event });
+        let left = leaver(&event);
+        self.outputs.push_back(Output::Applied { position, logged: logged.clone(), event });
+        Ok(left)
     }
 
-    /// The leader's part: to a few nodes at once, and on SWIM.
-    fn spread(&mut self, batch: EventBatch, ctx: &mut Context<'_>) {
-        for target in self.others(ctx, ctx.settings.events.push_fanout) {
-            ctx.send(target, Channel::Ordered, Message::Events(Events::Push(batch.clone())));
-        }
-        self.pass_on(batch, ctx);
-    }
-
-    /// Everyone's part: on SWIM where it fits; else an announcement, since every header says how far
-    /// its sender is.
-    fn pass_on(&mut self, batch: EventBatch, ctx: &mut Context<'_>) {
-        let Some(index) = batch.events.last().map(|logged| logged.index) else { return };
-        let encoded = codec::encode(&batch);
-        if encoded.len() <= BROADCAST_LIMIT {
-            self.outputs.push_back(Output::Broadcast { index, batch: encoded.into() });
-            return;
-        }
-        for target in self.others(ctx, ctx.settings.events.push_fanout) {
-            ctx.send(target, Channel::Datagram, Message::Events(Events::Push(EventBatch::default())));
-        }
-    }
-
-    fn others(&self, ctx: &mut Context<'_>, count: usize) -> Vec<NodeId> {
-        let Some((_, hood)) = self.facts.neighborhood_of(ctx.node) else { return Vec::new() };
-        let others: Vec<NodeId> = hood.members.iter().copied().filter(|&node| node != ctx.node).collect();
-        ctx.rng.sample(&others, count)
-    }
-
-    fn answer(&mut self, to: NodeId, after: &Position, ctx: &mut Context<'_>) {
-        let answer = match self.range(after, ctx.settings.events.range_bytes, ctx) {
-            After::Batch { batch, end: _ } => Events::Range(batch),
-            After::Collected { floor } => Events::Collected { floor },
-            After::Fork => {
-                ctx.report(Report::Fork { with: to });
-                return;
+    /// Tells others of what came after `before`: a lone event is pushed on as it is, and announced over far links; a stream
+    /// of them is announced.
+    fn pass_on(&mut self, from: NodeId, before: &Position, leads: bool, peers: &Peers<'_>, ctx: &mut Context<'_>) {
+        let events = (self.position().index.0 - before.index.0) as usize;
+        self.spread.news(events, leads, ctx);
+        if !self.spread.is_stream(ctx) {
+            let news = self.tail.batch_after(before).filter(|batch| size_of(batch) <= PUSH_LIMIT);
+            let push = news.map_or(Events::Announce, Events::Push);
+            for target in self.spread.pushed_to(from, &self.facts, peers, ctx) {
+                ctx.send(target, Channel::Datagram, Message::Events(push.clone()));
             }
-            After::Nothing => Events::Range(EventBatch::default()),
-        };
-        ctx.send(to, Channel::Ordered, Message::Events(answer));
+            for target in self.spread.announced_to(from, peers, ctx) {
+                ctx.send(target, Channel::Datagram, Message::Events(Events::Announce));
+            }
+        }
+        self.spread.announce_later(ctx);
     }
 
-    /// What comes after a position, with a voter's word for its end.
-    fn range(&mut self, after: &Position, bytes: usize, ctx: &Context<'_>) -> After {
-        let may_sign = self.facts.is_voter(ctx.node);
-        let mut range = self.tail.after(after, bytes, may_sign);
-        if let After::Batch { batch, end } = &mut range
-            && may_sign
-            && batch.checkpoints.last().is_none_or(|last| last.index != end.index)
-        {
-            let checkpoint = sign(&self.facts, end, ctx);
-            self.tail.vouch(checkpoint.clone());
-            batch.checkpoints.push(checkpoint);
+    fn report_fork(&mut self, with: NodeId, ctx: &mut Context<'_>) {
+        if !self.pull.is_liar(with, ctx.now.time) {
+            ctx.report(Report::Fork { with });
+            self.pull.doubted(with, Fault::Lie, ctx);
         }
-        range
     }
+}
 
-    /// For one that was a member until now: the events after those that it knows, its leave among them.
-    /// `None` where they are not held any more, or nobody vouches for them here.
-    pub fn farewell(&mut self, knows: Index, ctx: &Context<'_>) -> Option<EventBatch> {
-        let chain = self.tail.chain_at(knows)?;
-        let after = Position { index: knows, chain, ..self.position() };
-        match self.range(&after, FAREWELL_LIMIT, ctx) {
-            After::Batch { batch, end: _ } => Some(batch),
-            After::Collected { .. } | After::Fork | After::Nothing => None,
-        }
-    }
+fn size_of(batch: &EventBatch) -> usize {
+    batch.events.iter().map(|logged| logged.payload.len()).sum()
 }
 
 /// Whose membership an event ends at an operator's or its own wish.
@@ -347,6 +351,14 @@ fn leaver(event: &Event) -> Option<NodeId> {
         | Event::Restarted { .. }
         | Event::Addresses { .. }
         | Event::EpochAdvanced { .. } => None,
+    }
+}
+
+/// Nobody speaks with one that is no member: this is how it hears that it has left, and why.
+fn farewell_to(member: &MemberRecord, batch: &EventBatch, ctx: &mut Context<'_>) {
+    if let Some(&address) = member.addresses.first() {
+        let farewell = Message::Events(Events::Push(batch.clone()));
+        ctx.send_to(Recipient::Former { key: member.key, address }, Channel::Ordered, farewell);
     }
 }
 

@@ -1,35 +1,29 @@
 //! Believing a batch of events: only what a voter vouches for, voter by voter.
+//!
+//! The chain of a batch is worked out first, without the facts: one signature at its end then proves all of it, and nothing
+//! that is not proven is ever folded.
 
 use thiserror::Error;
 
-use crate::facts::{Facts, FoldError};
-use crate::ids::{Index, Position};
+use crate::facts::Facts;
+use crate::ids::{Digest256, Index, Position};
 use crate::keys::Keys;
-use crate::wire::event::{Checkpoint, Event, LogEvent};
-use crate::wire::message::EventBatch;
+use crate::wire::event::{Checkpoint, LogEvent};
 
 /// Why a batch is not believed. The sender is at fault, or it speaks of voters that this node does not
-/// know yet. Nothing changed.
+/// know yet. What was proven before stays applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Disbelief {
-    #[error("the batch starts at {found}, after {known}")]
+    #[error("the batch starts or goes on at {found}, after {known}")]
     Gap { known: Index, found: Index },
-    #[error("an event does not fit: {0}")]
-    Fold(#[from] FoldError),
-    #[error("a checkpoint is not signed by a voter that is known")]
+    #[error("no checkpoint is of a voter that is known")]
     Signer,
+    #[error("a checkpoint's signature is not that of its voter")]
+    Forged,
     #[error("a checkpoint's chain is not that of the events")]
     Chain,
     #[error("no checkpoint covers the end of the events")]
     Uncovered,
-}
-
-/// An event that is believed, with what it says and the position after it.
-#[derive(Clone, Debug)]
-pub(super) struct Believed {
-    pub(super) logged: LogEvent,
-    pub(super) event: Event,
-    pub(super) after: Position,
 }
 
 /// Whether `checkpoint` states `position`, signed by one that votes by `facts`.
@@ -38,35 +32,54 @@ pub(super) fn vouches(checkpoint: &Checkpoint, position: &Position, facts: &Fact
     if !states || checkpoint.cluster != facts.cluster() {
         return Err(Disbelief::Chain);
     }
-    let signer = facts.member(checkpoint.voter).filter(|_| facts.is_voter(checkpoint.voter)).ok_or(Disbelief::Signer)?;
-    if !keys.verify(&signer.key, &checkpoint.signed_digest(), &checkpoint.signature) {
-        return Err(Disbelief::Signer);
-    }
-    Ok(())
+    is_signed(checkpoint, facts, keys)
 }
 
-/// Folds what is new in `batch` into a copy of `facts`. Each checkpoint must be signed by a voter of the
-/// facts that the one before it proved, so that no range can appoint its own witness.
-pub(super) fn believe(facts: &Facts, batch: &EventBatch, keys: &dyn Keys) -> Result<(Facts, Vec<Believed>), Disbelief> {
-    let known = facts.position().index;
-    let mut trial = facts.clone();
-    let mut proven = facts.clone();
-    let mut believed = Vec::new();
-    let mut checkpoints = batch.checkpoints.iter().filter(|checkpoint| checkpoint.index > known).peekable();
-    for logged in batch.events.iter().filter(|logged| logged.index > known) {
-        if logged.index > trial.position().index.next() {
-            return Err(Disbelief::Gap { known: trial.position().index, found: logged.index });
-        }
-        let event = trial.apply(logged)?;
-        let after = trial.position();
-        believed.push(Believed { logged: logged.clone(), event, after });
-        while let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.index <= after.index) {
-            vouches(checkpoint, &after, &proven, keys)?;
-            proven = trial.clone();
-        }
+fn is_signed(checkpoint: &Checkpoint, facts: &Facts, keys: &dyn Keys) -> Result<(), Disbelief> {
+    let signer = facts.member(checkpoint.voter).filter(|_| facts.is_voter(checkpoint.voter)).ok_or(Disbelief::Signer)?;
+    match keys.verify(&signer.key, &checkpoint.signed_digest(), &checkpoint.signature) {
+        true => Ok(()),
+        false => Err(Disbelief::Forged),
     }
-    if trial.position().index != proven.position().index {
+}
+
+/// The chain hash after each of `events`, which go on from `known`.
+pub(super) fn chains(known: &Position, events: &[LogEvent]) -> Result<Vec<Digest256>, Disbelief> {
+    let mut last = (known.index, known.chain);
+    events
+        .iter()
+        .map(|logged| {
+            if logged.index != last.0.next() {
+                return Err(Disbelief::Gap { known: last.0, found: logged.index });
+            }
+            last = (logged.index, logged.chain_after(&last.1));
+            Ok(last.1)
+        })
+        .collect()
+}
+
+/// The furthest of `checkpoints` that one who votes by `facts` signed, if it states the chain of the events: the last of them
+/// is number `ends` of its log. One signature is checked at most. Between two that are proven the facts move on, so that
+/// no range can appoint its own witness.
+pub(super) fn prove<'a>(
+    facts: &Facts,
+    ends: Index,
+    chains: &[Digest256],
+    checkpoints: &'a [Checkpoint],
+    keys: &dyn Keys,
+) -> Result<&'a Checkpoint, Disbelief> {
+    let (epoch, known) = (facts.epoch(), facts.position().index);
+    if checkpoints.last().is_none_or(|last| last.index != ends) {
         return Err(Disbelief::Uncovered);
     }
-    Ok((proven, believed))
+    let votes = |checkpoint: &&Checkpoint| checkpoint.index > known && checkpoint.index <= ends && facts.is_voter(checkpoint.voter);
+    let furthest = checkpoints.iter().rev().find(votes).ok_or(Disbelief::Signer)?;
+    let behind = (ends.0 - furthest.index.0) as usize;
+    let states = chains.len().checked_sub(behind + 1).map(|at| chains[at]) == Some(furthest.chain);
+    let own = (facts.cluster(), epoch.generation, epoch.tag) == (furthest.cluster, furthest.epoch.generation, furthest.epoch.tag);
+    if !states || !own {
+        return Err(Disbelief::Chain);
+    }
+    is_signed(furthest, facts, keys)?;
+    Ok(furthest)
 }

@@ -5,7 +5,7 @@ use super::{Birth, Effect, HaltReason, Machine, Phase, StartError, Startup};
 use crate::configs::{Configs, Surroundings};
 use crate::context::{Outbox, Report};
 use crate::control::{Control, Output as ControlOutput};
-use crate::events::EventLog;
+use crate::events::{EventLog, Peers};
 use crate::facts::Facts;
 use crate::ids::{BootNonce, Epoch, Index, NodeId, Seq};
 use crate::membership::Membership;
@@ -212,7 +212,7 @@ impl Machine {
     pub(super) fn begin_with(&mut self, facts: Facts) {
         let limit = if facts.is_voter(self.node()) { self.settings.events.voter_tail_bytes } else { self.settings.events.tail_bytes };
         match &mut self.log {
-            Some(log) => log.replace(facts, Vec::new(), &mut context!(self)),
+            Some(log) => log.replace(facts, &context!(self)),
             None => self.log = Some(EventLog::new(facts, limit)),
         }
         self.changed.merge(Changed::everything());
@@ -381,15 +381,18 @@ impl Machine {
                 self.judge_on(round);
             }
             Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
-            Timer::Pull { attempt } => {
-                if let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) {
-                    log.handle_pull(attempt, &mut context!(self));
-                }
-            }
+            Timer::Pull { .. } | Timer::Announce { .. } => self.events_timer(timer),
             Timer::Admission { attempt } => self.seek_again(attempt),
             Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
             Timer::Roles => self.run_roles(),
         }
+    }
+
+    fn events_timer(&mut self, timer: Timer) {
+        let neighbors = self.neighbors();
+        let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) else { return };
+        let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+        log.handle_timer(timer, &peers, &mut context!(self));
     }
 
     fn configs_timer(&mut self, timer: Timer) {
@@ -406,6 +409,7 @@ impl Machine {
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
             | Timer::Pull { .. }
+            | Timer::Announce { .. }
             | Timer::Admission { .. }
             | Timer::Roles => debug_assert!(false, "only timers of the configs come here"),
         }

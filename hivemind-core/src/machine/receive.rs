@@ -270,8 +270,10 @@ impl Machine {
             Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
             Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
+                let neighbors = self.neighbors();
                 if let Some(log) = &mut self.log {
-                    log.handle_message(from, message, &mut context!(self));
+                    let peers = crate::events::Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                    log.handle_message(from, message, &peers, &mut context!(self));
                 }
             }
             Message::Configs(message) => {

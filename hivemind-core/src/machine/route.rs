@@ -5,7 +5,7 @@ use super::{Destination, Effect, Machine, Phase};
 use crate::configs::{Output as ConfigsOutput, Surroundings};
 use crate::context::{Outgoing, Recipient, Report};
 use crate::control::Output as ControlOutput;
-use crate::events::Output as EventsOutput;
+use crate::events::{Output as EventsOutput, Peers};
 use crate::ids::{Epoch, NeighborhoodId, NodeId, Position};
 use crate::membership::Output as MembershipOutput;
 use crate::view::Changed;
@@ -79,8 +79,10 @@ impl Machine {
             }
             ControlOutput::Committed { events } => {
                 let leads = self.control.as_ref().is_some_and(|control| control.is_leader());
+                let neighbors = self.neighbors();
                 if let Some(log) = &mut self.log {
-                    log.commit(events, leads, &mut context!(self));
+                    let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                    log.commit(events, leads, &peers, &mut context!(self));
                 }
                 self.widen();
             }
@@ -103,9 +105,11 @@ impl Machine {
         // Where the tail reaches down to the view, the events between are news; else the view jumps.
         let known = self.log.as_ref().map_or(Default::default(), |log| log.position().index);
         let bridges = tail.first().is_some_and(|first| first.index <= known.next());
+        let neighbors = self.neighbors();
         match &mut self.log {
             Some(log) if bridges => {
-                log.commit(tail, false, &mut context!(self));
+                let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                log.commit(tail, false, &peers, &mut context!(self));
                 self.widen();
             }
             Some(_) | None => {
@@ -130,6 +134,13 @@ impl Machine {
         }
     }
 
+    /// The other members of the own neighborhood.
+    pub(super) fn neighbors(&self) -> Vec<NodeId> {
+        let own = self.node();
+        let hood = self.log.as_ref().and_then(|log| log.facts().neighborhood_of(own));
+        hood.map_or_else(Vec::new, |(_, hood)| hood.members.iter().copied().filter(|&node| node != own).collect())
+    }
+
     /// Routes what the event log has put out so far.
     pub(super) fn route_known_events(&mut self) {
         while let Some(output) = self.log.as_mut().and_then(|log| log.poll_output()) {
@@ -140,8 +151,7 @@ impl Machine {
     fn route_events(&mut self, output: EventsOutput) {
         match output {
             EventsOutput::Applied { position, logged, event } => self.applied(position, logged, event),
-            EventsOutput::Broadcast { index, batch } => self.membership.broadcast(index, batch, &mut context!(self)),
-            EventsOutput::Fenced { by: _ } => self.resync(),
+            EventsOutput::Fenced { by: _ } | EventsOutput::Damaged => self.resync(),
         }
     }
 
@@ -256,11 +266,8 @@ impl Machine {
                     control.handle_evidence(own, suspect, &mut context!(self));
                 }
             }
-            MembershipOutput::Broadcast { from, batch } => {
-                if let Some(log) = &mut self.log {
-                    log.handle_broadcast(from, &batch, &mut context!(self));
-                }
-            }
+            // Events travel as messages of their own.
+            MembershipOutput::Broadcast { .. } => {}
         }
     }
 

@@ -49,7 +49,7 @@ impl Machine {
         let is_harmless = match &message {
             Message::Admission(Admission::Resume { .. } | Admission::Resumed { .. }) => true,
             Message::Events(Events::Push(_) | Events::Pull { .. } | Events::Range(_) | Events::Collected { .. }) => true,
-            Message::Events(Events::Resync | Events::Snapshot(_)) => true,
+            Message::Events(Events::Announce | Events::AskAnother | Events::Resync | Events::Snapshot(_)) => true,
             Message::Membership(Membership::Ping { .. } | Membership::Pong { .. }) => true,
             Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Configs(_) => false,
         };

@@ -174,6 +174,7 @@ impl Membership {
             | Timer::Pending
             | Timer::Housekeeping
             | Timer::Pull { .. }
+            | Timer::Announce { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }

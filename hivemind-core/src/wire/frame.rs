@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::codec;
 use super::message::Message;
 use crate::error::WireError;
-use crate::ids::{BootNonce, ClusterId, Epoch, Index, NodeId, Position};
+use crate::ids::{BootNonce, ClusterId, Digest256, Epoch, Index, NodeId, Position};
 
 /// The version of the wire that this build speaks.
 pub const VERSION: u8 = 1;
@@ -57,7 +57,12 @@ pub struct Header {
 impl Header {
     /// The first bits of a position's chain, as a header carries them.
     pub fn chain_prefix(position: &Position) -> u32 {
-        (position.chain.prefix() >> 32) as u32
+        Header::prefix_of(&position.chain)
+    }
+
+    /// The same of a chain hash alone.
+    pub fn prefix_of(chain: &Digest256) -> u32 {
+        (chain.prefix() >> 32) as u32
     }
 }
 

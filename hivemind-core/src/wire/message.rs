@@ -194,6 +194,8 @@ pub struct EventBatch {
 pub enum Events {
     /// New events, unasked.
     Push(EventBatch),
+    /// Nothing but what the header says: how far the sender is. Who lacks it pulls.
+    Announce,
     /// What comes after this position?
     Pull {
         /// The asker's.
@@ -206,6 +208,8 @@ pub enum Events {
         /// The first index that it holds.
         floor: Index,
     },
+    /// The answer to a pull that can not be served now, though there may be more.
+    AskAnother,
     /// Give me everything: the asker builds its view anew.
     Resync,
     /// Everything.

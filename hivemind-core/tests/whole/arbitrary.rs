@@ -281,6 +281,8 @@ fn events() -> impl Strategy<Value = Events> {
         position().prop_map(|after| Events::Pull { after }),
         batch().prop_map(Events::Range),
         number().prop_map(|floor| Events::Collected { floor: Index(floor) }),
+        Just(Events::Announce),
+        Just(Events::AskAnother),
         Just(Events::Resync),
         digest().prop_map(Events::Snapshot),
     ]

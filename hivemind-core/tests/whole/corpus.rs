@@ -10,6 +10,7 @@ use hivemind_core::ids::RequestId;
 use hivemind_core::machine::Input;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
+use hivemind_core::wire::config::LeafHashes;
 use hivemind_core::wire::frame::{Channel, Frame};
 use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message};
 
@@ -21,7 +22,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 33] = [
+pub(crate) const KINDS: [&str; 34] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -46,6 +47,7 @@ pub(crate) const KINDS: [&str; 33] = [
     "control.raft",
     "control.read-index",
     "control.read-indexed",
+    "events.announce",
     "events.collected",
     "events.pull",
     "events.push",
@@ -84,6 +86,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Control(Control::Raft(_)) => "control.raft",
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
+        Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
@@ -188,7 +191,22 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
     }
     let mut sent = net.tap.take().expect("it was wanted");
     sent.extend(large_digest(&sent));
+    sent.extend(large_stores(&sent));
     sent
+}
+
+/// What consumers say only where their stores are large, or many of them compare at once.
+fn large_stores(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
+    let (channel, bytes) = sent.last().expect("the machines have spoken");
+    let header = Frame::decode(bytes, *channel).expect("machines send frames").header;
+    let hashes = |width: u32, bucket| LeafHashes { bucket, hashes: (0..width).map(|hash| hash.wrapping_mul(0x9E37_79B9)).collect() };
+    let messages = [
+        (Channel::Datagram, Configs::Busy),
+        (Channel::Bulk, Configs::Differ { buckets: vec![hashes(8, 7)], rest: false }),
+        (Channel::Bulk, Configs::Differ { buckets: vec![hashes(1, 1), hashes(16, 9), hashes(32, 63)], rest: true }),
+    ];
+    let frame = |(channel, message)| (channel, Frame { header, message: Message::Configs(message) }.encode());
+    messages.map(frame).to_vec()
 }
 
 /// What is said where a digest is too large for one frame: none of these machines knows that many members.

@@ -91,6 +91,8 @@ fn events(message: &Events) -> String {
     };
     match message {
         Events::Push(pushed) => format!("push {}", batch(pushed)),
+        Events::Announce => "announce".into(),
+        Events::AskAnother => "ask another".into(),
         Events::Pull { after } => format!("pull after {after}"),
         Events::Range(range) => format!("range {}", batch(range)),
         Events::Collected { floor } => format!("collected below {floor}"),

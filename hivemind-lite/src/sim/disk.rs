@@ -45,6 +45,11 @@ impl Disk {
         }
     }
 
+    /// The Raft log, as far as it is durable.
+    pub fn log(&self) -> Option<&RecoveredLog> {
+        self.log.as_ref()
+    }
+
     /// What a process that starts now finds.
     pub fn recover(&self) -> Recovered {
         Recovered {

@@ -5,14 +5,18 @@
 //! | [`world`] | nodes, one queue of what happens, inputs in and effects out |
 //! | [`network`], [`disk`], [`keys`], [`profile`] | what a node touches, simulated; which faults it has |
 //! | [`checkers`] | what must never happen, judged after every step |
+//! | [`bounds`] | how long things may take once faults stop |
 //! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
 //! | [`scenario`], [`summary`], [`command`] | what `hivemind-lite sim` runs and tells |
 //!
 //! Nothing that decides reads a clock or iterates in an order that is not its keys': one seed, one trace.
 
+pub mod bounds;
 pub mod checkers;
+pub mod clients;
 pub mod cluster;
 pub mod command;
 pub mod disk;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::net::{TestKeys, V1, V2, key_of, request, signed};
 use crate::control::applied::{Applied, MAX_TAIL_BYTES};
 use crate::control::apply_voter::Change;
+use crate::control::configuration::Joint;
 use crate::control::snapshot::{self, SnapshotError};
 use crate::ids::{BootNonce, ClusterId, Epoch, Index, NodeId, NodeName, ProposalId, PublicKey};
 use crate::time::Timestamp;
@@ -69,8 +70,9 @@ impl State {
     }
 
     fn change(&mut self, node: NodeId, part: VoterPart) -> bool {
-        let event = self.applied.change(Change { node, part });
-        event.inspect(|event| drop(self.applied.record(event))).is_some()
+        let Some(events) = self.applied.change(&[Change { node, part }]) else { return false };
+        events.iter().for_each(|event| drop(self.applied.record(event)));
+        true
     }
 }
 
@@ -293,17 +295,74 @@ fn a_snapshot_gives_back_the_very_state() {
     assert_eq!(snapshot::decode(&bytes).unwrap(), state.applied);
 }
 
+fn exchange(fresh: NodeId, gone: NodeId) -> [Change; 2] {
+    [Change { node: fresh, part: VoterPart::Voter }, Change { node: gone, part: VoterPart::None }]
+}
+
+#[test]
+fn of_changes_that_do_not_all_fit_none_is_made() {
+    let mut state = State::new();
+    state.event(signed(request("a", 5)));
+    let before = state.applied.clone();
+    assert_eq!(state.applied.change(&exchange(V2, V1)), None, "v2 is no learner");
+    assert_eq!(state.applied.change(&[Change { node: V2, part: VoterPart::Learner }; 2]), None, "one node twice");
+    assert_eq!(state.applied, before);
+    assert!(state.change(V2, VoterPart::Learner));
+    assert_eq!(state.applied.change(&exchange(V2, NodeId::new(1, 9))), None, "nobody to take away");
+}
+
+#[test]
+fn one_that_goes_out_jointly_keeps_its_part_until_the_joint_configuration_is_left() {
+    let mut state = State::new();
+    state.event(signed(request("a", 5)));
+    assert!(state.change(V2, VoterPart::Learner));
+    assert_eq!(state.applied.leave_joint(), None, "there is none");
+    let entered = state.applied.change(&exchange(V2, V1)).unwrap();
+    assert_eq!(parts(&entered), [(V2, VoterPart::Voter)]);
+    entered.iter().for_each(|event| drop(state.applied.record(event)));
+    assert!(state.applied.is_joint_sound());
+    assert_eq!(state.refusal(leave(V1, LeaveReason::Asked)), Refusal::StillVoter { node: V1 });
+    assert!(!state.change(V1, VoterPart::None), "one change at a time");
+    let configuration = state.applied.configuration();
+    assert!(!configuration.is_able(&[V2].into()) && !configuration.is_able(&[V1].into()) && configuration.is_able(&[V1, V2].into()));
+    assert_eq!(snapshot::decode(&snapshot::encode(&state.applied)).unwrap(), state.applied);
+    let left = state.applied.leave_joint().unwrap();
+    assert_eq!(parts(&left), [(V1, VoterPart::None)]);
+    left.iter().for_each(|event| drop(state.applied.record(event)));
+    assert!(state.applied.configuration().is_able(&[V2].into()));
+    state.event(leave(V1, LeaveReason::Asked));
+}
+
+#[test]
+fn a_joint_change_that_is_none_of_its_voters_is_refused() {
+    let mut state = State::new();
+    state.event(signed(request("a", 5)));
+    let with = |entered: &[NodeId], leaving: &[NodeId]| {
+        let mut applied = state.applied.clone();
+        applied.registry.joint = Some(Joint { entered: entered.to_vec(), leaving: leaving.to_vec() });
+        snapshot::decode(&snapshot::encode(&applied)).unwrap_err()
+    };
+    for (entered, leaving) in [(&[V2][..], &[][..]), (&[V1], &[]), (&[], &[V1]), (&[V1], &[V1]), (&[], &[])] {
+        assert_eq!(with(entered, leaving), SnapshotError::Contradiction("a joint change that is none of its voters'"));
+    }
+}
+
 #[test]
 fn what_is_no_snapshot_is_refused() {
     let bytes = snapshot::encode(&State::new().applied);
     assert_eq!(snapshot::decode(&[]).unwrap_err(), SnapshotError::Version { found: None });
     let mut other = bytes.clone();
-    other[0] = 2;
-    assert_eq!(snapshot::decode(&other).unwrap_err(), SnapshotError::Version { found: Some(2) });
+    other[0] = 1;
+    assert_eq!(snapshot::decode(&other).unwrap_err(), SnapshotError::Version { found: Some(1) });
     for length in 1..bytes.len() {
         assert!(snapshot::decode(&bytes[..length]).is_err(), "truncated at {length}");
     }
     let mut longer = bytes;
     longer.push(0);
     assert!(matches!(snapshot::decode(&longer).unwrap_err(), SnapshotError::Malformed(_)));
+}
+
+fn parts(events: &[Event]) -> Vec<(NodeId, VoterPart)> {
+    let part = |event: &Event| if let Event::Voter { member, part } = event { Some((member.node, *part)) } else { None };
+    events.iter().filter_map(part).collect()
 }

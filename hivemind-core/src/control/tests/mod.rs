@@ -7,6 +7,7 @@ mod elections;
 mod faults;
 mod group;
 mod hostile;
+mod joint;
 mod recovery;
 mod rules;
 mod scripts;

@@ -1,133 +1,31 @@
 //! A net of control planes on a virtual clock: seeded delays, loss, duplication, slow disks, crashes.
 //! Only what was answered as stored survives a crash.
 
+mod disk;
+mod drive;
+mod wishes;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use protobuf::Message as _;
-use raft::eraftpb;
+use disk::Disk;
+pub(super) use disk::Faults;
+pub(super) use drive::raft;
+pub(super) use wishes::{TestKeys, key_of, request, signed};
 
 use crate::context::{Context, Outbox, Recipient, Report};
 use crate::control::{Control, Output};
-use crate::facts::Facts;
 use crate::ids::{BootNonce, ClusterId, Digest256, Index, NodeId, NodeName, ProposalId, PublicKey};
-use crate::keys::{Keys, Purpose, Signature, hash};
+use crate::keys::hash;
 use crate::rng::Rng;
 use crate::settings::Settings;
-use crate::storage::{LogEntry, LogSnapshot, RecoveredLog, Write};
+use crate::storage::Write;
 use crate::time::{Now, Time, Timestamp};
 use crate::timers::{Timer, Timers};
-use crate::wire::codec;
-use crate::wire::command::{Command, Outcome, Proposal};
+use crate::wire::command::Outcome;
 use crate::wire::event::LogEvent;
-use crate::wire::member::{JoinRequest, MemberRecord, SignedJoin};
+use crate::wire::member::MemberRecord;
 use crate::wire::message::{self, Message};
-
-/// A scheme for tests: anybody could forge it, but nothing verifies that was not signed.
-pub(super) struct TestKeys(pub(super) PublicKey);
-
-pub(super) fn sign(key: &PublicKey, digest: &Digest256) -> Signature {
-    let half = hash(&[&key.0, &digest.0]).0;
-    let mut whole = [0; 64];
-    whole[..32].copy_from_slice(&half);
-    whole[32..].copy_from_slice(&half);
-    Signature(whole)
-}
-
-impl Keys for TestKeys {
-    fn public(&self) -> PublicKey {
-        self.0
-    }
-
-    fn sign(&self, digest: &Digest256) -> Signature {
-        sign(&self.0, digest)
-    }
-
-    fn verify(&self, key: &PublicKey, digest: &Digest256, signature: &Signature) -> bool {
-        sign(key, digest) == *signature
-    }
-}
-
-/// The key that a name's node has, unless a test says otherwise.
-pub(super) fn key_of(name: &str) -> PublicKey {
-    PublicKey(hash(&[b"key of", name.as_bytes()]).0)
-}
-
-pub(super) fn request(name: &str, nonce: u64) -> JoinRequest {
-    JoinRequest {
-        nonce,
-        name: NodeName::new(name).unwrap(),
-        key: key_of(name),
-        addresses: vec!["127.0.0.1:6550".parse().unwrap()],
-        roles: Vec::new(),
-        voter_eligible: true,
-        previous: None,
-    }
-}
-
-pub(super) fn signed(request: JoinRequest) -> Command {
-    let signature = sign(&request.key, &Purpose::Join.digest(&codec::encode(&request)));
-    Command::Join(SignedJoin { request, signature })
-}
-
-/// How bad the net and the disks are.
-#[derive(Clone, Debug)]
-pub(super) struct Faults {
-    pub(super) delay: (Duration, Duration),
-    pub(super) loss_ppm: u32,
-    pub(super) duplicate_ppm: u32,
-    pub(super) disk: (Duration, Duration),
-}
-
-impl Faults {
-    pub(super) const NONE: Faults = Faults {
-        delay: (Duration::from_millis(1), Duration::from_millis(1)),
-        loss_ppm: 0,
-        duplicate_ppm: 0,
-        disk: (Duration::from_millis(1), Duration::from_millis(1)),
-    };
-    pub(super) const BAD: Faults = Faults {
-        delay: (Duration::from_micros(200), Duration::from_millis(30)),
-        loss_ppm: 50_000,
-        duplicate_ppm: 50_000,
-        disk: (Duration::from_micros(100), Duration::from_millis(20)),
-    };
-}
-
-#[derive(Default)]
-pub(super) struct Disk {
-    snapshot: Option<LogSnapshot>,
-    hard_state: Option<bytes::Bytes>,
-    entries: BTreeMap<u64, LogEntry>,
-}
-
-impl Disk {
-    fn write(&mut self, write: &Write) {
-        match write {
-            Write::Log { hard_state, entries } => {
-                if let Some(state) = hard_state {
-                    self.hard_state = Some(state.clone());
-                }
-                if let Some(first) = entries.first() {
-                    self.entries.split_off(&first.index);
-                }
-                self.entries.extend(entries.iter().map(|entry| (entry.index, entry.clone())));
-            }
-            Write::Snapshot(snapshot) => self.snapshot = Some(snapshot.clone()),
-            Write::Compact { below } => self.entries = self.entries.split_off(below),
-            Write::DropLog => *self = Disk::default(),
-            Write::Identity(_) | Write::Own(_) | Write::Cache(_) | Write::ClearCache => panic!("not the control plane's to write"),
-        }
-    }
-
-    pub(super) fn found(&self) -> RecoveredLog {
-        RecoveredLog {
-            snapshot: self.snapshot.clone(),
-            hard_state: self.hard_state.clone(),
-            entries: self.entries.values().cloned().collect(),
-        }
-    }
-}
 
 /// One node: its control plane, if it has one, and what came out of it.
 pub(super) struct Host {
@@ -439,7 +337,8 @@ impl Net {
         });
     }
 
-    /// What must hold after every step: no two nodes disagree about an event (S2), and one leader a term.
+    /// What must hold after every step: no two nodes disagree about an event (S2), one leader a term, and
+    /// raft-rs has the configuration that follows from the state.
     fn check(&self) {
         let mut leaders: BTreeMap<u64, NodeId> = BTreeMap::new();
         let mut known: BTreeMap<Index, &LogEvent> = BTreeMap::new();
@@ -448,9 +347,19 @@ impl Net {
             if control.is_leader() {
                 assert_eq!(*leaders.entry(control.term()).or_insert(node), node, "two leaders in term {}", control.term());
             }
+            if let Some(applied) = control.applied.as_ref().filter(|_| control.raw.is_installed()) {
+                assert!(applied.configuration().is_of(&control.raw.conf_state()), "{node}: {:?}", control.raw.conf_state());
+            }
             for event in host.events.iter().rev().take(8) {
                 assert_eq!(*known.entry(event.index).or_insert(event), event, "{node} disagrees about {}", event.index);
             }
+        }
+    }
+
+    /// Runs so many steps, where there are so many.
+    pub(super) fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            self.step(self.now + Duration::from_secs(1));
         }
     }
 
@@ -476,147 +385,5 @@ impl Net {
 
     pub(super) fn last_lines(&self) -> String {
         self.trace[self.trace.len().saturating_sub(40)..].join("\n")
-    }
-
-    pub(super) fn control(&self, node: NodeId) -> &Control {
-        self.hosts[&node].control.as_ref().expect("a control plane")
-    }
-
-    pub(super) fn facts(&self, node: NodeId) -> &Facts {
-        self.control(node).facts().expect("facts")
-    }
-
-    pub(super) fn voters(&self, node: NodeId) -> Vec<NodeId> {
-        let facts = self.facts(node);
-        facts.voters().keys().copied().filter(|voter| facts.is_voter(*voter)).collect()
-    }
-
-    /// The live leader of the highest term.
-    pub(super) fn leader(&self) -> Option<NodeId> {
-        let leads = |host: &Host| host.is_up && host.control.as_ref().is_some_and(Control::is_leader);
-        let leaders = self.hosts.iter().filter(|(_, host)| leads(host));
-        leaders.max_by_key(|(_, host)| host.control.as_ref().map(Control::term)).map(|(&node, _)| node)
-    }
-
-    pub(super) fn id(&mut self, node: NodeId) -> ProposalId {
-        let host = self.hosts.get_mut(&node).unwrap();
-        host.counter += 1;
-        ProposalId { node, boot: BootNonce::new(host.boots, 0), counter: host.counter }
-    }
-
-    pub(super) fn propose_as(&mut self, id: ProposalId, command: Command) {
-        self.with_host(id.node, |host, ctx| {
-            host.control.as_mut().unwrap().propose(Proposal { id, time: ctx.now.wall, command }, ctx);
-        });
-    }
-
-    pub(super) fn propose(&mut self, node: NodeId, command: Command) -> ProposalId {
-        let id = self.id(node);
-        self.propose_as(id, command);
-        id
-    }
-
-    pub(super) fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
-        self.hosts[&id.node].outcomes.get(&id)
-    }
-
-    /// Proposes, and waits for the outcome.
-    pub(super) fn decide(&mut self, node: NodeId, command: Command) -> Outcome {
-        let id = self.propose(node, command);
-        self.until(Duration::from_secs(8), "an outcome", |net| net.outcome(id).is_some());
-        self.outcome(id).unwrap().clone()
-    }
-
-    pub(super) fn nonce(&mut self) -> u64 {
-        self.nonces += 1;
-        self.nonces
-    }
-
-    /// A node of this name joins through v1; its host is added.
-    pub(super) fn join(&mut self, name: &str) -> NodeId {
-        let nonce = self.nonce();
-        self.join_with(request(name, nonce))
-    }
-
-    pub(super) fn join_with(&mut self, wish: JoinRequest) -> NodeId {
-        let through = self.leader().unwrap_or(V1);
-        let (key, nonce) = (wish.key, wish.nonce);
-        let outcome = self.decide(through, signed(wish));
-        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
-        let node = self.control(through).granted(key, nonce).expect("a grant");
-        if !self.hosts.contains_key(&node) {
-            self.add_host(node);
-        }
-        node
-    }
-
-    pub(super) fn read(&mut self, node: NodeId) -> ProposalId {
-        let id = self.id(node);
-        self.with_host(node, |host, ctx| host.control.as_mut().unwrap().read_index(id, ctx));
-        id
-    }
-
-    pub(super) fn evidence(&mut self, voter: NodeId, observer: NodeId, suspect: NodeId) {
-        self.with_host(voter, |host, ctx| host.control.as_mut().unwrap().handle_evidence(observer, suspect, ctx));
-    }
-
-    /// The process dies; of the writes on their way the first `done` get through.
-    pub(super) fn crash_after(&mut self, node: NodeId, done: usize) {
-        let host = self.hosts.get_mut(&node).unwrap();
-        let writing = std::mem::take(&mut host.writing);
-        for write in writing.iter().flat_map(|(_, _, writes)| writes).take(done) {
-            host.disk.write(write);
-        }
-        host.is_up = false;
-        host.control = None;
-        host.timers.clear();
-    }
-
-    pub(super) fn crash(&mut self, node: NodeId) {
-        self.crash_after(node, 0);
-    }
-
-    pub(super) fn restart(&mut self, node: NodeId) {
-        let seed = self.seed;
-        let host = self.hosts.get_mut(&node).unwrap();
-        host.is_up = true;
-        host.boots += 1;
-        host.counter = 0;
-        host.events.clear();
-        let log = host.disk.found();
-        self.with_host(node, |host, ctx| {
-            host.control = Some(Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole"));
-        });
-    }
-
-    /// All that the node had written is gone.
-    pub(super) fn wipe(&mut self, node: NodeId) {
-        self.hosts.get_mut(&node).unwrap().disk = Disk::default();
-    }
-
-    /// Cuts both directions between two groups.
-    pub(super) fn split(&mut self, one: &[NodeId], other: &[NodeId]) {
-        for &a in one {
-            for &b in other {
-                self.cut.insert((a, b));
-                self.cut.insert((b, a));
-            }
-        }
-    }
-
-    pub(super) fn heal(&mut self) {
-        self.cut.clear();
-    }
-}
-
-/// A raft message out of a control message.
-pub(super) fn raft(message: &message::Control) -> Option<eraftpb::Message> {
-    match message {
-        message::Control::Raft(bytes) => eraftpb::Message::parse_from_bytes(bytes).ok(),
-        message::Control::Forward(_)
-        | message::Control::Outcome { .. }
-        | message::Control::ReadIndex { .. }
-        | message::Control::ReadIndexed { .. }
-        | message::Control::Evidence { .. } => None,
     }
 }

@@ -119,6 +119,19 @@ impl Script {
                 settings.control.voters = count.parse().unwrap();
                 self.net = Some(Net::with(1, settings));
             }
+            ["voters", voters, "of", count, "quietly"] => {
+                let mut settings = Settings::default();
+                settings.control.voters = voters.parse().unwrap();
+                let net = Net::of(1, count.parse().unwrap(), settings);
+                self.seen = net.trace.len();
+                self.net = Some(net);
+            }
+            ["miss", name] => {
+                let net = self.net();
+                let (gone, leader) = (node(name), net.leader().expect("somebody leads"));
+                let up: Vec<NodeId> = net.hosts.iter().filter(|(one, host)| host.is_up && **one != gone).map(|(&one, _)| one).collect();
+                up.into_iter().for_each(|observer| net.evidence(leader, observer, gone));
+            }
             ["snapshot-entries", count] => self.net().settings.control.snapshot_entries = count.parse().unwrap(),
             ["run", ms] => self.net().run(Duration::from_millis(ms.parse().unwrap())),
             ["join", name] => {
@@ -194,6 +207,21 @@ fn script_demotion() {
 }
 
 #[test]
+fn script_replacement() {
+    run("replacement.txt");
+}
+
+#[test]
+fn script_joint() {
+    run("joint.txt");
+}
+
+#[test]
+fn script_transfer() {
+    run("transfer.txt");
+}
+
+#[test]
 fn script_snapshot() {
     run("snapshot.txt");
 }
@@ -204,5 +232,6 @@ fn every_script_is_run() {
     let mut names: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["demotion.txt", "election.txt", "join.txt", "prevote.txt", "snapshot.txt"]);
+    let run = ["demotion.txt", "election.txt", "join.txt", "joint.txt", "prevote.txt", "replacement.txt", "snapshot.txt", "transfer.txt"];
+    assert_eq!(names, run);
 }

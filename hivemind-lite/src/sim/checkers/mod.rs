@@ -4,12 +4,15 @@
 //! and has a test in which it catches a history that breaks its invariant.
 
 mod agreement;
+mod calm;
 mod configs;
+mod durable;
 mod eviction;
 mod fence;
 mod history;
 mod order;
 mod presence;
+mod registers;
 mod views;
 
 use std::fmt;
@@ -18,12 +21,15 @@ use hivemind_core::ids::{Index, NodeName};
 use hivemind_core::time::Time;
 
 pub use agreement::Agreement;
+pub use calm::Calm;
 pub use configs::Configs;
+pub use durable::{Durable, Holders};
 pub use eviction::{Eviction, Liveness};
 pub use fence::{Consequence, Fence};
 pub use history::{Committed, History};
 pub use order::Order;
 pub use presence::Presence;
+pub use registers::{Action, Registers};
 pub use views::Views;
 
 use super::network::Slot;
@@ -43,9 +49,13 @@ pub enum Invariant {
     S5,
     /// Nothing but resync is accepted from below the floor or from another tag.
     S6,
+    /// Acknowledged proposals and linearizable reads are linearizable.
+    S7,
+    /// Acknowledged proposals survive any crash, and any loss of a minority's disks.
+    S8,
     /// Once faults stop, everybody gets where everybody is, within a bound.
     L1,
-    /// No live member is evicted.
+    /// Crashed members leave, and no live member is evicted.
     L2,
     /// A machine neither panics nor stops, nor sends what its channel can not carry.
     Sound,
@@ -118,6 +128,10 @@ pub struct Checkers {
     pub presence: Presence,
     /// S6.
     pub fence: Fence,
+    /// S7.
+    pub registers: Registers,
+    /// S8.
+    pub durable: Durable,
     /// L2.
     pub eviction: Eviction,
 }

@@ -147,6 +147,7 @@ impl World {
                 Ok(())
             }
             Effect::Reply { request, reply } => {
+                self.answered(slot, request, &reply)?;
                 self.replied(slot, request, reply);
                 Ok(())
             }

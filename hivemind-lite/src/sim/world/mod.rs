@@ -6,6 +6,7 @@
 
 mod driving;
 mod observing;
+mod registers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -190,6 +191,7 @@ impl World {
         self.network.down(slot);
         self.watches.left(slot, self.now);
         self.asked.retain(|_, asked| asked.slot != slot);
+        self.checkers.registers.gone(slot);
         self.trace.word(u64::from(slot.0) << 8 | 2);
     }
 

@@ -65,6 +65,7 @@ impl World {
             let found = if cut_off { Liveness::Not } else { liveness(*node).unwrap_or(Liveness::Not) };
             self.checkers.eviction.committed(at!(self, slot), event, found)?;
         }
+        self.register_event(position, event);
         self.measure_event(position, event);
         Ok(())
     }
@@ -110,6 +111,7 @@ impl World {
         self.trace.word(position.chain.prefix());
         self.note(slot, Did::Applied(logged.index));
         self.checkers.order.applied(at!(self, slot), logged.index)?;
+        self.checkers.durable.applied(at!(self, slot), position)?;
         self.checkers.agreement.applied(at!(self, slot), &self.checkers.history, position, logged)
     }
 

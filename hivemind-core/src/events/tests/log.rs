@@ -1,6 +1,23 @@
-use super::*;
+use std::sync::LazyLock;
+
+use imbl::OrdSet;
+
+use crate::context::Recipient;
+use crate::events::*;
 use crate::fixture::{CheapKeys, Surround, birth, id, joined, member, voter};
 use crate::keys::Keys;
+
+const ALONE: [NodeId; 0] = [];
+
+/// Nobody to tell.
+fn nobody() -> Peers<'static> {
+    Peers { neighbors: &ALONE, far: &ALONE, unreachable: no_one() }
+}
+
+fn no_one() -> &'static OrdSet<NodeId> {
+    static NONE: LazyLock<OrdSet<NodeId>> = LazyLock::new(OrdSet::new);
+    &NONE
+}
 
 /// The first voter's log with `events` committed, and its surroundings.
 fn leader(events: &[Event]) -> (EventLog, Surround) {
@@ -8,7 +25,7 @@ fn leader(events: &[Event]) -> (EventLog, Surround) {
     let mut log = EventLog::new(birth(), 16 << 20);
     for event in events {
         let logged = LogEvent::new(log.position().index.next(), event);
-        log.commit(vec![logged], true, &mut around.ctx());
+        log.commit(vec![logged], true, &nobody(), &mut around.ctx());
         while log.poll_output().is_some() {}
     }
     (log, around)
@@ -20,7 +37,7 @@ fn joins(from: u64, to: u64) -> Vec<Event> {
 
 fn range_after(log: &mut EventLog, around: &mut Surround, asker: u64, after: Position) -> Events {
     around.sent();
-    log.handle_message(id(asker), Events::Pull { after }, &mut around.ctx());
+    log.handle_message(id(asker), Events::Pull { after }, &nobody(), &mut around.ctx());
     match around.sent().pop().expect("a pull is answered").message {
         Message::Events(answer) => answer,
         other => panic!("a pull is answered by events, not {other:?}"),
@@ -32,7 +49,7 @@ fn follower() -> (EventLog, Surround) {
 }
 
 fn give(log: &mut EventLog, around: &mut Surround, message: Events) {
-    log.handle_message(id(1), message, &mut around.ctx());
+    log.handle_message(id(1), message, &nobody(), &mut around.ctx());
 }
 
 fn batch_of(answer: Events) -> EventBatch {
@@ -97,11 +114,11 @@ fn a_range_across_a_change_of_voters_carries_the_witness_of_each_part() {
     let mut log_of_second = EventLog::new(birth(), 16 << 20);
     let after = log_of_second.position();
     let first_part = batch_of(range_after(&mut leads, &mut at_leader, 2, after));
-    log_of_second.handle_message(id(1), Events::Push(first_part), &mut second.ctx());
+    log_of_second.handle_message(id(1), Events::Push(first_part), &nobody(), &mut second.ctx());
     let demoted = LogEvent::new(Index(5), &Event::Voter { member: member(1, false, 0), part: crate::wire::event::VoterPart::None });
     let later = LogEvent::new(Index(6), &joined(9, false, 6));
-    log_of_second.commit(vec![demoted], true, &mut second.ctx());
-    log_of_second.commit(vec![later], true, &mut second.ctx());
+    log_of_second.commit(vec![demoted], true, &nobody(), &mut second.ctx());
+    log_of_second.commit(vec![later], true, &nobody(), &mut second.ctx());
     let (mut log, mut around) = follower();
     around.node = id(3);
     let after = log.position();
@@ -119,8 +136,8 @@ fn events_ahead_of_a_gap_wait_for_a_pull() {
     give(&mut log, &mut around, Events::Push(ahead));
     assert_eq!(log.position().index, Index(0));
     let due = around.timers.next_due().expect("a pull is timed");
-    let Some(crate::timers::Timer::Pull { attempt }) = around.timers.take_due(due) else { panic!("a pull") };
-    log.handle_pull(attempt, &mut around.ctx());
+    let timer = around.timers.take_due(due).expect("it is due");
+    log.handle_timer(timer, &nobody(), &mut around.ctx());
     let sent = around.sent();
     assert!(matches!(&sent[..], [out] if out.message == Message::Events(Events::Pull { after: log.position() })), "{sent:?}");
 }
@@ -132,9 +149,9 @@ fn what_was_collected_is_said_and_only_a_voter_fences() {
     let (mut log, mut around) = follower();
     let answer = range_after(&mut leads, &mut at_leader, 2, log.position());
     assert!(matches!(answer, Events::Collected { floor } if floor > Index(1)), "{answer:?}");
-    log.handle_message(id(5), answer.clone(), &mut around.ctx());
+    log.handle_message(id(5), answer.clone(), &nobody(), &mut around.ctx());
     assert!(log.poll_output().is_none(), "a member that does not vote may have a short tail");
-    log.handle_message(id(1), answer, &mut around.ctx());
+    log.handle_message(id(1), answer, &nobody(), &mut around.ctx());
     assert!(matches!(log.poll_output(), Some(Output::Fenced { by }) if by == id(1)));
 }
 
@@ -144,7 +161,7 @@ fn who_left_believes_the_farewell_that_says_so_and_gets_none_that_is_not_held() 
     let (mut leads, mut at_leader) = leader(&[joins(2, 5), vec![left]].concat());
     let (mut log, mut around) = follower();
     let before = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
-    log.commit(before.events[..2].to_vec(), false, &mut around.ctx());
+    log.commit(before.events[..2].to_vec(), false, &nobody(), &mut around.ctx());
     let farewell = leads.farewell(log.position().index, &at_leader.ctx()).expect("it is held");
     give(&mut log, &mut around, Events::Push(farewell));
     assert!(log.facts().member(id(2)).is_none());
@@ -163,14 +180,13 @@ fn who_lies_about_how_far_it_is_does_not_keep_others_pulling() {
     while let Some(due) = around.timers.next_due() {
         around.now.time = due;
         while let Some(timer) = around.timers.take_due(due) {
-            let crate::timers::Timer::Pull { attempt } = timer else { panic!("{timer:?}") };
-            log.handle_pull(attempt, &mut around.ctx());
+            log.handle_timer(timer, &nobody(), &mut around.ctx());
         }
         for asked in around.sent() {
-            let crate::context::Recipient::Node(from) = asked.to else { panic!("{asked:?}") };
+            let Recipient::Node(from) = asked.to else { panic!("{asked:?}") };
             pulls += 1;
             assert!(pulls < 5, "the voter said that there is nothing");
-            log.handle_message(from, Events::Range(EventBatch::default()), &mut around.ctx());
+            log.handle_message(from, Events::Range(EventBatch::default()), &nobody(), &mut around.ctx());
         }
     }
     assert!((1..5).contains(&pulls));
@@ -184,28 +200,6 @@ fn another_chain_at_the_same_index_shows_as_a_fork() {
     assert!(around.out.reports.is_empty());
     log.observe(id(1), Index(0), chain ^ 1, &mut around.ctx());
     assert_eq!(around.out.reports.pop_front(), Some(Report::Fork { with: id(1) }));
-}
-
-#[test]
-fn a_small_batch_rides_on_swim_and_a_large_one_is_announced() {
-    let (mut log, mut around) = follower();
-    around.settings.events.push_fanout = 8;
-    let (mut leads, mut at_leader) = leader(&joins(2, 40));
-    let range = range_after(&mut leads, &mut at_leader, 2, log.position());
-    give(&mut log, &mut around, range);
-    let outputs: Vec<Output> = std::iter::from_fn(|| log.poll_output()).collect();
-    assert!(!outputs.iter().any(|output| matches!(output, Output::Broadcast { .. })));
-    let announced = around.sent();
-    assert_eq!(announced.len(), 8);
-    assert!(announced.iter().all(|out| out.message == Message::Events(Events::Push(EventBatch::default()))));
-
-    let last = LogEvent::new(leads.position().index.next(), &joined(99, false, 40));
-    leads.commit(vec![last], true, &mut at_leader.ctx());
-    let after = log.position();
-    let range = range_after(&mut leads, &mut at_leader, 2, after);
-    give(&mut log, &mut around, range);
-    let outputs: Vec<Output> = std::iter::from_fn(|| log.poll_output()).collect();
-    assert!(outputs.iter().any(|output| matches!(output, Output::Broadcast { index, .. } if *index == Index(40))), "{outputs:?}");
 }
 
 #[test]
