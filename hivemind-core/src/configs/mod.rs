@@ -159,7 +159,7 @@ impl Configs {
             None if self.own.says_something() => self.make_version(ctx),
             None => {}
         }
-        if around.facts.member(ctx.node).is_some_and(|record| record.is_host()) {
+        if self.own.says_something() || self.reserved > Seq(0) {
             self.ask_for_own(around, ctx);
         }
         self.take_over(around, ctx);

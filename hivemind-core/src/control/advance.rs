@@ -5,10 +5,11 @@ use bytes::Bytes;
 use super::Control;
 use super::applied::{Applied, Done};
 use super::apply_voter::Change;
+use super::entry::Committed;
 use super::output::Output;
 use super::pending::{Pending, Stage};
 use super::propose::MAX_PROPOSAL_BYTES;
-use super::raw::{Committed, Content, Packet, Turn};
+use super::raw::{Content, Packet, Turn};
 use crate::context::Context;
 use crate::ids::ProposalId;
 use crate::planted::{self, Planted};
@@ -130,7 +131,7 @@ impl Control {
     pub(super) fn install(&mut self, applied: Applied, index: u64) {
         self.raw.applied_to(index);
         self.making = None;
-        let facts = applied.facts.clone();
+        let facts = Box::new(applied.facts.clone());
         let tail = applied.tail.to_vec();
         self.outputs.push_back(Output::Installed { facts, tail });
         let decided: Vec<(ProposalId, Outcome)> =

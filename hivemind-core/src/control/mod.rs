@@ -35,6 +35,7 @@ mod apply_neighborhood;
 mod apply_voter;
 mod bounded;
 mod configuration;
+mod entry;
 mod evidence;
 mod formed;
 mod group;

@@ -26,7 +26,7 @@ pub enum Output {
     /// A snapshot from the leader replaced the applied state.
     Installed {
         /// The new facts.
-        facts: Facts,
+        facts: Box<Facts>,
         /// The last events before their position, consecutive up to it.
         tail: Vec<LogEvent>,
     },

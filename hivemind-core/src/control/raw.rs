@@ -7,16 +7,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use protobuf::Message as _;
-use raft::eraftpb::{
-    ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType,
-    Snapshot,
-};
+use raft::eraftpb::{EntryType, HardState, Message, MessageType, Snapshot};
 use raft::{ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use slog::{Discard, Logger, o};
 
 use super::applied::Applied;
 use super::apply_voter::Change;
+use super::entry::{self, Committed};
 use super::group::{self, GroupId};
 use super::log::{self, Log};
 use super::making::Made;
@@ -47,18 +44,6 @@ pub(super) enum Content {
     Raft(Bytes),
     /// The first part of a snapshot, which stands for the message.
     Part(SnapshotPart),
-}
-
-/// A committed entry.
-pub(super) enum Committed {
-    /// An encoded proposal.
-    Command(Bytes),
-    /// A change of the group: of several parts, it enters a joint configuration.
-    Change(Vec<Change>),
-    /// The joint configuration is left.
-    LeaveJoint,
-    /// A new leader's first entry, or one that no build of ours writes.
-    Nothing,
 }
 
 /// What raft-rs wants done at one moment.
@@ -179,7 +164,7 @@ impl Raw {
     pub(super) fn is_named(&self, node: NodeId) -> bool {
         let gives = |change: &Change| change.node == node && change.part != VoterPart::None;
         let entries = self.raft.store().entries_above(self.applied).iter();
-        entries.filter(|entry| entry.get_entry_type() != EntryType::EntryNormal).any(|entry| match read_entry(entry.clone()).1 {
+        entries.filter(|entry| entry.get_entry_type() != EntryType::EntryNormal).any(|entry| match entry::read(entry.clone()).1 {
             Committed::Change(changes) => changes.iter().any(gives),
             Committed::Command(_) | Committed::LeaveJoint | Committed::Nothing => false,
         })
@@ -273,7 +258,7 @@ impl Raw {
 
     /// Appends a change of the group; `false` where raft takes none now.
     pub(super) fn propose_change(&mut self, changes: &[Change]) -> bool {
-        self.raft.propose_conf_change(Vec::new(), written(changes)).is_ok()
+        self.raft.propose_conf_change(Vec::new(), entry::written(changes)).is_ok()
     }
 
     /// Makes a change of the group take effect, where it is applied. No changes: the joint configuration
@@ -285,7 +270,7 @@ impl Raw {
             self.look();
         }
         self.raft
-            .apply_conf_change(&written(changes))
+            .apply_conf_change(&entry::written(changes))
             .expect("a change that fits the state fits raft's configuration: both change only here");
     }
 
@@ -399,7 +384,7 @@ impl Raw {
         }
         let mut ready = self.raft.ready();
         let mut turn = Turn {
-            committed: ready.take_committed_entries().into_iter().map(read_entry).collect(),
+            committed: ready.take_committed_entries().into_iter().map(entry::read).collect(),
             reads: ready.take_read_states().into_iter().filter_map(|read| Some((read_id(&read.request_ctx)?, read.index))).collect(),
             ..Turn::default()
         };
@@ -516,55 +501,4 @@ fn applied_at(message: &Message) -> u64 {
 
 fn read_id(context: &[u8]) -> Option<ProposalId> {
     codec::decode::<ProposalId, 64>(context).ok()
-}
-
-fn read_entry(entry: Entry) -> (u64, Committed) {
-    let what = match entry.get_entry_type() {
-        EntryType::EntryNormal if entry.data.is_empty() => Committed::Nothing,
-        EntryType::EntryNormal => Committed::Command(entry.data.clone()),
-        EntryType::EntryConfChange => {
-            let change = ConfChange::parse_from_bytes(&entry.data).ok();
-            change.map_or(Committed::Nothing, |change| Committed::Change(vec![read_change(change.get_change_type(), change.node_id)]))
-        }
-        EntryType::EntryConfChangeV2 => match ConfChangeV2::parse_from_bytes(&entry.data) {
-            Ok(change) if change.leave_joint() => Committed::LeaveJoint,
-            Ok(change) => {
-                let changes: Vec<Change> =
-                    change.changes.iter().map(|single| read_change(single.get_change_type(), single.node_id)).collect();
-                if written(&changes) == change { Committed::Change(changes) } else { Committed::Nothing }
-            }
-            Err(_) => Committed::Nothing,
-        },
-    };
-    (entry.index, what)
-}
-
-fn read_change(kind: ConfChangeType, node: u64) -> Change {
-    let part = match kind {
-        ConfChangeType::AddNode => VoterPart::Voter,
-        ConfChangeType::AddLearnerNode => VoterPart::Learner,
-        ConfChangeType::RemoveNode => VoterPart::None,
-    };
-    Change { node: NodeId::from_u64(node), part }
-}
-
-/// A change as it stands in the log: several parts change jointly, and the leader leaves the joint
-/// configuration by itself.
-fn written(changes: &[Change]) -> ConfChangeV2 {
-    let mut written = ConfChangeV2::default();
-    if changes.len() > 1 {
-        written.set_transition(ConfChangeTransition::Implicit);
-    }
-    written.set_changes(changes.iter().copied().map(single).collect::<Vec<_>>().into());
-    written
-}
-
-fn single(change: Change) -> ConfChangeSingle {
-    let mut single = ConfChangeSingle { node_id: change.node.as_u64(), ..ConfChangeSingle::default() };
-    single.set_change_type(match change.part {
-        VoterPart::Voter => ConfChangeType::AddNode,
-        VoterPart::Learner => ConfChangeType::AddLearnerNode,
-        VoterPart::None => ConfChangeType::RemoveNode,
-    });
-    single
 }

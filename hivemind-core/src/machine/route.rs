@@ -103,7 +103,7 @@ impl Machine {
                 }
                 self.widen();
             }
-            ControlOutput::Installed { facts, tail } => self.installed(facts, tail),
+            ControlOutput::Installed { facts, tail } => self.installed(*facts, tail),
             ControlOutput::Outcome { id, outcome } => self.outcome(id, outcome),
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),

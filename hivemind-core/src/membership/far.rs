@@ -83,6 +83,9 @@ impl FarLinks {
     pub(super) fn forget(&mut self, node: NodeId) {
         self.links.retain(|known| known.node != node);
         self.reserve.retain(|known| known.node != node);
+        if matches!(self.turn, Turn::Awaiting { node: asked, .. } if asked == node) {
+            self.turn = Turn::Next;
+        }
     }
 
     /// A frame of it came.
@@ -132,8 +135,14 @@ impl FarLinks {
         self.links.iter().any(|link| link.neighborhood == neighborhood)
     }
 
+    /// Whether there is another link to the neighborhood of the link `node`.
+    fn is_doubled(&self, node: NodeId) -> bool {
+        let home = self.links.iter().find(|link| link.node == node).map(|link| link.neighborhood);
+        home.is_some_and(|home| self.links.iter().filter(|link| link.neighborhood == home).count() > 1)
+    }
+
     /// The link `node` makes room for one of the reserve, if there is one of a neighborhood without link.
-    pub(super) fn swap(&mut self, node: NodeId, rng: &mut Rng) {
+    fn swap(&mut self, node: NodeId, rng: &mut Rng) {
         let Some(link) = self.links.iter().position(|link| link.node == node) else { return };
         let old = self.links.remove(link);
         let fresh: Vec<usize> = (0..self.reserve.len()).filter(|&at| !self.is_linked(self.reserve[at].neighborhood)).collect();
@@ -144,7 +153,7 @@ impl FarLinks {
     }
 
     /// A few of whom this node knows, of other neighborhoods.
-    pub(super) fn some(&self, count: usize, rng: &mut Rng) -> Vec<Acquaintance> {
+    fn some(&self, count: usize, rng: &mut Rng) -> Vec<Acquaintance> {
         let all: Vec<&Acquaintance> = self.links.iter().chain(&self.reserve).collect();
         rng.sample(&all, count).into_iter().cloned().collect()
     }
@@ -240,7 +249,7 @@ impl FarLinks {
         });
         let wanted = ctx.settings.membership.far_links;
         self.learn(vouched, wanted, ctx.rng, far_by(facts, ctx.node));
-        if is_answer && ctx.rng.below(SWAP_ONE_IN) == 0 {
+        if is_answer && (self.is_doubled(from) || ctx.rng.below(SWAP_ONE_IN) == 0) {
             self.swap(from, ctx.rng);
         }
         if reply_wanted {

@@ -133,6 +133,8 @@ impl Membership {
         peers.iter().for_each(|&node| self.far.forget(node));
         let mut instance = Instance::start(self.next_instance, neighborhood, created, ctx);
         instance.admit(peers, ctx);
+        // That they are on the list says nothing about whether they live.
+        instance.take_changes();
         instance.introduce(ctx);
         self.home = Some(instance);
         self.next_instance += 1;
