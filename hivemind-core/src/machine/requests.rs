@@ -180,7 +180,6 @@ impl Machine {
                 if let Some(reading) = self.pending.reads.get_mut(&id.counter) {
                     reading.index = Some(index);
                 }
-                self.serve_reads();
             }
             None => {
                 if let Some(reading) = self.pending.reads.remove(&id.counter) {
@@ -190,7 +189,8 @@ impl Machine {
         }
     }
 
-    /// Answers the reads that the view has caught up with.
+    /// Answers the reads that the view has caught up with. Only when all events that came together are applied: a view between two
+    /// of them would hold the facts of the later one and the configs of the earlier.
     pub(super) fn serve_reads(&mut self) {
         let Some(position) = self.log.as_ref().map(|log| log.position()) else { return };
         let ready: Vec<u64> = self

@@ -17,8 +17,9 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Simulates a cluster in virtual time, deterministically, and checks its invariants after every step.
 #[derive(Clone, Debug, Args)]
 pub struct SimArgs {
-    /// Nodes at birth: 3 voters, about 4 % (at least 2) that answer for all hosts, and hosts.
-    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(i64::from(RunOptions::MIN_NODES)..=4096))]
+    /// Nodes at birth: 3 voters, about 4 % (2 to 10) that answer for all hosts, and hosts. More than 200 do not join one by
+    /// one: they have joined before, lost power together, and are switched on.
+    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(i64::from(RunOptions::MIN_NODES)..=50_000))]
     pub nodes: u32,
     /// Where all chance comes from: one seed, one run.
     #[arg(long, default_value_t = 1)]

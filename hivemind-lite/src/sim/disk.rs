@@ -21,6 +21,12 @@ pub struct Disk {
     pending: VecDeque<(Ticket, Vec<Write>)>,
 }
 
+impl From<Recovered> for Disk {
+    fn from(Recovered { identity, log, own, cache }: Recovered) -> Self {
+        Disk { identity, log, own, cache: cache.into_iter().collect(), pending: VecDeque::new() }
+    }
+}
+
 impl Disk {
     /// Takes the writes of a ticket; they become durable with [`Disk::complete`], in the order of submission.
     pub fn submit(&mut self, ticket: Ticket, writes: Vec<Write>) {

@@ -6,7 +6,7 @@
 //! | [`network`], [`disk`], [`keys`], [`profile`] | what a node touches, simulated; which faults it has |
 //! | [`checkers`] | what must never happen, judged after every step |
 //! | [`bounds`] | how long things may take once faults stop |
-//! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`roles`], [`node`], [`formed`] | what runs on a simulated node, and the disks of a cluster that was formed before |
 //! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
@@ -20,6 +20,7 @@ pub mod clients;
 pub mod cluster;
 pub mod command;
 pub mod disk;
+pub mod formed;
 pub mod keys;
 pub mod network;
 pub mod node;

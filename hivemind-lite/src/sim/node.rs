@@ -126,6 +126,15 @@ impl SimNode {
         self.keys.public()
     }
 
+    /// What it performs.
+    pub fn roles(&self) -> Vec<InstalledRole> {
+        match self.part {
+            Part::Voter => Vec::new(),
+            Part::Consumer => roles::consumer(),
+            Part::Host => roles::host(self.sections.clone()),
+        }
+    }
+
     /// Starts a process on what the disk holds. The first one of slot 0 gives birth to the cluster.
     ///
     /// # Errors
@@ -134,15 +143,10 @@ impl SimNode {
         self.life += 1;
         self.halted = None;
         self.undisturbed = now.time;
-        let roles: Vec<InstalledRole> = match self.part {
-            Part::Voter => Vec::new(),
-            Part::Consumer => roles::consumer(),
-            Part::Host => roles::host(self.sections.clone()),
-        };
         let startup = Startup {
             name: self.name.clone(),
             addresses: vec![self.address],
-            roles,
+            roles: self.roles(),
             voter_eligible: self.part == Part::Voter,
             seeds: self.seeds.as_ref().unwrap_or(&common.seeds).iter().filter(|seed| **seed != self.address).copied().collect(),
             birth: (self.slot == Slot(0)).then_some(common.birth),

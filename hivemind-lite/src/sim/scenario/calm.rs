@@ -45,8 +45,8 @@ fn missing(world: &World) -> Option<(super::Slot, String)> {
         if voting < RunOptions::VOTERS as usize {
             return Some((node.slot, format!("only {voting} members vote")));
         }
-        if view.facts.members().len() != running().count() {
-            return Some((node.slot, format!("{} members, but {} processes", view.facts.members().len(), running().count())));
+        if view.facts.live().len() != running().count() {
+            return Some((node.slot, format!("{} members, but {} processes", view.facts.live().len(), running().count())));
         }
     }
     let published: Vec<_> = running().filter(|node| node.part == Part::Host).collect();

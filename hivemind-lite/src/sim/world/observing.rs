@@ -63,10 +63,15 @@ impl World {
         if let Event::Left { node, .. } = event {
             let cut_off = self.nodes.iter().any(|place| place.id() == Some(*node) && self.network.is_isolated(place.slot));
             let found = if cut_off { Liveness::Not } else { liveness(*node).unwrap_or(Liveness::Not) };
-            self.checkers.eviction.committed(at!(self, slot), event, found)?;
+            let evicted = self.nodes.iter().find(|place| place.id() == Some(*node)).map(|place| place.name.clone());
+            self.checkers
+                .eviction
+                .committed(at!(self, slot), event, found)
+                .map_err(|violation| Violation { with: evicted, ..violation })?;
         }
         self.register_event(position, event);
         self.measure_event(position, event);
+        self.checkers.tidy();
         Ok(())
     }
 
