@@ -5,8 +5,11 @@
 //! neighborhood, the voters, the listed consumers, and of everybody else nothing but that it lives. A slice depends on the position
 //! and the neighborhood alone, so that any neighbor has exactly what a joiner needs.
 
+mod encode;
 mod fold;
 mod live;
+#[cfg(feature = "planted")]
+mod planted;
 mod record;
 mod slice;
 #[cfg(test)]
@@ -17,6 +20,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::encode::FactsCursor;
 pub use self::fold::FoldError;
 pub use self::live::LiveSet;
 use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind};
@@ -225,6 +229,16 @@ impl Facts {
     /// Up to [`LISTED`] consumers of a kind. Their records are in every scope.
     pub fn listed(&self, kind: &SectionKind) -> impl Iterator<Item = NodeId> + '_ {
         self.listed.get(kind).into_iter().flatten().copied()
+    }
+
+    /// The listed consumers of every kind.
+    pub fn lists(&self) -> &OrdMap<SectionKind, OrdSet<NodeId>> {
+        &self.listed
+    }
+
+    /// The members that said that they restart, in scope or not, and until when they are not missed.
+    pub fn restarting(&self) -> &OrdMap<NodeId, Timestamp> {
+        &self.restarting
     }
 
     /// Until when a member said that it restarts, in scope or not.

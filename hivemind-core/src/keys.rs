@@ -77,6 +77,22 @@ pub trait Keys: Send + Sync + 'static {
     fn verify(&self, key: &PublicKey, digest: &Digest256, signature: &Signature) -> bool;
 }
 
+/// SHA-256 over what comes piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash over all pieces.
+    pub fn digest(self) -> Digest256 {
+        Digest256(self.0.finalize().into())
+    }
+}
+
 /// SHA-256 over `parts`, one after another.
 pub fn hash(parts: &[&[u8]]) -> Digest256 {
     let mut hasher = Sha256::new();

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod keys;
 pub mod machine;
 pub mod membership;
+pub mod planted;
 mod rank;
 pub mod rng;
 pub mod role;

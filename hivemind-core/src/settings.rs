@@ -24,6 +24,9 @@ pub struct Settings {
     /// An older start of a node that is heard from this long after a newer one is a second live
     /// process. Default 3 s. Raising it forgives slower networks; lowering it finds clones sooner.
     pub duplicate_after: Duration,
+    /// The bug that this machine has, for the test of the checkers. Default none.
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::planted::Planted>,
 }
 
 /// Failure detection by SWIM (Das, Gupta, Motivala, 2002), with the quorum as second opinion.
@@ -54,6 +57,25 @@ pub struct MembershipSettings {
     pub confirm_interval: Duration,
     /// Evidence is repeated this often while it lasts. Default 500 ms.
     pub evidence_interval: Duration,
+    /// After a change of neighborhoods a node answers probes of the former one for this long. Default
+    /// 10 s. Raising it spares false alarms of those who hear of the change late; lowering it saves
+    /// little.
+    pub overlap: Duration,
+    /// So many members of other neighborhoods are linked to. Default 3. Raising it makes events cross
+    /// faster where many nodes fail at once; lowering it saves traffic and connections. Below 2 the links
+    /// may fall apart into several graphs.
+    pub far_links: usize,
+    /// Each far link is asked for a sample once in this time. Default 60 s. Raising it saves traffic, up to
+    /// the idle timeout of connections, above which each sample costs a handshake; lowering it replaces
+    /// dead links sooner.
+    pub sample_period: Duration,
+    /// A far link that does not answer is asked a second time after this, and given up after it once more.
+    /// Default 2 s. Raising it forgives slow links.
+    pub sample_timeout: Duration,
+    /// Delegates of a neighborhood tell a voter this often that it lives, where there are several; one of
+    /// which nothing was heard for three times as long is probed by voters. Default 5 s. Raising it saves
+    /// traffic; lowering it finds the end of a whole neighborhood sooner.
+    pub keepalive: Duration,
 }
 
 /// The control plane.
@@ -79,8 +101,8 @@ pub struct ControlSettings {
     pub beat: Duration,
     /// A voter that heard of no leader for this long is degraded. Default 3 s.
     pub voter_degraded_after: Duration,
-    /// Another node that heard no new sign of life for this long is degraded. Default 8 s: what the
-    /// gossip of a beat takes in a full neighborhood, with a margin for loss.
+    /// Another node that heard no new sign of life for this long is degraded. Default 15 s: what a beat takes from the voters over
+    /// far links and through a full neighborhood, with a margin for loss.
     pub degraded_after: Duration,
     /// So many independent observers are needed for a leave by failure, where so many live. Default 3.
     pub observers: usize,
@@ -145,8 +167,12 @@ pub struct ConfigSettings {
     pub consumers: usize,
     /// And to so many neighbors, who answer for it. Default 2.
     pub neighbors: usize,
-    /// To those who did not answer it is sent again after this. Default 500 ms.
+    /// To those who did not answer it is sent again after this. Default 500 ms. A consumer that owes an answer for so
+    /// long is silent: others pass on for it. Raising it forgives slow links; lowering it gets round a lost node sooner.
     pub offer_retry: Duration,
+    /// A consumer passes a config on to so many others. Default 8. Raising it makes the way to the last one
+    /// shorter; lowering it spreads the work among more.
+    pub pass_on: usize,
     /// A consumer compares digests with another this often, with jitter. Default 2 s.
     pub compare: Duration,
     /// Sequence numbers are reserved on disk in blocks of so many. Default 256.
@@ -167,6 +193,8 @@ impl Default for Settings {
             role_coalesce: Duration::from_millis(10),
             admission_retry: Duration::from_millis(500),
             duplicate_after: Duration::from_secs(3),
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 }
@@ -184,6 +212,11 @@ impl Default for MembershipSettings {
             confirm_pings: 3,
             confirm_interval: Duration::from_millis(250),
             evidence_interval: Duration::from_millis(500),
+            overlap: Duration::from_secs(10),
+            far_links: 3,
+            sample_period: Duration::from_secs(60),
+            sample_timeout: Duration::from_secs(2),
+            keepalive: Duration::from_secs(5),
         }
     }
 }
@@ -200,7 +233,7 @@ impl Default for ControlSettings {
             proposal_timeout: Duration::from_secs(5),
             beat: Duration::from_millis(500),
             voter_degraded_after: Duration::from_secs(3),
-            degraded_after: Duration::from_secs(8),
+            degraded_after: Duration::from_secs(15),
             observers: 3,
             evidence_window: Duration::from_secs(2),
             max_leaves: 8,
@@ -238,6 +271,7 @@ impl Default for ConfigSettings {
             consumers: 2,
             neighbors: 2,
             offer_retry: Duration::from_millis(500),
+            pass_on: 8,
             compare: Duration::from_secs(2),
             seq_block: 256,
             ahead: 1024,

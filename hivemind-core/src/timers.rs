@@ -36,6 +36,21 @@ pub enum Timer {
         /// Which round of probing.
         round: u64,
     },
+    /// The SWIM instance of a former neighborhood has answered long enough.
+    Overlap {
+        /// Which instance.
+        instance: u64,
+    },
+    /// The next far link is asked for a sample, or it is seen whether the last one answered.
+    Sample {
+        /// Which chain of samples: one begins with each membership.
+        round: u64,
+    },
+    /// A delegate says that its neighborhood lives, and a voter looks for those that fell silent.
+    Keepalive {
+        /// Which chain of keepalives: one begins with each membership.
+        round: u64,
+    },
     /// Missing events are pulled, after jitter, or a pull got no answer.
     Pull {
         /// Which pull.

@@ -3,29 +3,44 @@
 //! themselves. No quorum takes part.
 
 mod bootstrap;
-mod compare;
+mod comparing;
 mod exchange;
+mod handover;
 mod own;
+mod passing;
 mod publish;
+mod pulls;
+mod roster;
+mod scope;
+mod silence;
 mod store;
+mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::{OrdMap, OrdSet};
 
 use self::bootstrap::Bootstrap;
+use self::comparing::Exchanges;
 use self::own::Own;
+use self::passing::Passing;
+use self::pulls::Pulls;
+use self::roster::Roster;
+use self::silence::Silence;
 use self::store::{Store, Taken};
 use crate::context::{Context, Junk, Report};
 use crate::facts::Facts;
 use crate::ids::{NodeId, Seq};
+use crate::planted::{self, Planted};
 use crate::storage::Write;
 use crate::timers::Timer;
 use crate::wire::config::{HeldConfig, SignedConfig};
 use crate::wire::event::Event;
+use crate::wire::member::MemberRecord;
 
 pub use self::publish::Published;
 
@@ -59,7 +74,16 @@ pub struct Configs {
     store: Store,
     own: Own,
     reserved: Seq,
+    roster: Roster,
     bootstrap: Bootstrap,
+    exchanges: Exchanges,
+    pulls: Pulls,
+    passing: Passing,
+    silence: Silence,
+    /// The own neighborhood, as the last event left it.
+    near: OrdSet<NodeId>,
+    /// Hosts that said themselves that they publish nothing (yet): they are not asked, they will tell.
+    empty: BTreeSet<NodeId>,
     /// Which chain of timers counts, of offers and of comparing.
     offer_round: u64,
     compare_round: u64,
@@ -87,7 +111,14 @@ impl Configs {
             store: Store::new(ahead_limit),
             own: Own::recovered(own, reserved),
             reserved,
+            roster: Roster::default(),
             bootstrap: Bootstrap::NotNeeded,
+            exchanges: Exchanges::default(),
+            pulls: Pulls::default(),
+            passing: Passing::default(),
+            silence: Silence::default(),
+            near: OrdSet::new(),
+            empty: BTreeSet::new(),
             offer_round: 0,
             compare_round: 0,
             outputs: VecDeque::new(),
@@ -116,32 +147,63 @@ impl Configs {
 
     /// The node is a member now, under `ctx.node`: for the first time, again, or after a restart.
     pub fn member(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        self.forget_strangers(around);
-        self.own.offered.clear();
-        self.own.stored_at.clear();
+        self.replaced(around, ctx);
+        self.own.forget_holders();
+        (self.exchanges, self.pulls, self.silence) = Default::default();
         self.begin_bootstrap(around, ctx);
-        if self.own.says_something() {
-            match &self.own.config {
-                Some(signed) if signed.config.node == ctx.node && self.own.durable => self.enforce_own(around, ctx),
-                // It is on its way to the disk.
-                Some(signed) if signed.config.node == ctx.node => {}
-                Some(_) | None => self.make_version(ctx),
-            }
+        match &self.own.config {
+            Some(signed) if signed.config.node == ctx.node && self.own.durable => self.enforce_own(around, ctx),
+            // It is on its way to the disk.
+            Some(signed) if signed.config.node == ctx.node => {}
+            Some(_) => self.make_version(ctx),
+            None if self.own.says_something() => self.make_version(ctx),
+            None => {}
+        }
+        if self.own.says_something() || self.reserved > Seq(0) {
             self.ask_for_own(around, ctx);
         }
-        let delay = ctx.rng.duration_below(ctx.settings.configs.compare);
-        self.compare_round += 1;
-        ctx.after(delay, Timer::Compare { round: self.compare_round });
+        self.take_over(around, ctx);
+        if self.roster.is_consumer() {
+            self.compare_round += 1;
+            ctx.after(ctx.settings.configs.offer_retry, Timer::Compare { round: self.compare_round });
+        }
     }
 
     /// The facts were replaced as a whole: what belongs to nobody any more goes.
-    pub fn replaced(&mut self, around: &Surroundings<'_>) {
-        self.forget_strangers(around);
+    pub fn replaced(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        self.forget_strangers(around, ctx);
+        self.roster = Roster::of(around.facts, ctx.node);
+        self.store.count(&self.roster, around.facts);
+        self.empty.clear();
+        self.arranged(around, ctx);
     }
 
-    fn forget_strangers(&mut self, around: &Surroundings<'_>) {
+    /// Whose record is not in these facts gets nothing kept: nothing could be said of its signature.
+    fn forget_strangers(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         for member in self.store.keep_members(around.facts) {
+            self.uncache(member, ctx);
             self.outputs.push_back(Output::Changed { member });
+        }
+    }
+
+    fn arranged(&mut self, around: &Surroundings<'_>, ctx: &Context<'_>) {
+        self.near = around.facts.neighborhood_of(ctx.node).map(|(_, hood)| hood.members.clone()).unwrap_or_default();
+    }
+
+    /// SWIM calls a member down, or hears it again.
+    pub fn handle_reachability(&mut self, node: NodeId, reachable: bool, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        if self.roster.is_fellow(node) {
+            if reachable && self.silence.heard(node) {
+                self.returned(node, around, ctx);
+            } else if !reachable && self.silence.fell_silent(node) {
+                self.adopt(node, around, ctx);
+            }
+        }
+        if self.near.contains(&node) {
+            self.holders_changed(around, ctx);
+            if !reachable {
+                self.hand_over(around, ctx);
+            }
         }
     }
 
@@ -149,35 +211,48 @@ impl Configs {
     pub fn handle_event(&mut self, event: &Event, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         match event {
             Event::Joined { member, supersedes, .. } => {
-                let waited = self.store.joined(member.node, *supersedes);
                 if let Some(old) = supersedes {
-                    self.uncache(*old, ctx);
-                    self.outputs.push_back(Output::Changed { member: *old });
-                    if let Some(inherited) = self.store.entry(member.node) {
-                        self.in_force(&inherited, ctx);
-                    }
+                    self.gone(*old, ctx);
                 }
-                if let Some(waited) = waited {
-                    self.take(waited, None, around, ctx);
+                self.roster.joined(member);
+                let waited = self.store.joined(member.node, *supersedes, self.roster.consumes(member));
+                if supersedes.is_some()
+                    && let Some(inherited) = self.store.entry(member.node)
+                {
+                    self.in_force(&inherited, ctx);
                 }
-                // It may not take an offer yet: it hears of its grant later than others.
-                if member.is_consumer() && self.own.durable {
-                    self.offer_on(around, ctx);
+                if let Some(waited) = waited
+                    && self.take(waited, None, around, ctx)
+                {
+                    // Others heard of it as early, or not at all.
+                    self.pass_on(member.node, ctx.node, false, around, ctx);
                 }
+                self.newcomer(member, around, ctx);
             }
             Event::Left { node, .. } => {
-                self.own.offered.remove(node);
-                if self.own.stored_at.remove(node) && self.own.durable {
-                    self.offer_on(around, ctx);
-                }
+                let held = self.own.stored_at.contains(node);
                 if self.store.left(*node) {
-                    self.uncache(*node, ctx);
                     self.outputs.push_back(Output::Changed { member: *node });
                 }
+                self.gone(*node, ctx);
+                if self.near.contains(node) {
+                    self.arranged(around, ctx);
+                    self.hand_over(around, ctx);
+                }
+                if held {
+                    self.holders_changed(around, ctx);
+                }
             }
-            Event::Split { .. }
-            | Event::Merged { .. }
-            | Event::Voter { .. }
+            Event::Split { from, into, .. } | Event::Merged { from, into, .. } => {
+                let own = around.facts.neighborhood_of(ctx.node).map(|(number, _)| number);
+                if own == Some(*from) || own == Some(*into) {
+                    self.arranged(around, ctx);
+                    self.forget_strangers(around, ctx);
+                    self.holders_changed(around, ctx);
+                    self.hand_over(around, ctx);
+                }
+            }
+            Event::Voter { .. }
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
@@ -185,11 +260,44 @@ impl Configs {
         }
     }
 
+    /// A membership ended, of which nothing is in force any more.
+    fn gone(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        self.uncache(node, ctx);
+        self.roster.left(node);
+        self.passing.forget(node);
+        self.silence.forget(node);
+        self.exchanges.forget(node);
+        self.pulls.forget(node);
+        self.empty.remove(&node);
+        self.own.forget(node);
+    }
+
+    /// Who joined may be one who is to hold the own config. It takes no offer yet: it hears of its grant later than others.
+    fn newcomer(&mut self, member: &MemberRecord, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        let own = around.facts.member(ctx.node);
+        let offered = own.is_some_and(|own| member.consumes_from(own)) && around.facts.member(member.node).is_some();
+        let hood = around.facts.neighborhood_of(ctx.node);
+        let is_near = hood.is_some_and(|(_, hood)| hood.members.contains(&member.node));
+        if is_near {
+            self.arranged(around, ctx);
+        }
+        if !self.own.durable || self.own.config.is_none() || !(offered || is_near) {
+            return;
+        }
+        // A first consumer is told by all hosts of a cluster: not by all at once.
+        let spread = Duration::from_millis(around.facts.live().len() as u64);
+        let delay = ctx.settings.role_coalesce + ctx.rng.duration_below(spread);
+        self.offer_after(delay, ctx);
+    }
+
     /// Takes a config in, from `from` or out of the buffer. True where it was news.
     fn take(&mut self, incoming: HeldConfig, from: Option<NodeId>, around: &Surroundings<'_>, ctx: &mut Context<'_>) -> bool {
         let own = incoming.config.config.node == ctx.node && incoming.member == ctx.node;
         if own && !self.own_seen(&incoming, ctx) {
             return false;
+        }
+        if planted::has(ctx.settings, Planted::OlderConfigTaken) {
+            self.store.left(incoming.member);
         }
         match self.store.take(incoming, around.facts, ctx.keys) {
             Taken::InForce { member, conflict } => {

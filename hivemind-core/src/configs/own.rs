@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::facts::Facts;
 use crate::ids::{NodeId, SectionKind, Seq};
+use crate::time::Time;
 use crate::wire::config::{Section, SignedConfig};
 
 /// What this host publishes, and who has it.
@@ -18,8 +19,12 @@ pub(super) struct Own {
     pub(super) config: Option<Arc<SignedConfig>>,
     /// The last seq used or seen.
     pub(super) seq: Seq,
-    /// To whom it was offered, and who did not say yet that they hold it.
-    pub(super) offered: BTreeSet<NodeId>,
+    /// To whom it was offered, and who did not say yet that they hold it: since when.
+    pub(super) offered: BTreeMap<NodeId, Time>,
+    /// Who answered for an earlier version: they come first.
+    pub(super) proven: BTreeSet<NodeId>,
+    /// To whom this or an earlier version was offered in vain: others come first.
+    pub(super) tried: BTreeSet<NodeId>,
     /// Who holds this version.
     pub(super) stored_at: BTreeSet<NodeId>,
     /// Durable here, so that it may be offered.
@@ -43,6 +48,34 @@ impl Own {
     /// Whether there is anything to say.
     pub(super) fn says_something(&self) -> bool {
         !self.sections.is_empty() || self.config.is_some()
+    }
+
+    /// Nobody is known to hold what it says now.
+    pub(super) fn forget_holders(&mut self) {
+        self.offered.clear();
+        self.proven.extend(std::mem::take(&mut self.stored_at));
+    }
+
+    /// Those who did not answer for `patience` are not waited for any more.
+    pub(super) fn expire(&mut self, now: Time, patience: Duration) {
+        let late = |since: &Time| now.since(*since) >= patience;
+        for (node, _) in self.offered.extract_if(.., |_, since| late(since)) {
+            self.proven.remove(&node);
+            self.tried.insert(node);
+        }
+    }
+
+    /// `node` is no member any more.
+    pub(super) fn forget(&mut self, node: NodeId) {
+        self.offered.remove(&node);
+        self.proven.remove(&node);
+        self.tried.remove(&node);
+        self.stored_at.remove(&node);
+    }
+
+    /// Whether `node` holds it, or was asked to.
+    pub(super) fn is_served(&self, node: NodeId) -> bool {
+        self.stored_at.contains(&node) || self.offered.contains_key(&node)
     }
 
     /// What it would say with `changes`: sections by kind, an empty body taking the kind away.
@@ -70,18 +103,4 @@ impl Own {
     pub(super) fn is_published(&self, node: NodeId, sections: &BTreeMap<SectionKind, Bytes>) -> bool {
         self.config.as_ref().is_some_and(|signed| signed.config.node == node) && *sections == self.sections
     }
-}
-
-/// Who may be given the config of `node`: consumers of its kinds, and neighbors that consume none.
-pub(super) fn candidates(facts: &Facts, node: NodeId, reachable: impl Fn(NodeId) -> bool) -> (Vec<NodeId>, Vec<NodeId>) {
-    let Some(own) = facts.member(node) else { return (Vec::new(), Vec::new()) };
-    let consumers: Vec<NodeId> = facts
-        .members()
-        .values()
-        .filter(|other| other.node != node && other.consumes_from(own) && reachable(other.node))
-        .map(|other| other.node)
-        .collect();
-    let hood = facts.neighborhood_of(node).map(|(_, hood)| hood.members.clone()).unwrap_or_default();
-    let neighbors = hood.into_iter().filter(|other| *other != node && reachable(*other) && !consumers.contains(other)).collect();
-    (consumers, neighbors)
 }

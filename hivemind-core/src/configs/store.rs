@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::roster::Roster;
+use super::scope;
+use super::summary::Summary;
 use crate::facts::Facts;
 use crate::ids::NodeId;
 use crate::keys::Keys;
@@ -31,6 +34,7 @@ const AHEAD_BYTES: usize = 4 << 20;
 pub(super) struct Store {
     held: OrdMap<NodeId, Arc<SignedConfig>>,
     versions: BTreeMap<NodeId, ConfigDigest>,
+    summary: Summary,
     ahead: BTreeMap<NodeId, HeldConfig>,
     ahead_limit: usize,
 }
@@ -44,8 +48,19 @@ impl Store {
         &self.held
     }
 
-    pub(super) fn versions(&self) -> &BTreeMap<NodeId, ConfigDigest> {
-        &self.versions
+    /// What is held of the hosts that this node consumes.
+    pub(super) fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// From now on the hosts that `roster`'s node consumes count, by `facts`.
+    pub(super) fn count(&mut self, roster: &Roster, facts: &Facts) {
+        self.summary = Summary::default();
+        if roster.is_consumer() {
+            for record in facts.members().values().filter(|record| roster.consumes(record)) {
+                self.summary.consume(record.node, self.versions.get(&record.node));
+            }
+        }
     }
 
     pub(super) fn version(&self, member: NodeId) -> Option<&ConfigDigest> {
@@ -64,9 +79,7 @@ impl Store {
             return Taken::Invalid("a config over its limits");
         }
         let Some(record) = facts.member(*member) else {
-            // Ids are given in order: one below the last member's was given, and its membership is over.
-            let is_over = facts.members().get_max().is_some_and(|(last, _)| member < last);
-            return if is_over { Taken::Old { conflict: false } } else { self.keep_ahead(incoming) };
+            return if scope::is_no_news(facts, *member) { Taken::Old { conflict: false } } else { self.keep_ahead(incoming) };
         };
         let version = config.config.digest();
         let known = self.versions.get(member);
@@ -81,6 +94,7 @@ impl Store {
             return Taken::Old { conflict: true };
         }
         self.versions.insert(*member, version);
+        self.summary.hold(*member, &version);
         self.held.insert(*member, Arc::new(incoming.config));
         Taken::InForce { member: incoming.member, conflict: same_seq }
     }
@@ -98,14 +112,18 @@ impl Store {
     }
 
     /// A member joined: what waited for it. Where it replaces a membership, the config of that stays in
-    /// force until the new one's first.
-    pub(super) fn joined(&mut self, member: NodeId, supersedes: Option<NodeId>) -> Option<HeldConfig> {
-        if let Some(old) = supersedes
-            && let Some(config) = self.held.remove(&old)
-        {
-            let version = self.versions.remove(&old).expect("every config that is held has its version beside it");
-            self.held.insert(member, config);
-            self.versions.insert(member, version);
+    /// force until the new one's first. It counts where it is `consumed`.
+    pub(super) fn joined(&mut self, member: NodeId, supersedes: Option<NodeId>, consumed: bool) -> Option<HeldConfig> {
+        if let Some(old) = supersedes {
+            self.summary.release(old);
+            if let Some(config) = self.held.remove(&old) {
+                let version = self.versions.remove(&old).expect("every config that is held has its version beside it");
+                self.held.insert(member, config);
+                self.versions.insert(member, version);
+            }
+        }
+        if consumed {
+            self.summary.consume(member, self.versions.get(&member));
         }
         let waited = self.ahead.remove(&member);
         // Ids are given in order: nobody will join under one below it any more.
@@ -116,6 +134,7 @@ impl Store {
     /// A membership ended: its config goes.
     pub(super) fn left(&mut self, member: NodeId) -> bool {
         self.ahead.remove(&member);
+        self.summary.release(member);
         self.versions.remove(&member);
         self.held.remove(&member).is_some()
     }
@@ -130,7 +149,7 @@ impl Store {
     }
 }
 
-/// What a config takes in memory, about.
-fn weight(held: &HeldConfig) -> usize {
+/// What a config takes in memory or in a message, about.
+pub(super) fn weight(held: &HeldConfig) -> usize {
     held.config.config.sections.iter().map(|section| section.body.len() + 64).sum::<usize>() + 128
 }

@@ -5,22 +5,20 @@ use bytes::Bytes;
 use super::Control;
 use super::applied::{Applied, Done};
 use super::apply_voter::Change;
+use super::entry::Committed;
 use super::output::Output;
 use super::pending::{Pending, Stage};
 use super::propose::MAX_PROPOSAL_BYTES;
-use super::raw::{Committed, Packet, Turn};
-use super::snapshot;
+use super::raw::{Content, Packet, Turn};
 use crate::context::Context;
 use crate::ids::ProposalId;
+use crate::planted::{self, Planted};
 use crate::timers::Timer;
 use crate::wire::codec;
 use crate::wire::command::{Outcome, Proposal};
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
-
-/// Of the entries between two snapshots this part is kept below the later one.
-const KEPT_PART: u64 = 4;
 
 /// What applying some entries yielded.
 #[derive(Default)]
@@ -62,9 +60,11 @@ impl Control {
     }
 
     pub(super) fn send_packets(&self, packets: Vec<Packet>, ctx: &mut Context<'_>) {
-        for packet in packets {
-            let channel = if packet.is_bulk { Channel::Bulk } else { Channel::Ordered };
-            ctx.send(packet.to, channel, Message::Control(message::Control::Raft(packet.bytes)));
+        for Packet { to, content } in packets {
+            match content {
+                Content::Raft(bytes) => ctx.send(to, Channel::Ordered, Message::Control(message::Control::Raft(bytes))),
+                Content::Part(part) => ctx.send(to, Channel::Bulk, Message::Control(message::Control::SnapshotPart(part))),
+            }
         }
     }
 
@@ -91,7 +91,10 @@ impl Control {
 
     /// An entry that does not decode was written by no build of ours, and does nothing everywhere.
     fn apply_command(&mut self, bytes: &Bytes, yielded: &mut Yield, ctx: &Context<'_>) {
-        let Ok(proposal) = codec::decode::<Proposal, MAX_PROPOSAL_BYTES>(bytes) else { return };
+        let Ok(mut proposal) = codec::decode::<Proposal, MAX_PROPOSAL_BYTES>(bytes) else { return };
+        if planted::has(ctx.settings, Planted::ApplyReadsClock) {
+            proposal.time = ctx.now.wall;
+        }
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Done { events, outcome } = applied.apply(&proposal, ctx.keys);
         yielded.events.extend(events);
@@ -118,13 +121,17 @@ impl Control {
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         yielded.events.extend(events.iter().map(|event| applied.record(event)));
         self.raw.apply_change(changes, !applied.facts.voters().contains_key(&self.node));
-        self.heard.retain(|node, _| applied.facts.voters().contains_key(node));
+        let facts = &applied.facts;
+        self.parted.extend(self.heard.keys().filter(|node| !facts.voters().contains_key(*node)));
+        self.parted.retain(|node| facts.member(*node).is_some() && !facts.voters().contains_key(node));
+        self.heard.retain(|node, _| facts.voters().contains_key(node));
     }
 
     /// A snapshot from the leader, which is durable, replaces what was applied.
     pub(super) fn install(&mut self, applied: Applied, index: u64) {
         self.raw.applied_to(index);
-        let facts = applied.facts.clone();
+        self.making = None;
+        let facts = Box::new(applied.facts.clone());
         let tail = applied.tail.to_vec();
         self.outputs.push_back(Output::Installed { facts, tail });
         let decided: Vec<(ProposalId, Outcome)> =
@@ -154,18 +161,6 @@ impl Control {
         if !self.is_removed {
             self.is_removed = true;
             self.outputs.push_back(Output::Removed);
-        }
-    }
-
-    /// Makes a snapshot when the log is long, or a follower needs one that names it.
-    fn snapshot_if_due(&mut self, ctx: &Context<'_>) {
-        let wanted = self.raw.take_snapshot_wanted();
-        let behind = self.raw.applied().saturating_sub(self.raw.snapshot_index());
-        let Some(applied) = self.applied.as_ref().filter(|_| behind > 0) else { return };
-        let entries = ctx.settings.control.snapshot_entries;
-        if wanted || behind >= entries {
-            let (number, writes) = self.raw.snapshot(&applied.configuration(), snapshot::encode(applied), entries / KEPT_PART);
-            self.outputs.push_back(Output::Persist { number, writes });
         }
     }
 

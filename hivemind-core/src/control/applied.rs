@@ -1,9 +1,7 @@
 //! The applied state: what all voters agree on after the same entries. Applying reads no clock, no
 //! chance and no setting of its node, so that it is the same everywhere.
 
-use std::collections::VecDeque;
-
-use imbl::OrdSet;
+use imbl::{OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
 use super::bounded::Bounded;
@@ -52,7 +50,8 @@ pub(super) struct Registry {
 /// The last events: what others may have missed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tail {
-    events: VecDeque<LogEvent>,
+    #[serde(with = "crate::wire::persistent::list")]
+    events: Vector<LogEvent>,
     bytes: usize,
 }
 
@@ -75,6 +74,21 @@ impl Tail {
         while self.events.front().is_some_and(|event| event.index < floor) {
             self.drop_first();
         }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The event at a place, from 0.
+    pub(super) fn at(&self, place: usize) -> Option<&LogEvent> {
+        self.events.get(place)
+    }
+
+    /// How many bytes of payload they have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn to_vec(&self) -> Vec<LogEvent> {
@@ -148,12 +162,6 @@ impl Applied {
         self.tail.push(logged.clone());
         self.tail.collect(self.facts.floor());
         logged
-    }
-
-    /// Whether `node` may exist at all as far as this state knows: a member, or an id that is given later.
-    pub(super) fn may_be_member(&self, node: NodeId) -> bool {
-        let own = self.facts.epoch().generation;
-        self.facts.member(node).is_some() || (node.generation() == own && node.counter() > self.registry.counter)
     }
 
     /// Refuses a command for a node that is no member.

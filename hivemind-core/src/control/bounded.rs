@@ -1,27 +1,36 @@
 //! A map that forgets its oldest entries: what the applied state remembers must have a limit, and
 //! every voter must forget the same things.
 
-use std::collections::{BTreeMap, VecDeque};
-
+use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
-/// At most `LIMIT` entries; inserting one more forgets the one that was inserted first.
+/// At most `LIMIT` entries; inserting one more forgets the one that was inserted first. Clones share structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(K, V)>", into = "Vec<(K, V)>")]
 #[serde(bound(serialize = "K: Ord + Clone + Serialize, V: Clone + Serialize"))]
 #[serde(bound(deserialize = "K: Ord + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>"))]
 pub(super) struct Bounded<K: Ord + Clone, V: Clone, const LIMIT: usize> {
-    entries: BTreeMap<K, V>,
-    order: VecDeque<K>,
+    entries: OrdMap<K, V>,
+    order: Vector<K>,
 }
 
 impl<K: Ord + Clone, V: Clone, const LIMIT: usize> Bounded<K, V, LIMIT> {
     pub(super) fn new() -> Self {
-        Bounded { entries: BTreeMap::new(), order: VecDeque::new() }
+        Bounded { entries: OrdMap::new(), order: Vector::new() }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The entry that was inserted as the `place`th of those that are left, from 0.
+    pub(super) fn at(&self, place: usize) -> Option<(&K, &V)> {
+        let key = self.order.get(place)?;
+        self.entries.get(key).map(|value| (key, value))
     }
 
     /// A key that is there already keeps its place in the order.
@@ -47,9 +56,9 @@ impl<K: Ord + Clone, V: Clone, const LIMIT: usize> From<Vec<(K, V)>> for Bounded
 }
 
 impl<K: Ord + Clone, V: Clone, const LIMIT: usize> From<Bounded<K, V, LIMIT>> for Vec<(K, V)> {
-    fn from(mut bounded: Bounded<K, V, LIMIT>) -> Self {
-        let order = std::mem::take(&mut bounded.order);
-        order.into_iter().filter_map(|key| bounded.entries.remove(&key).map(|value| (key, value))).collect()
+    fn from(bounded: Bounded<K, V, LIMIT>) -> Self {
+        let pairs = (0..bounded.len()).filter_map(|place| bounded.at(place));
+        pairs.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 }
 

@@ -11,6 +11,8 @@ use super::output::Output;
 use super::plan::{Picture, Step};
 use crate::context::Context;
 use crate::ids::{Index, NodeId};
+use crate::planted::{self, Planted};
+use crate::settings::ControlSettings;
 use crate::time::{Time, Timestamp};
 use crate::timers::Timer;
 use crate::wire::command::{Command, Proposal};
@@ -77,6 +79,28 @@ impl Control {
         }
     }
 
+    /// Has all voters probe those against whom there is too little.
+    fn ask_for_probes(&mut self, verdicts: &[Verdict], ctx: &mut Context<'_>) {
+        let voters: Vec<NodeId> = self.applied.iter().flat_map(Applied::voters).collect();
+        for suspect in self.evidence.probes(verdicts, &ctx.settings.control, ctx.now.time) {
+            for &voter in voters.iter().filter(|voter| **voter != suspect) {
+                if voter == self.node {
+                    self.outputs.push_back(Output::Probe { suspect });
+                } else {
+                    ctx.send(voter, Channel::Ordered, Message::Control(message::Control::Probe { suspect }));
+                }
+            }
+        }
+    }
+
+    /// The leader asks for a probe.
+    pub(super) fn handle_probe(&mut self, from: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
+        if !self.is_part(from) {
+            return self.junk(from, "a probe asked for by one that is no voter", ctx);
+        }
+        self.outputs.push_back(Output::Probe { suspect });
+    }
+
     /// The time that a command of this node would be applied at.
     fn command_time(&self, ctx: &Context<'_>) -> Timestamp {
         self.applied.as_ref().map_or(ctx.now.wall, |applied| applied.registry.time.max(ctx.now.wall))
@@ -87,6 +111,7 @@ impl Control {
         self.look = false;
         let verdicts = self.judge(ctx);
         let dead: BTreeSet<NodeId> = verdicts.iter().map(|verdict| verdict.suspect).collect();
+        self.ask_for_probes(&verdicts, ctx);
         let changed = self.change_group(&dead, ctx);
         let left = self.let_leave(verdicts, ctx);
         let collected = self.collect_history(ctx);
@@ -97,7 +122,10 @@ impl Control {
         let Some(applied) = &self.applied else { return Vec::new() };
         let settings = &ctx.settings.control;
         self.evidence.forget_old(applied, settings, ctx.now.time);
-        let known = Known { applied, heard: &self.heard_lately(ctx), time: self.command_time(ctx) };
+        let known = Known { applied, heard: &self.heard_lately(ctx), time: self.command_time(ctx), now: ctx.now.time };
+        if planted::has(ctx.settings, Planted::OneObserverSuffices) {
+            return self.evidence.verdicts(&known, &ControlSettings { observers: 1, ..settings.clone() });
+        }
         self.evidence.verdicts(&known, settings)
     }
 
@@ -148,7 +176,8 @@ impl Control {
     fn let_leave(&mut self, verdicts: Vec<Verdict>, ctx: &mut Context<'_>) -> bool {
         let mut any = false;
         for Verdict { suspect, observers } in verdicts {
-            if self.is_or_becomes_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
+            let stays = planted::has(ctx.settings, Planted::NobodyLeaves);
+            if stays || self.is_or_becomes_part(suspect) || !self.evidence.may_propose(suspect, &ctx.settings.control) {
                 continue;
             }
             let id = self.pending.own_id(self.node, ctx.boot);

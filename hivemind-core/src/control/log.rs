@@ -7,7 +7,9 @@ use bytes::Bytes;
 use raft::eraftpb::{Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError, util};
 
-use super::configuration::Configuration;
+use super::making::Made;
+use crate::ids::Digest256;
+use crate::keys;
 use crate::storage::{LogEntry, LogSnapshot, Write};
 
 /// The log. Index 0 with term 0 is before everything.
@@ -17,6 +19,8 @@ pub(super) struct Log {
     /// Index and term of the entry before the first one.
     before: (u64, u64),
     entries: Vec<Entry>,
+    /// Of the snapshot's data, once it is known.
+    digest: Cell<Option<Digest256>>,
     /// A follower needs a snapshot that names it, and the one here is older than its part.
     outdated: Cell<bool>,
 }
@@ -29,7 +33,7 @@ impl Log {
 
     /// `entries` are consecutive from `before`.
     pub(super) fn new(hard_state: HardState, snapshot: Snapshot, before: (u64, u64), entries: Vec<Entry>) -> Log {
-        Log { hard_state, snapshot, before, entries, outdated: Cell::new(false) }
+        Log { hard_state, snapshot, before, entries, digest: Cell::new(None), outdated: Cell::new(false) }
     }
 
     pub(super) fn snapshot_index(&self) -> u64 {
@@ -58,14 +62,29 @@ impl Log {
         self.before = (snapshot.get_metadata().index, snapshot.get_metadata().term);
         self.entries.clear();
         self.snapshot = snapshot;
+        self.digest.set(None);
+    }
+
+    /// The digest of a snapshot's data: of this log's, it is worked out once.
+    pub(super) fn digest_of(&self, snapshot: &Snapshot) -> Digest256 {
+        if snapshot.get_metadata().index != self.snapshot_index() {
+            return keys::hash(&[&snapshot.data]);
+        }
+        let digest = self.digest.get().unwrap_or_else(|| keys::hash(&[&snapshot.data]));
+        self.digest.set(Some(digest));
+        digest
     }
 
     /// Takes this node's own snapshot, and cuts the log behind it. So many entries as `kept` stay, for
     /// followers that are a little behind.
-    pub(super) fn compact(&mut self, snapshot: Snapshot, kept: u64) -> Vec<Write> {
+    pub(super) fn compact(&mut self, made: Made, kept: u64) -> Vec<Write> {
+        let digest = made.digest;
+        let term = self.term_of(made.index).expect("applied entries are durable, and in the log until a snapshot covers them");
+        let snapshot = snapshot_of(made, term);
         let below = (snapshot.get_metadata().index + 1).saturating_sub(kept);
         let mut writes = vec![snapshot_write(&snapshot)];
         self.snapshot = snapshot;
+        self.digest.set(Some(digest));
         if below > self.before.0 + 1 {
             let term = self.term_of(below - 1).expect("between the first entry and the applied one");
             self.entries.drain(..usize::try_from(below - 1 - self.before.0).expect("as many as there are entries"));
@@ -83,6 +102,12 @@ impl Log {
         &self.hard_state
     }
 
+    /// The entries behind an index.
+    pub(super) fn entries_above(&self, index: u64) -> &[Entry] {
+        let place = usize::try_from(index.saturating_sub(self.before.0)).expect("as many as there are entries");
+        self.entries.get(place..).unwrap_or_default()
+    }
+
     pub(super) fn term_of(&self, index: u64) -> Option<u64> {
         if index == self.before.0 {
             return Some(self.before.1);
@@ -93,12 +118,12 @@ impl Log {
 }
 
 /// A snapshot at a place in the Raft log, with the configuration there.
-pub(super) fn snapshot_of(configuration: &Configuration, data: Vec<u8>, index: u64, term: u64) -> Snapshot {
-    let mut snapshot = Snapshot { data: data.into(), ..Snapshot::default() };
+pub(super) fn snapshot_of(made: Made, term: u64) -> Snapshot {
+    let mut snapshot = Snapshot { data: made.data.into(), ..Snapshot::default() };
     let metadata = snapshot.mut_metadata();
-    metadata.index = index;
+    metadata.index = made.index;
     metadata.term = term;
-    metadata.set_conf_state(configuration.conf_state());
+    metadata.set_conf_state(made.configuration.conf_state());
     snapshot
 }
 

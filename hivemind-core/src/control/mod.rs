@@ -35,10 +35,13 @@ mod apply_neighborhood;
 mod apply_voter;
 mod bounded;
 mod configuration;
+mod entry;
 mod evidence;
+mod formed;
 mod group;
 mod housekeeping;
 mod log;
+mod making;
 mod output;
 mod pending;
 mod plan;
@@ -48,18 +51,23 @@ mod reads;
 mod recover;
 mod sanity;
 mod snapshot;
+mod snapshots;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use imbl::OrdMap;
 use raft::eraftpb::HardState;
 
 use applied::Applied;
 use evidence::Evidence;
+pub use formed::Formed;
 pub use group::GroupId;
 use log::Log;
+use making::Making;
 pub use output::Output;
 use pending::{Alarm, Pending};
 use raw::Raw;
@@ -73,7 +81,7 @@ use crate::settings::ControlSettings;
 use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::event::LogEvent;
+use crate::wire::event::{LogEvent, VoterPart};
 use crate::wire::member::MemberRecord;
 use crate::wire::message;
 
@@ -108,6 +116,12 @@ pub struct Control {
     pending: Pending,
     evidence: Evidence,
     outputs: VecDeque<Output>,
+    /// Who has a part in the group by the view, and at which event.
+    view: Option<(Index, OrdMap<NodeId, VoterPart>)>,
+    /// Members that had a part in the group until it was taken from them.
+    parted: BTreeSet<NodeId>,
+    /// A snapshot in the making.
+    making: Option<Making>,
     /// When a Raft message of each node was last taken.
     heard: BTreeMap<NodeId, Time>,
     /// When there was last a sign of a leader.
@@ -138,7 +152,7 @@ impl Control {
         first.joined = Index(0);
         let node = first.node;
         let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, ctx.settings.control.neighborhoods, first);
-        let snapshot = log::snapshot_of(&applied.configuration(), snapshot::encode(&applied), BIRTH.0, BIRTH.1);
+        let snapshot = log::snapshot_of(snapshot::encode(&applied, BIRTH.0), BIRTH.1);
         let hard_state = HardState { term: BIRTH.1, commit: BIRTH.0, ..HardState::default() };
         let writes = vec![log::snapshot_write(&snapshot), log::log_write(Some(&hard_state), &[])];
         let log = Log::new(hard_state, snapshot, BIRTH, Vec::new());
@@ -180,6 +194,9 @@ impl Control {
             pending: Pending::new(ctx.rng.next()),
             evidence: Evidence::default(),
             outputs: VecDeque::new(),
+            view: None,
+            making: None,
+            parted: BTreeSet::new(),
             heard: BTreeMap::new(),
             contact: ctx.now.time,
             leads: None,
@@ -220,25 +237,46 @@ impl Control {
             message::Control::ReadIndex { id } => self.handle_read_index(from, id, ctx),
             message::Control::ReadIndexed { id, index } => self.handle_read_indexed(from, id, index, ctx),
             message::Control::Evidence { observer, suspect } => self.handle_passed_evidence(from, observer, suspect, ctx),
+            message::Control::SnapshotPart(part) => self.handle_part(from, &part, ctx),
+            message::Control::SnapshotWant(want) => self.handle_want(from, want, ctx),
+            message::Control::Probe { suspect } => self.handle_probe(from, suspect, ctx),
         }
         self.advance(ctx);
     }
 
     fn handle_raft(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) {
-        // A leader may be a member of whose join this node has not heard; one that left is none.
-        if from.is_none() || self.applied.as_ref().is_some_and(|applied| !applied.may_be_member(from)) {
-            return self.junk(from, "a Raft message of one that is no member", ctx);
+        if !self.may_speak(from) {
+            // What it answered before it heard of its demotion is nobody's fault.
+            if !(self.parted.contains(&from) && sanity::is_answer(bytes)) {
+                self.junk(from, "a Raft message of one that has no part in the group", ctx);
+            }
+            return;
         }
         match self.raw.step(from, bytes) {
             Ok(false) => {}
-            Ok(true) => {
-                self.heard.insert(from, ctx.now.time);
-                if self.raw.leader() == Some(from) {
-                    self.contact = ctx.now.time;
-                }
-            }
+            Ok(true) => self.hear(from, ctx.now.time),
             Err(why) => self.junk(from, why, ctx),
         }
+    }
+
+    fn hear(&mut self, from: NodeId, now: Time) {
+        self.heard.insert(from, now);
+        if self.raw.leader() == Some(from) {
+            self.contact = now;
+        }
+    }
+
+    /// Whether raft-rs may hear of `from` at all: it takes every term for one that a quorum once had a part
+    /// in. So only those are heard that have a part in the latest configuration that is known here, be it
+    /// by the group or by the view, and those that an entry in the log is about to give one. A voter that was
+    /// cut off while all others were exchanged hears the new ones as soon as its view has caught up.
+    fn may_speak(&self, from: NodeId) -> bool {
+        let applied = self.facts().map_or(Index(0), |facts| facts.position().index);
+        let is_part = match &self.view {
+            Some((index, parts)) if *index > applied || self.applied.is_none() => parts.contains_key(&from),
+            Some(_) | None => self.raw.is_part(from),
+        };
+        is_part || self.raw.is_named(from)
     }
 
     /// Reports what a node sent and was dropped; without its key there is nobody to name.
@@ -255,6 +293,7 @@ impl Control {
                     if !self.is_removed {
                         self.raw.tick();
                     }
+                    self.go_on_with_snapshots(ctx);
                     self.arm_tick(ctx);
                 }
             }
@@ -264,6 +303,9 @@ impl Control {
             Timer::Judge { .. }
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Announce { .. }
             | Timer::Admission { .. }
@@ -289,9 +331,15 @@ impl Control {
         self.advance(ctx);
     }
 
-    /// Takes what this node knows of the event log by other ways. A node whose part was taken from it
-    /// while it could not be reached hears no more from the group; its view tells.
+    /// Takes what this node knows of the event log by other ways: call it with a new `Control`, and
+    /// whenever the view has moved on. A node whose part was taken from it while it could not be reached
+    /// hears no more from the group; its view tells. And it tells a learner, or one that was cut off for
+    /// long, who may speak for the group.
     pub fn handle_view(&mut self, facts: &Facts) {
+        let index = facts.position().index;
+        if self.view.as_ref().is_none_or(|(known, _)| *known <= index) {
+            self.view = Some((index, facts.voters().clone()));
+        }
         let later = self.applied.as_ref().is_some_and(|applied| applied.facts.position().index < facts.position().index);
         if later && !facts.voters().contains_key(&self.node) {
             self.lose_part();

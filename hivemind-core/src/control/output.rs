@@ -26,7 +26,7 @@ pub enum Output {
     /// A snapshot from the leader replaced the applied state.
     Installed {
         /// The new facts.
-        facts: Facts,
+        facts: Box<Facts>,
         /// The last events before their position, consecutive up to it.
         tail: Vec<LogEvent>,
     },
@@ -52,6 +52,12 @@ pub enum Output {
         leader: Option<NodeId>,
         /// In which term.
         term: u64,
+    },
+    /// Probe this member first-hand, as if it were suspected by others, and give evidence if it does not
+    /// answer: there is too little against it to let it leave.
+    Probe {
+        /// Whom.
+        suspect: NodeId,
     },
     /// This node has no part in the group any more. Keep this `Control` and its log: it does nothing until
     /// a leader gives the node a part again, and then it must not have forgotten what it acknowledged and

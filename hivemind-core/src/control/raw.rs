@@ -7,20 +7,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use protobuf::Message as _;
-use raft::eraftpb::{
-    ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry, EntryType, HardState, Message, MessageType,
-    Snapshot,
-};
+use raft::eraftpb::{EntryType, HardState, Message, MessageType, Snapshot};
 use raft::{ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use slog::{Discard, Logger, o};
 
 use super::applied::Applied;
 use super::apply_voter::Change;
-use super::configuration::Configuration;
+use super::entry::{self, Committed};
 use super::group::{self, GroupId};
 use super::log::{self, Log};
+use super::making::Made;
 use super::sanity::{self, Receiver};
+use super::snapshot;
+use super::transfer::{Receiving, Sending, Taken};
 use crate::ids::{NodeId, ProposalId};
 use crate::rng::split_mix;
 use crate::settings::ControlSettings;
@@ -28,6 +27,7 @@ use crate::storage::Write;
 use crate::time::Time;
 use crate::wire::codec;
 use crate::wire::event::VoterPart;
+use crate::wire::message::{SnapshotPart, SnapshotWant};
 
 /// A follower this few entries behind has caught up.
 const NEARLY: u64 = 16;
@@ -35,21 +35,15 @@ const NEARLY: u64 = 16;
 /// A Raft message on its way out.
 pub(super) struct Packet {
     pub(super) to: NodeId,
-    /// It carries a snapshot.
-    pub(super) is_bulk: bool,
-    pub(super) bytes: Bytes,
+    pub(super) content: Content,
 }
 
-/// A committed entry.
-pub(super) enum Committed {
-    /// An encoded proposal.
-    Command(Bytes),
-    /// A change of the group: of several parts, it enters a joint configuration.
-    Change(Vec<Change>),
-    /// The joint configuration is left.
-    LeaveJoint,
-    /// A new leader's first entry, or one that no build of ours writes.
-    Nothing,
+/// What a packet carries.
+pub(super) enum Content {
+    /// A message as protobuf.
+    Raft(Bytes),
+    /// The first part of a snapshot, which stands for the message.
+    Part(SnapshotPart),
 }
 
 /// What raft-rs wants done at one moment.
@@ -97,8 +91,12 @@ pub(super) struct Raw {
     /// The hard state that was last given to the disk.
     written: HardState,
     applied: u64,
-    /// When a snapshot was sent to a follower that has not answered it.
-    snapshots: BTreeMap<NodeId, Time>,
+    /// The snapshots that are being sent, and to whom.
+    sending: BTreeMap<NodeId, Sending>,
+    /// The snapshot that is being received.
+    receiving: Option<Receiving>,
+    /// The state in the snapshot that raft-rs was given last.
+    arrived: Option<(u64, Applied)>,
 }
 
 impl Raw {
@@ -120,7 +118,9 @@ impl Raw {
             durable_term: written.term,
             written,
             applied,
-            snapshots: BTreeMap::new(),
+            sending: BTreeMap::new(),
+            receiving: None,
+            arrived: None,
         }
     }
 
@@ -153,6 +153,21 @@ impl Raw {
     /// Whether a change of the group may be on its way, or leadership is.
     pub(super) fn is_changing(&self) -> bool {
         self.raft.raft.has_pending_conf() || self.raft.raft.lead_transferee.is_some()
+    }
+
+    /// Whether a node has a part in the configuration that raft-rs has.
+    pub(super) fn is_part(&self, node: NodeId) -> bool {
+        self.raft.raft.prs().get(node.as_u64()).is_some()
+    }
+
+    /// Whether an entry in the log that is not applied yet gives a node a part.
+    pub(super) fn is_named(&self, node: NodeId) -> bool {
+        let gives = |change: &Change| change.node == node && change.part != VoterPart::None;
+        let entries = self.raft.store().entries_above(self.applied).iter();
+        entries.filter(|entry| entry.get_entry_type() != EntryType::EntryNormal).any(|entry| match entry::read(entry.clone()).1 {
+            Committed::Change(changes) => changes.iter().any(gives),
+            Committed::Command(_) | Committed::LeaveJoint | Committed::Nothing => false,
+        })
     }
 
     /// Whether a follower has nearly all entries. One that acknowledged nothing has none, however short the log is.
@@ -243,7 +258,7 @@ impl Raw {
 
     /// Appends a change of the group; `false` where raft takes none now.
     pub(super) fn propose_change(&mut self, changes: &[Change]) -> bool {
-        self.raft.propose_conf_change(Vec::new(), written(changes)).is_ok()
+        self.raft.propose_conf_change(Vec::new(), entry::written(changes)).is_ok()
     }
 
     /// Makes a change of the group take effect, where it is applied. No changes: the joint configuration
@@ -255,7 +270,7 @@ impl Raw {
             self.look();
         }
         self.raft
-            .apply_conf_change(&written(changes))
+            .apply_conf_change(&entry::written(changes))
             .expect("a change that fits the state fits raft's configuration: both change only here");
     }
 
@@ -274,17 +289,69 @@ impl Raw {
             return;
         }
         self.raft.report_unreachable(node.as_u64());
-        if self.snapshots.remove(&node).is_some() {
+        if self.sending.remove(&node).is_some() {
             self.raft.report_snapshot(node.as_u64(), SnapshotStatus::Failure);
         }
     }
 
-    /// Sends snapshots again that were not answered since `before`.
+    /// Takes a part of a snapshot.
+    ///
+    /// # Errors
+    /// Why it was dropped; the sender is at fault.
+    pub(super) fn take_part(&mut self, from: NodeId, part: &SnapshotPart, now: Time) -> Result<Option<SnapshotWant>, &'static str> {
+        if part.offset == 0 {
+            let head = sanity::read_head(from, &part.head, self.id)?;
+            if head.term < self.term() {
+                return Ok(None);
+            }
+            let total = usize::try_from(part.total).ok().filter(|total| *total <= snapshot::LIMIT).ok_or("a snapshot larger than any")?;
+            match self.receiving.as_mut().filter(|receiving| receiving.is_of(part)) {
+                Some(receiving) => receiving.resume(from, part.head.clone()),
+                None => self.receiving = Some(Receiving::begin(from, part, total, now)),
+            }
+        }
+        let Some(receiving) = self.receiving.as_mut().filter(|receiving| receiving.is_of(part)) else { return Ok(None) };
+        match receiving.take(part, now) {
+            Ok(Taken::Nothing) => Ok(None),
+            Ok(Taken::More(want)) => Ok(Some(want)),
+            Ok(Taken::Whole(head, data)) => {
+                self.receiving = None;
+                let (message, applied) = sanity::complete(sanity::read_head(from, &head, self.id)?, data)?;
+                self.arrived = Some((applied_at(&message), applied));
+                let _refused_where_late = self.raft.step(message);
+                self.look();
+                Ok(None)
+            }
+            Err(why) => {
+                self.receiving = None;
+                Err(why)
+            }
+        }
+    }
+
+    /// The part of a snapshot that a follower asks for, if it is on its way to it.
+    pub(super) fn part_wanted(&mut self, from: NodeId, want: SnapshotWant, now: Time) -> Option<SnapshotPart> {
+        let sending = self.sending.get_mut(&from).filter(|sending| sending.digest == want.digest)?;
+        sending.asked = now;
+        sending.part(usize::try_from(want.offset).ok()?)
+    }
+
+    /// What of a snapshot must be asked for again.
+    pub(super) fn retry_part(&mut self, now: Time) -> Option<(NodeId, SnapshotWant)> {
+        let receiving = self.receiving.as_mut()?;
+        let again = receiving.retry(now);
+        if again.is_err() {
+            self.receiving = None;
+        }
+        again.ok().flatten()
+    }
+
+    /// Sends snapshots again of which no part was asked for since `before`.
     pub(super) fn retry_snapshots(&mut self, before: Time) {
         let progress = self.raft.raft.prs();
         let waits = |node: NodeId| progress.get(node.as_u64()).is_some_and(|one| one.state == ProgressState::Snapshot);
-        self.snapshots.retain(|node, _| waits(*node));
-        let late: Vec<NodeId> = self.snapshots.iter().filter(|(_, sent)| **sent < before).map(|(&node, _)| node).collect();
+        self.sending.retain(|node, _| waits(*node));
+        let late: Vec<NodeId> = self.sending.iter().filter(|(_, sending)| sending.asked < before).map(|(&node, _)| node).collect();
         for node in late {
             self.unreachable(node);
         }
@@ -295,13 +362,12 @@ impl Raw {
         self.raft.store().take_outdated()
     }
 
-    /// Takes a snapshot of the applied state, which is at [`Raw::applied`]; the log behind it is cut,
-    /// but for the last `kept` entries.
-    pub(super) fn snapshot(&mut self, configuration: &Configuration, data: Vec<u8>, kept: u64) -> (u64, Vec<Write>) {
-        let term =
-            self.raft.store().term_of(self.applied).expect("applied entries are durable, and in the log until a snapshot covers them");
-        let snapshot = log::snapshot_of(configuration, data, self.applied, term);
-        let writes = self.raft.mut_store().compact(snapshot, kept);
+    /// Takes a snapshot that this node made; the log behind it is cut, but for the last `kept` entries, and,
+    /// up to `most`, for those that come next for who is being sent an earlier snapshot.
+    pub(super) fn snapshot(&mut self, made: Made, kept: u64, most: u64) -> (u64, Vec<Write>) {
+        let earliest = self.sending.values().map(|sending| sending.index).min().unwrap_or(made.index);
+        let kept = kept.max(made.index.saturating_sub(earliest)).min(most);
+        let writes = self.raft.mut_store().compact(made, kept);
         (self.persist(), writes)
     }
 
@@ -318,7 +384,7 @@ impl Raw {
         }
         let mut ready = self.raft.ready();
         let mut turn = Turn {
-            committed: ready.take_committed_entries().into_iter().map(read_entry).collect(),
+            committed: ready.take_committed_entries().into_iter().map(entry::read).collect(),
             reads: ready.take_read_states().into_iter().filter_map(|read| Some((read_id(&read.request_ctx)?, read.index))).collect(),
             ..Turn::default()
         };
@@ -392,8 +458,10 @@ impl Raw {
                 self.raft.on_persist_ready(ready);
             }
             if let Some(snapshot) = done.snapshot {
-                let applied = sanity::applied_of(&snapshot).expect("it was decoded before raft saw it");
-                released.installed = Some((applied, snapshot.get_metadata().index));
+                let index = snapshot.get_metadata().index;
+                let arrived = self.arrived.take().filter(|(at, _)| *at == index).map(|(_, applied)| applied);
+                let applied = arrived.unwrap_or_else(|| sanity::applied_of(&snapshot).expect("it was decoded before raft saw it"));
+                released.installed = Some((applied, index));
             }
             released.sends.extend(self.packets(done.messages, now));
         }
@@ -404,67 +472,33 @@ impl Raw {
         let mut packets = Vec::with_capacity(messages.len());
         for message in messages {
             let to = NodeId::from_u64(message.to);
-            let is_bulk = message.get_msg_type() == MessageType::MsgSnapshot;
-            if is_bulk {
-                self.snapshots.insert(to, now);
-            }
-            packets.push(Packet { to, is_bulk, bytes: log::protobuf_bytes(&message) });
+            let content = if message.get_msg_type() == MessageType::MsgSnapshot {
+                Content::Part(self.offer(to, message, now))
+            } else {
+                Content::Raft(log::protobuf_bytes(&message))
+            };
+            packets.push(Packet { to, content });
         }
         packets
     }
+
+    /// Begins to send a snapshot.
+    fn offer(&mut self, to: NodeId, mut message: Message, now: Time) -> SnapshotPart {
+        let digest = self.raft.store().digest_of(message.get_snapshot());
+        let index = applied_at(&message);
+        let data = std::mem::take(&mut message.mut_snapshot().data);
+        let sending = Sending { head: log::protobuf_bytes(&message), data, digest, index, asked: now };
+        let first = sending.part(0).expect("a snapshot is never empty");
+        self.sending.insert(to, sending);
+        first
+    }
+}
+
+/// The last Raft entry in a message's snapshot.
+fn applied_at(message: &Message) -> u64 {
+    message.get_snapshot().get_metadata().index
 }
 
 fn read_id(context: &[u8]) -> Option<ProposalId> {
     codec::decode::<ProposalId, 64>(context).ok()
-}
-
-fn read_entry(entry: Entry) -> (u64, Committed) {
-    let what = match entry.get_entry_type() {
-        EntryType::EntryNormal if entry.data.is_empty() => Committed::Nothing,
-        EntryType::EntryNormal => Committed::Command(entry.data.clone()),
-        EntryType::EntryConfChange => {
-            let change = ConfChange::parse_from_bytes(&entry.data).ok();
-            change.map_or(Committed::Nothing, |change| Committed::Change(vec![read_change(change.get_change_type(), change.node_id)]))
-        }
-        EntryType::EntryConfChangeV2 => match ConfChangeV2::parse_from_bytes(&entry.data) {
-            Ok(change) if change.leave_joint() => Committed::LeaveJoint,
-            Ok(change) => {
-                let changes: Vec<Change> =
-                    change.changes.iter().map(|single| read_change(single.get_change_type(), single.node_id)).collect();
-                if written(&changes) == change { Committed::Change(changes) } else { Committed::Nothing }
-            }
-            Err(_) => Committed::Nothing,
-        },
-    };
-    (entry.index, what)
-}
-
-fn read_change(kind: ConfChangeType, node: u64) -> Change {
-    let part = match kind {
-        ConfChangeType::AddNode => VoterPart::Voter,
-        ConfChangeType::AddLearnerNode => VoterPart::Learner,
-        ConfChangeType::RemoveNode => VoterPart::None,
-    };
-    Change { node: NodeId::from_u64(node), part }
-}
-
-/// A change as it stands in the log: several parts change jointly, and the leader leaves the joint
-/// configuration by itself.
-fn written(changes: &[Change]) -> ConfChangeV2 {
-    let mut written = ConfChangeV2::default();
-    if changes.len() > 1 {
-        written.set_transition(ConfChangeTransition::Implicit);
-    }
-    written.set_changes(changes.iter().copied().map(single).collect::<Vec<_>>().into());
-    written
-}
-
-fn single(change: Change) -> ConfChangeSingle {
-    let mut single = ConfChangeSingle { node_id: change.node.as_u64(), ..ConfChangeSingle::default() };
-    single.set_change_type(match change.part {
-        VoterPart::Voter => ConfChangeType::AddNode,
-        VoterPart::Learner => ConfChangeType::AddLearnerNode,
-        VoterPart::None => ConfChangeType::RemoveNode,
-    });
-    single
 }

@@ -6,6 +6,7 @@ use super::output::Output;
 use super::pending::Read;
 use crate::context::Context;
 use crate::ids::{Index, NodeId, ProposalId};
+use crate::planted::{self, Planted};
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
 
@@ -15,6 +16,11 @@ impl Control {
     pub fn read_index(&mut self, id: ProposalId, ctx: &mut Context<'_>) {
         if self.pending.reads.len() >= ctx.settings.control.max_proposals {
             self.outputs.push_back(Output::Readable { id, index: None });
+            return;
+        }
+        if planted::has(ctx.settings, Planted::StaleRead) {
+            let index = self.facts().map(|facts| facts.position().index);
+            self.outputs.push_back(Output::Readable { id, index });
             return;
         }
         let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;

@@ -37,22 +37,70 @@ pub(super) fn read(from: NodeId, bytes: &[u8], receiver: &Receiver) -> Result<Me
     Ok(message)
 }
 
+/// Whether bytes are an answer of raft's, to whatever was asked.
+pub(super) fn is_answer(bytes: &[u8]) -> bool {
+    bytes.len() <= STREAM_LIMIT
+        && Message::parse_from_bytes(bytes).is_ok_and(|message| match message.get_msg_type() {
+            MessageType::MsgAppendResponse
+            | MessageType::MsgHeartbeatResponse
+            | MessageType::MsgRequestVoteResponse
+            | MessageType::MsgRequestPreVoteResponse => true,
+            MessageType::MsgHup
+            | MessageType::MsgBeat
+            | MessageType::MsgPropose
+            | MessageType::MsgAppend
+            | MessageType::MsgRequestVote
+            | MessageType::MsgSnapshot
+            | MessageType::MsgHeartbeat
+            | MessageType::MsgUnreachable
+            | MessageType::MsgSnapStatus
+            | MessageType::MsgCheckQuorum
+            | MessageType::MsgTransferLeader
+            | MessageType::MsgTimeoutNow
+            | MessageType::MsgReadIndex
+            | MessageType::MsgReadIndexResp
+            | MessageType::MsgRequestPreVote => false,
+        })
+}
+
+/// Reads the head of a snapshot that comes in parts: raft's message without the data.
+///
+/// # Errors
+/// Which rule it breaks; the sender is at fault.
+pub(super) fn read_head(from: NodeId, bytes: &[u8], node: NodeId) -> Result<Message, &'static str> {
+    let head = Message::parse_from_bytes(bytes).map_err(|_| "no Raft message")?;
+    check_envelope(from, &head, node)?;
+    if head.get_msg_type() != MessageType::MsgSnapshot || !head.entries.is_empty() || !head.get_snapshot().data.is_empty() {
+        return Err("no head of a snapshot");
+    }
+    let metadata = head.get_snapshot().get_metadata();
+    if metadata.index == 0 || metadata.term == 0 || metadata.index >= MAX_NUMBER || metadata.term > head.term {
+        return Err("a snapshot at an impossible place");
+    }
+    let state = metadata.get_conf_state();
+    if ![&state.voters, &state.voters_outgoing, &state.learners].iter().any(|part| part.contains(&node.as_u64())) {
+        return Err("a snapshot without its receiver");
+    }
+    Ok(head)
+}
+
+/// Puts head and data of a snapshot together, and reads the state in it.
+///
+/// # Errors
+/// They do not go together; the sender is at fault.
+pub(super) fn complete(mut head: Message, data: Vec<u8>) -> Result<(Message, Applied), &'static str> {
+    head.mut_snapshot().data = data.into();
+    let applied = applied_of(head.get_snapshot()).map_err(|_| "a snapshot that does not decode")?;
+    Ok((head, applied))
+}
+
 fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'static str> {
-    if message.from != from.as_u64() || message.to != receiver.node.as_u64() || from == receiver.node {
-        return Err("a Raft message of another sender or for another node");
-    }
-    let numbers = [message.term, message.log_term, message.index, message.commit, message.commit_term, message.reject_hint];
-    if message.term == 0 || numbers.iter().any(|number| *number >= MAX_NUMBER) {
-        return Err("a Raft message with an impossible term or index");
-    }
-    if message.context.len() > MAX_CONTEXT || message.priority != 0 || message.deprecated_priority != 0 || message.request_snapshot != 0 {
-        return Err("a Raft message that uses what is not used here");
-    }
+    check_envelope(from, message, receiver.node)?;
     let kind = message.get_msg_type();
     if kind != MessageType::MsgAppend && !message.entries.is_empty() {
         return Err("entries in a Raft message that carries none");
     }
-    if kind != MessageType::MsgSnapshot && message.has_snapshot() {
+    if message.has_snapshot() {
         return Err("a snapshot in a Raft message that carries none");
     }
     match kind {
@@ -75,7 +123,6 @@ fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'s
         MessageType::MsgTimeoutNow if receiver.leader != Some(from) => Err("a transfer of leadership by one that has it not"),
         MessageType::MsgTimeoutNow if receiver.is_writing => Err("a transfer of leadership to one that still writes"),
         MessageType::MsgTimeoutNow => Ok(()),
-        MessageType::MsgSnapshot => check_snapshot(message, receiver.node),
         MessageType::MsgHup
         | MessageType::MsgBeat
         | MessageType::MsgPropose
@@ -84,8 +131,24 @@ fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'s
         | MessageType::MsgCheckQuorum
         | MessageType::MsgTransferLeader
         | MessageType::MsgReadIndex
-        | MessageType::MsgReadIndexResp => Err("a Raft message that does not travel"),
+        | MessageType::MsgReadIndexResp
+        | MessageType::MsgSnapshot => Err("a Raft message that does not travel"),
     }
+}
+
+/// What holds for every message.
+fn check_envelope(from: NodeId, message: &Message, node: NodeId) -> Result<(), &'static str> {
+    if message.from != from.as_u64() || message.to != node.as_u64() || from == node {
+        return Err("a Raft message of another sender or for another node");
+    }
+    let numbers = [message.term, message.log_term, message.index, message.commit, message.commit_term, message.reject_hint];
+    if message.term == 0 || numbers.iter().any(|number| *number >= MAX_NUMBER) {
+        return Err("a Raft message with an impossible term or index");
+    }
+    if message.context.len() > MAX_CONTEXT || message.priority != 0 || message.deprecated_priority != 0 || message.request_snapshot != 0 {
+        return Err("a Raft message that uses what is not used here");
+    }
+    Ok(())
 }
 
 fn check_log_term(message: &Message) -> Result<(), &'static str> {
@@ -103,18 +166,6 @@ fn check_append(message: &Message) -> Result<(), &'static str> {
             return Err("entries that are not consecutive");
         }
         last = (entry.index, entry.term);
-    }
-    Ok(())
-}
-
-fn check_snapshot(message: &Message, receiver: NodeId) -> Result<(), &'static str> {
-    let metadata = message.get_snapshot().get_metadata();
-    if metadata.index == 0 || metadata.term == 0 || metadata.index >= MAX_NUMBER || metadata.term > message.term {
-        return Err("a snapshot at an impossible place");
-    }
-    let applied = applied_of(message.get_snapshot()).map_err(|_| "a snapshot that does not decode")?;
-    if !applied.facts.voters().contains_key(&receiver) {
-        return Err("a snapshot without its receiver");
     }
     Ok(())
 }

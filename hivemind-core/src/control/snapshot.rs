@@ -3,13 +3,14 @@
 use thiserror::Error;
 
 use super::applied::Applied;
+use super::making::{Made, Making};
 use crate::error::WireError;
 use crate::wire::codec;
 
 /// The version of the layout that this build writes and reads.
-const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 2;
 /// The largest snapshot that is read.
-const LIMIT: usize = 32 << 20;
+pub(super) const LIMIT: usize = 64 << 20;
 
 /// Why bytes are not a snapshot. Who wrote them is at fault; nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -28,10 +29,11 @@ pub enum SnapshotError {
     Contradiction(&'static str),
 }
 
-pub(super) fn encode(applied: &Applied) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    bytes.extend(codec::encode(applied));
-    bytes
+/// The state at a Raft index, encoded in one go.
+pub(super) fn encode(applied: &Applied, index: u64) -> Made {
+    let mut making = Making::begin(applied.clone(), index);
+    let _whole = making.go_on(usize::MAX);
+    making.made()
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Applied, SnapshotError> {

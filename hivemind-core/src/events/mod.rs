@@ -39,6 +39,7 @@ const PUSH_LIMIT: usize = 8 << 10;
 
 /// What the event log wants the machine to do.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, and none waits for long")]
 pub enum Output {
     /// An event was applied.
     Applied {
@@ -120,10 +121,8 @@ impl EventLog {
             return;
         }
         self.pull.caught_up(self.position().index);
-        // A learner has no word of its own.
-        let _ = self.checkpoint(ctx);
         if !former.is_empty()
-            && let Some(batch) = self.tail.batch_after(&before)
+            && let Some(batch) = self.news_after(&before, ctx)
         {
             former.iter().for_each(|member| farewell_to(member, &batch, ctx));
         }
@@ -179,7 +178,7 @@ impl EventLog {
     pub fn observe(&mut self, from: NodeId, index: Index, chain: u32, ctx: &mut Context<'_>) {
         let own = self.position().index;
         if index > own {
-            self.pull.ahead(from, index, self.facts.member(from).is_some(), ctx);
+            self.pull.ahead(from, index, &self.facts, ctx);
         } else if self.tail.chain_at(index).is_some_and(|known| Header::prefix_of(&known) != chain) {
             return self.report_fork(from, ctx);
         }
@@ -245,6 +244,9 @@ impl EventLog {
             | Timer::Housekeeping
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Admission { .. }
             | Timer::Offer { .. }
             | Timer::Compare { .. }
@@ -264,7 +266,7 @@ impl EventLog {
         }
         match disbelief {
             None => {}
-            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, self.facts.member(from).is_some(), ctx),
+            Some(Disbelief::Gap { .. }) => self.pull.ahead(from, last, &self.facts, ctx),
             // It may speak of voters that are not known yet.
             Some(Disbelief::Signer) => self.pull.doubted(from, Fault::Useless, ctx),
             Some(Disbelief::Forged | Disbelief::Uncovered) => self.pull.doubted(from, Fault::Lie, ctx),
@@ -314,7 +316,7 @@ impl EventLog {
         let events = (self.position().index.0 - before.index.0) as usize;
         self.spread.news(events, leads, ctx);
         if !self.spread.is_stream(ctx) {
-            let news = self.tail.batch_after(before).filter(|batch| size_of(batch) <= PUSH_LIMIT);
+            let news = self.news_after(before, ctx).filter(|batch| size_of(batch) <= PUSH_LIMIT);
             let push = news.map_or(Events::Announce, Events::Push);
             for target in self.spread.pushed_to(from, &self.facts, peers, ctx) {
                 ctx.send(target, Channel::Datagram, Message::Events(push.clone()));
@@ -324,6 +326,12 @@ impl EventLog {
             }
         }
         self.spread.announce_later(ctx);
+    }
+
+    /// All that came after `before`, if anyone vouches for its end here: a voter does so itself, a learner has no word of its own.
+    fn news_after(&mut self, before: &Position, ctx: &Context<'_>) -> Option<EventBatch> {
+        self.checkpoint(ctx)?;
+        self.tail.batch_after(before)
     }
 
     fn report_fork(&mut self, with: NodeId, ctx: &mut Context<'_>) {

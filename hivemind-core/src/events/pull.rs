@@ -7,6 +7,7 @@ use super::trust::{Distrust, Fault};
 use crate::context::Context;
 use crate::facts::Facts;
 use crate::ids::{Index, NodeId};
+use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::timers::Timer;
 
@@ -48,11 +49,12 @@ enum Waiting {
 }
 
 impl Pull {
-    /// `from`, whose record is held here or not, says that it is ahead: pull after jitter, unless a pull is under way.
-    pub(super) fn ahead(&mut self, from: NodeId, index: Index, is_known: bool, ctx: &mut Context<'_>) {
-        if self.distrust.covers(from, ctx.now.time) {
+    /// `from` says that it is ahead: pull after jitter, unless a pull is under way.
+    pub(super) fn ahead(&mut self, from: NodeId, index: Index, facts: &Facts, ctx: &mut Context<'_>) {
+        if self.distrust.covers(who_answers_for(from, facts), ctx.now.time) {
             return;
         }
+        let is_known = facts.member(from).is_some();
         let alike: Vec<NodeId> = self.ahead.iter().filter(|(_, claim)| claim.is_known == is_known).map(|(&node, _)| node).collect();
         if alike.len() >= KNOWN_AHEAD && !alike.contains(&from) {
             // By lot, so that no crowd of made-up ids keeps others out for good.
@@ -79,6 +81,9 @@ impl Pull {
             return None;
         }
         if let Some(Waiting::Answer { from, after: _ }) = self.waiting {
+            if planted::has(ctx.settings, Planted::PullNeverRetried) {
+                return None;
+            }
             self.unfit(from, Fault::Useless, ctx);
         }
         self.waiting = None;
@@ -100,17 +105,17 @@ impl Pull {
             return None;
         }
         let now = ctx.now.time;
-        let usable = |node: &NodeId| !self.unfit.contains(node) && peers.reaches(*node) && *node != ctx.node;
+        // One whose join this node has not heard of can not be asked: nobody here knows its key.
+        let usable = |node: &NodeId| facts.is_member(*node) && !self.unfit.contains(node) && peers.reaches(*node) && *node != ctx.node;
         let fit: Vec<NodeId> = self.ahead.keys().copied().filter(|node| usable(node) && !self.distrust.covers(*node, now)).collect();
-        let class = |node: &NodeId| match () {
-            () if facts.is_voter(*node) => 3,
-            () if peers.neighbors.binary_search(node).is_ok() => 0,
-            () if peers.far.contains(node) => 1,
-            () => 2,
+        let class = |node: &NodeId| {
+            let is_neighbor = peers.neighbors.binary_search(node).is_ok();
+            [facts.is_voter(*node), !is_neighbor && !peers.far.contains(node), !is_neighbor]
         };
         let best = fit.iter().map(class).min();
         let mut from: Vec<NodeId> = fit.into_iter().filter(|node| Some(class(node)) == best).collect();
-        if from.is_empty() && self.needs_voters {
+        let has_newcomer = || self.ahead.keys().any(|&node| !facts.is_member(node));
+        if from.is_empty() && (self.needs_voters || has_newcomer()) {
             from = facts.voters().keys().copied().filter(|node| facts.is_voter(*node) && usable(node)).collect();
         }
         ctx.rng.sample(&from, 1).pop()
@@ -133,7 +138,12 @@ impl Pull {
             self.unfit(from, Fault::Lie, ctx);
         } else if facts.is_voter(from) {
             // It never said that it is ahead: it was asked since those who said so did not show it, and it knows no more.
-            let liars: Vec<NodeId> = self.ahead.keys().copied().filter(|node| self.unfit.contains(node)).collect();
+            let liars: BTreeSet<NodeId> = self
+                .ahead
+                .keys()
+                .filter(|node| self.unfit.contains(node) || !facts.is_member(**node))
+                .map(|node| who_answers_for(*node, facts))
+                .collect();
             liars.into_iter().for_each(|node| self.distrust.strike(node, Fault::Lie, ctx));
             self.give_up();
         }
@@ -202,4 +212,10 @@ impl Pull {
     pub(super) fn begin_anew(&mut self) {
         *self = Pull { attempt: self.attempt + 1, ..Pull::default() };
     }
+}
+
+/// Who is distrusted where a claim of `node` comes to nothing: itself, or, where it is no member by what is known here, all
+/// that are none, since they can make up ids at will.
+fn who_answers_for(node: NodeId, facts: &Facts) -> NodeId {
+    if facts.is_member(node) { node } else { NodeId::NONE }
 }

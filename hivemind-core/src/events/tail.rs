@@ -92,19 +92,20 @@ impl Tail {
     }
 
     fn shrink(&mut self) {
-        while self.bytes > self.limit {
-            if !self.drop_oldest() {
-                break;
-            }
-        }
-        let first = self.before.index;
-        self.checkpoints = self.checkpoints.split_off(&first);
+        while self.bytes > self.limit && self.drop_oldest() {}
+        self.forget_checkpoints();
     }
 
     /// Drops what lies below a floor.
     pub(super) fn collect(&mut self, floor: Index) {
         while self.floor() < floor && self.drop_oldest() {}
-        self.checkpoints = self.checkpoints.split_off(&self.before.index);
+        self.forget_checkpoints();
+    }
+
+    fn forget_checkpoints(&mut self) {
+        while self.checkpoints.first_key_value().is_some_and(|(&index, _)| index < self.before.index) {
+            self.checkpoints.pop_first();
+        }
     }
 
     fn drop_oldest(&mut self) -> bool {

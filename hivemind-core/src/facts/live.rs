@@ -60,6 +60,14 @@ impl LiveSet {
         self.blocks.get(&at).is_some_and(|block| block[word] & bit != 0)
     }
 
+    /// The greatest one.
+    pub fn last(&self) -> Option<NodeId> {
+        let (at, block) = self.blocks.get_max()?;
+        let (word, bits) = block.iter().enumerate().rfind(|(_, bits)| **bits != 0)?;
+        let low = (word as u64 + 1) * WORD_BITS - 1 - u64::from(bits.leading_zeros());
+        Some(NodeId::from_u64(*at << BLOCK_BITS | low))
+    }
+
     /// All, in their order.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.blocks.iter().flat_map(|(&at, block)| {
@@ -132,6 +140,7 @@ mod tests {
         }
         assert_eq!(live.len(), plain.len());
         assert!(live.iter().eq(plain.iter().copied()));
+        assert_eq!(live.last(), plain.last().copied());
         assert!(!live.contains(NodeId::NONE));
         assert_eq!(codec::decode::<LiveSet, 65_536>(&codec::encode(&live)), Ok(live));
     }

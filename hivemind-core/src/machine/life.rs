@@ -5,10 +5,11 @@ use super::{Birth, Effect, HaltReason, Machine, Phase, StartError, Startup};
 use crate::configs::{Configs, Surroundings};
 use crate::context::{Outbox, Report};
 use crate::control::{Control, Output as ControlOutput};
-use crate::events::{EventLog, Peers};
+use crate::events::EventLog;
 use crate::facts::Facts;
 use crate::ids::{BootNonce, Epoch, Index, NodeId, Seq};
 use crate::membership::Membership;
+use crate::planted::{self, Planted};
 use crate::rng::Rng;
 use crate::role::{RoleEvent, Roles};
 use crate::storage::{Identity, Recovered, Write};
@@ -154,6 +155,7 @@ impl Machine {
                 | ControlOutput::Readable { .. }
                 | ControlOutput::Beat(_)
                 | ControlOutput::Leader { .. }
+                | ControlOutput::Probe { .. }
                 | ControlOutput::Removed => {}
             }
         }
@@ -214,6 +216,9 @@ impl Machine {
         match &mut self.log {
             Some(log) => log.replace(facts, &context!(self)),
             None => self.log = Some(EventLog::new(facts, limit)),
+        }
+        if let (Some(control), Some(log)) = (&mut self.control, &self.log) {
+            control.handle_view(log.facts());
         }
         self.changed.merge(Changed::everything());
         self.remember_facts();
@@ -277,7 +282,7 @@ impl Machine {
         if let Some(log) = &mut self.log {
             log.vouch(digest.checkpoint);
             let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
-            self.configs.replaced(&around);
+            self.configs.replaced(&around, &mut context!(self));
         }
         self.become_member();
     }
@@ -287,7 +292,11 @@ impl Machine {
             return;
         }
         if self.control.is_none() {
-            self.control = Some(Control::learner(node, self.raft_seed, &mut context!(self)));
+            let mut control = Control::learner(node, self.raft_seed, &mut context!(self));
+            if let Some(log) = &self.log {
+                control.handle_view(log.facts());
+            }
+            self.control = Some(control);
         }
         if let Some(log) = &mut self.log {
             log.set_tail_limit(self.settings.events.voter_tail_bytes);
@@ -380,7 +389,11 @@ impl Machine {
                 self.judge();
                 self.judge_on(round);
             }
-            Timer::Swim { .. } | Timer::Confirm { .. } => self.membership.handle_timer(timer, &mut context!(self)),
+            Timer::Swim { .. } | Timer::Confirm { .. } | Timer::Overlap { .. } | Timer::Sample { .. } | Timer::Keepalive { .. } => {
+                if let Some(log) = &self.log {
+                    self.membership.handle_timer(timer, log.facts(), &mut context!(self));
+                }
+            }
             Timer::Pull { .. } | Timer::Announce { .. } => self.events_timer(timer),
             Timer::Admission { attempt } => self.seek_again(attempt),
             Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
@@ -389,14 +402,17 @@ impl Machine {
     }
 
     fn events_timer(&mut self, timer: Timer) {
-        let neighbors = self.neighbors();
+        let circle = self.circle();
         let Some(log) = self.log.as_mut().filter(|_| self.phase == Phase::Member) else { return };
-        let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+        let peers = circle.peers(&self.membership);
         log.handle_timer(timer, &peers, &mut context!(self));
     }
 
     fn configs_timer(&mut self, timer: Timer) {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
+        if planted::has(&self.settings, Planted::ConfigsNeverRepaired) {
+            return;
+        }
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         match timer {
             Timer::Offer { round } => self.configs.handle_offer_timer(round, &around, &mut context!(self)),
@@ -408,6 +424,9 @@ impl Machine {
             | Timer::Housekeeping
             | Timer::Swim { .. }
             | Timer::Confirm { .. }
+            | Timer::Overlap { .. }
+            | Timer::Sample { .. }
+            | Timer::Keepalive { .. }
             | Timer::Pull { .. }
             | Timer::Announce { .. }
             | Timer::Admission { .. }

@@ -28,6 +28,7 @@ macro_rules! context {
 
 mod admission;
 mod condition;
+mod formed;
 mod history;
 mod io;
 mod life;
@@ -46,6 +47,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use formed::{FormedCluster, config_record};
 pub use io::{Destination, Effect, HaltReason, Input, Phase, PublishError, Reply, Status};
 pub use startup::{Birth, StartError, Startup};
 

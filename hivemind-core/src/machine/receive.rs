@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use super::{Machine, Phase};
 use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
+use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::wire::frame::{Channel, Frame, Header};
 use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
@@ -174,8 +175,8 @@ impl Machine {
     /// bounded buffer. All else of one that is not known yet is dropped; it is said again.
     fn admit_early_config(&mut self, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Configs(Configs::Offer(entry)) if entry.member == header.from && self.phase == Phase::Member => {
-                self.dispatch(header.from, Message::Configs(Configs::Offer(entry)))
+            Message::Configs(Configs::Offer { entry, root }) if entry.member == header.from && self.phase == Phase::Member => {
+                self.dispatch(header.from, Message::Configs(Configs::Offer { entry, root }))
             }
             Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => Ok(()),
         }
@@ -227,10 +228,11 @@ impl Machine {
     /// A genuine frame of a member.
     pub(super) fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
         self.hear_beat(header.beat);
-        let fenced = self.log.as_ref().is_some_and(|log| {
-            let facts = log.facts();
-            header.epoch.number < facts.epoch().number && header.index.next() < facts.floor()
-        });
+        let fenced = !planted::has(&self.settings, Planted::FenceOpen)
+            && self.log.as_ref().is_some_and(|log| {
+                let facts = log.facts();
+                header.epoch.number < facts.epoch().number && header.index.next() < facts.floor()
+            });
         match message {
             Message::Admission(Admission::Resume { position }) => self.resume_asked(header.from, peer, position),
             Message::Admission(answer) => self.admitted(peer, &header, answer),
@@ -260,19 +262,19 @@ impl Machine {
     /// What the message is, where it is not possible in a run of this protocol.
     pub(super) fn dispatch(&mut self, from: NodeId, message: Message) -> Result<(), Junk> {
         match message {
-            Message::Membership(Membership::Evidence { suspect }) => {
-                if let Some(control) = &mut self.control {
-                    control.handle_evidence(from, suspect, &mut context!(self));
+            Message::Membership(message) => {
+                if let (Some(control), Membership::Evidence { suspect }) = (&mut self.control, &message) {
+                    control.handle_evidence(from, *suspect, &mut context!(self));
                 }
-                // A voter that hears of it probes for itself, and tops the evidence up.
-                return self.membership.handle_message(from, Membership::Evidence { suspect }, &mut context!(self));
+                // A voter that hears of evidence probes for itself, and tops it up.
+                let Some(log) = &self.log else { return Ok(()) };
+                return self.membership.handle_message(from, message, log.facts(), &mut context!(self));
             }
-            Message::Membership(message) => return self.membership.handle_message(from, message, &mut context!(self)),
             Message::Control(message) => return self.dispatch_control(from, message),
             Message::Events(message) => {
-                let neighbors = self.neighbors();
+                let circle = self.circle();
                 if let Some(log) = &mut self.log {
-                    let peers = crate::events::Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                    let peers = circle.peers(&self.membership);
                     log.handle_message(from, message, &peers, &mut context!(self));
                 }
             }
@@ -299,7 +301,16 @@ impl Machine {
             (None, Control::Outcome { id, outcome }) => self.outcome(id, outcome),
             (None, Control::ReadIndexed { id, index }) => self.readable(id, index),
             // For a voter, and this node is none (yet, or any more).
-            (None, Control::Raft(_) | Control::Forward(_) | Control::ReadIndex { .. } | Control::Evidence { .. }) => {}
+            (
+                None,
+                Control::Raft(_)
+                | Control::Forward(_)
+                | Control::ReadIndex { .. }
+                | Control::Evidence { .. }
+                | Control::SnapshotPart(_)
+                | Control::SnapshotWant(_)
+                | Control::Probe { .. },
+            ) => {}
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ pub(super) struct Answers {
     told: BTreeMap<NodeId, Time>,
 }
 
+/// About what a member's record takes in a digest, in bytes.
+const RECORD_SIZE: usize = 200;
+
 impl Machine {
     /// A node wants to join: its request goes to the leader, which decides.
     pub(super) fn join_asked(&mut self, peer: PublicKey, join: SignedJoin) {
@@ -178,8 +181,16 @@ impl Machine {
             return;
         }
         match self.digest_for(from) {
-            Some(digest) => self.hand_over(peer, Channel::Bulk, digest, |digest| Message::Events(Events::Snapshot(digest))),
-            None => self.send_elsewhere(peer),
+            Some(digest) if self.may_hand_over(from, &digest) => {
+                self.hand_over(peer, Channel::Bulk, digest, |digest| Message::Events(Events::Snapshot(digest)));
+            }
+            Some(_) | None => self.send_elsewhere(peer),
         }
+    }
+
+    /// Whether `from` has not had more than its share of what this node serves.
+    fn may_hand_over(&mut self, from: NodeId, digest: &Digest) -> bool {
+        let size = digest.facts.members().len() * RECORD_SIZE;
+        self.log.as_mut().is_some_and(|log| log.may_serve(from, size, &context!(self)))
     }
 }

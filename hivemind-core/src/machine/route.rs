@@ -7,10 +7,23 @@ use crate::context::{Outgoing, Recipient, Report};
 use crate::control::Output as ControlOutput;
 use crate::events::{Output as EventsOutput, Peers};
 use crate::ids::{Epoch, NeighborhoodId, NodeId, Position};
-use crate::membership::Output as MembershipOutput;
+use crate::membership::{Membership, Output as MembershipOutput};
+use crate::planted::{self, Planted};
 use crate::view::Changed;
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::{Channel, DATAGRAM_LIMIT, Frame, Header};
+
+/// A node's neighbors and far links, at one moment.
+pub(super) struct Circle {
+    neighbors: Vec<NodeId>,
+    far: Vec<NodeId>,
+}
+
+impl Circle {
+    pub(super) fn peers<'a>(&'a self, membership: &'a Membership) -> Peers<'a> {
+        Peers { neighbors: &self.neighbors, far: &self.far, unreachable: membership.unreachable() }
+    }
+}
 
 impl Machine {
     /// Routes until nothing moves, then hands out what is left.
@@ -25,9 +38,8 @@ impl Machine {
         if self.phase == Phase::Stopped {
             return;
         }
-        self.refresh_view();
-        // Not before all events are told: the view shows them all, and a reply speaks of it.
         self.serve_reads();
+        self.refresh_view();
         self.store_unwaited();
         let header = self.header();
         for outgoing in outgoing {
@@ -78,21 +90,29 @@ impl Machine {
             ControlOutput::Persist { number, writes } => {
                 let node = self.node();
                 self.store(writes, Then::Control { number, node });
+                if let Some(control) = self.control.as_mut().filter(|_| planted::has(&self.settings, Planted::AcknowledgedEarly)) {
+                    control.handle_stored(number, &mut context!(self));
+                }
             }
             ControlOutput::Committed { events } => {
                 let leads = self.control.as_ref().is_some_and(|control| control.is_leader());
-                let neighbors = self.neighbors();
+                let circle = self.circle();
                 if let Some(log) = &mut self.log {
-                    let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                    let peers = circle.peers(&self.membership);
                     log.commit(events, leads, &peers, &mut context!(self));
                 }
                 self.widen();
             }
-            ControlOutput::Installed { facts, tail } => self.installed(facts, tail),
+            ControlOutput::Installed { facts, tail } => self.installed(*facts, tail),
             ControlOutput::Outcome { id, outcome } => self.outcome(id, outcome),
             ControlOutput::Readable { id, index } => self.readable(id, index),
             ControlOutput::Beat(beat) => self.hear_beat(beat),
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
+            ControlOutput::Probe { suspect } => {
+                if let Some(log) = &self.log {
+                    self.membership.suspect(suspect, log.facts(), &mut context!(self));
+                }
+            }
             // The control plane keeps its log and its vote in mind.
             ControlOutput::Removed => self.judge(),
         }
@@ -107,10 +127,10 @@ impl Machine {
         // Where the tail reaches down to the view, the events between are news; else the view jumps.
         let known = self.log.as_ref().map_or(Default::default(), |log| log.position().index);
         let bridges = tail.first().is_some_and(|first| first.index <= known.next());
-        let neighbors = self.neighbors();
+        let circle = self.circle();
         match &mut self.log {
             Some(log) if bridges => {
-                let peers = Peers { neighbors: &neighbors, far: &[], unreachable: self.membership.unreachable() };
+                let peers = circle.peers(&self.membership);
                 log.commit(tail, false, &peers, &mut context!(self));
                 self.widen();
             }
@@ -119,7 +139,7 @@ impl Machine {
                 self.enter_neighborhood();
                 let Some(log) = &self.log else { return };
                 let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
-                self.configs.replaced(&around);
+                self.configs.replaced(&around, &mut context!(self));
             }
         }
     }
@@ -136,11 +156,12 @@ impl Machine {
         }
     }
 
-    /// The other members of the own neighborhood.
-    pub(super) fn neighbors(&self) -> Vec<NodeId> {
+    /// With whom events are exchanged.
+    pub(super) fn circle(&self) -> Circle {
         let own = self.node();
         let hood = self.log.as_ref().and_then(|log| log.facts().neighborhood_of(own));
-        hood.map_or_else(Vec::new, |(_, hood)| hood.members.iter().copied().filter(|&node| node != own).collect())
+        let neighbors = hood.map_or_else(Vec::new, |(_, hood)| hood.members.iter().copied().filter(|&node| node != own).collect());
+        Circle { neighbors, far: self.membership.far_links().map(|link| link.node).collect() }
     }
 
     /// Routes what the event log has put out so far.
@@ -152,6 +173,9 @@ impl Machine {
 
     fn route_events(&mut self, output: EventsOutput) {
         match output {
+            EventsOutput::Applied { position, .. }
+                if planted::has(&self.settings, Planted::EventSkipped)
+                    && self.log.as_ref().is_some_and(|log| log.position() != position) => {}
             EventsOutput::Applied { position, logged, event } => self.applied(position, logged, event),
             EventsOutput::Fenced { by: _ } | EventsOutput::Damaged => self.resync(),
         }
@@ -169,12 +193,13 @@ impl Machine {
                 self.changed.members.extend(listed.iter().map(|member| member.node));
                 self.pending.joined(member.key, member.node);
                 self.changed.members.insert(member.node);
-                let same_hood = self.log.as_ref().is_some_and(|log| {
-                    let facts = log.facts();
-                    facts.neighborhood_of(own).is_some_and(|(_, hood)| hood.members.contains(&member.node))
+                // The facts may be ahead of this event, and have split since.
+                let is_near = self.log.as_ref().is_some_and(|log| {
+                    let home = log.facts().neighborhood_of(own);
+                    home.is_some_and(|(_, hood)| hood.members.contains(&member.node))
                 });
-                if member.node != own && same_hood {
-                    self.membership.peer_joined(member.node, &mut context!(self));
+                if member.node != own && is_near {
+                    self.follow_neighborhood();
                 }
             }
             Event::Left { node, listed, .. } => {
@@ -227,7 +252,7 @@ impl Machine {
         self.senders.forget(node);
         self.visitors.forget(node);
         if node != self.node() {
-            self.membership.peer_left(node, &mut context!(self));
+            self.membership.member_left(node, &mut context!(self));
         }
     }
 
@@ -254,8 +279,11 @@ impl Machine {
 
     fn route_membership(&mut self, output: MembershipOutput) {
         match output {
-            MembershipOutput::Reachability { node, reachable: _ } => {
+            MembershipOutput::Reachability { node, reachable } => {
                 self.changed.reachability.insert(node);
+                let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
+                let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
+                self.configs.handle_reachability(node, reachable, &around, &mut context!(self));
             }
             // This node is the voter that its own evidence is for.
             MembershipOutput::Evidence { suspect } => {
@@ -308,8 +336,14 @@ impl Machine {
                 addresses: heard.into_iter().chain(member.addresses.iter().copied()).collect(),
             });
         }
-        let key = self.visitors.key(node).filter(|_| facts.is_member(node))?;
-        Some(Destination { key: Some(key), addresses: Vec::new() })
+        if !facts.is_member(node) {
+            return None;
+        }
+        // What a connection has proven counts more than what others tell.
+        let told = self.membership.acquaintance(node);
+        let key = self.visitors.key(node).or(told.map(|told| told.key))?;
+        let addresses = told.filter(|told| told.key == key).map(|told| told.addresses.clone()).unwrap_or_default();
+        Some(Destination { key: Some(key), addresses })
     }
 
     fn hand_out(&mut self, header: &Header, outgoing: Outgoing) {

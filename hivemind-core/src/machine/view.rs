@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Effect, Machine};
 use crate::ids::NodeId;
+use crate::planted;
 use crate::role::{Requests, RoleEvent};
 use crate::timers::Timer;
 use crate::view::View;
@@ -12,14 +13,16 @@ impl Machine {
     /// Makes the new view, if anything moved.
     pub(super) fn refresh_view(&mut self) {
         let Some(log) = self.log.as_ref().filter(|_| !self.changed.is_empty()) else { return };
-        let changed = std::mem::take(&mut self.changed);
-        let view = Arc::new(View {
+        let mut changed = std::mem::take(&mut self.changed);
+        let mut view = View {
             node: self.identity.as_ref().map_or(NodeId::NONE, |identity| identity.node),
             facts: log.facts().clone(),
             configs: self.configs.held().clone(),
             unreachable: self.membership.unreachable().clone(),
             condition: self.condition,
-        });
+        };
+        planted::spoil(&self.settings, &mut view, &mut changed);
+        let view = Arc::new(view);
         self.view = Some(Arc::clone(&view));
         if self.roles.gather(changed.clone()) {
             self.timers.set(self.now.time + self.settings.role_coalesce, Timer::Roles);

@@ -50,7 +50,9 @@ impl Machine {
             Message::Admission(Admission::Resume { .. } | Admission::Resumed { .. }) => true,
             Message::Events(Events::Push(_) | Events::Pull { .. } | Events::Range(_) | Events::Collected { .. }) => true,
             Message::Events(Events::Announce | Events::AskAnother | Events::Resync | Events::Snapshot(_)) => true,
-            Message::Membership(Membership::Ping { .. } | Membership::Pong { .. }) => true,
+            Message::Membership(Membership::Ping { .. } | Membership::Pong { .. } | Membership::Sample { .. }) => true,
+            // Of one that was a neighbor until now, and does not know yet.
+            Message::Membership(Membership::Swim { .. }) => true,
             Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Configs(_) => false,
         };
         if !is_harmless {

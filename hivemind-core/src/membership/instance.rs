@@ -9,7 +9,9 @@ use foca::{BroadcastHandler, Config, Foca, Identity, Invalidates, Member, Messag
 
 use super::packet::{self, Packet, PacketError, PeerCodec};
 use super::peer::Peer;
-use crate::context::{Context, Junk};
+use super::retired::Retired;
+use crate::context::{Context, Junk, Report};
+use crate::facts::NeighborhoodLimits;
 use crate::ids::{Index, NeighborhoodId, NodeId};
 use crate::rng::Rng;
 use crate::settings::MembershipSettings;
@@ -19,6 +21,9 @@ use crate::wire::message;
 
 /// The most broadcasts that wait to be passed on. Above it, pulling serves better than pushing.
 const BACKLOG_LIMIT: usize = 64;
+
+/// No list is longer: foca's costs are linear in it. The node itself is one of the neighborhood.
+const PEERS_LIMIT: usize = NeighborhoodLimits::MOST as usize - 1;
 
 /// What foca says of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,22 @@ impl Instance {
         Instance { number, codec, foca, peers: BTreeSet::new(), slots: Slots::default(), changes: Vec::new() }
     }
 
+    /// Its number.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What is left of it when the neighborhood changes.
+    pub(super) fn retire(self) -> Retired {
+        Retired::new(self.number, self.codec, *self.foca.identity(), self.peers)
+    }
+
+    /// Whom somebody suspects, without that anybody was called down yet.
+    pub(super) fn suspects(&self) -> Vec<NodeId> {
+        let suspects = self.foca.iter_membership_state().filter(|member| member.state() == State::Suspect);
+        suspects.map(|member| member.id().node).collect()
+    }
+
     /// Which neighborhood, and the event that made it.
     pub(super) fn home(&self) -> (NeighborhoodId, Index) {
         (self.codec.neighborhood, self.codec.created)
@@ -85,7 +106,15 @@ impl Instance {
     /// Adds members by the event log. Nothing is known of their starts: their own word will tell.
     pub(super) fn admit(&mut self, nodes: &[NodeId], ctx: &mut Context<'_>) {
         let own = self.foca.identity().node;
-        let new: Vec<NodeId> = nodes.iter().copied().filter(|&node| node != own && self.peers.insert(node)).collect();
+        let mut new = Vec::new();
+        for &node in nodes.iter().filter(|&&node| node != own) {
+            if self.peers.len() >= PEERS_LIMIT && !self.peers.contains(&node) {
+                debug_assert!(false, "the event log put more than {PEERS_LIMIT} neighbors to {own:?}");
+                ctx.report(Report::Limit("members of a neighborhood"));
+            } else if self.peers.insert(node) {
+                new.push(node);
+            }
+        }
         let codec = self.codec;
         let members = new.into_iter().map(|node| Member::alive(Peer::unheard(node, codec.neighborhood, codec.created)));
         self.with_foca(ctx, |foca, runtime| foca.apply_many(members, false, runtime));

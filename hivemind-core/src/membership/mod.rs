@@ -4,26 +4,44 @@
 //! opinion, so nothing follows from it but that each node asks for itself ([`doubt`]): only its own
 //! failure makes a node *unreachable* here and is reported to a voter. Who is a member, the event log
 //! alone decides; foca sees nothing that contradicts it ([`instance`]).
+//!
+//! When the neighborhood changes, a new instance begins, and the old one only answers, for
+//! [`overlap`](crate::settings::MembershipSettings::overlap) ([`retired`]): members hear of the change one
+//! after the other. Who is late seems down to the new instance, and is asked first-hand, which it answers
+//! whatever it has heard of: so no evidence needs to be held back meanwhile, and a crash is found during a
+//! split as fast as ever. Doubts about those who stay neighbors go on.
+//!
+//! Beyond the neighborhood a node keeps a few links ([`far`]), and voters watch for neighborhoods that fall
+//! silent as a whole ([`watch`]).
 
 mod doubt;
+mod far;
 mod instance;
 mod packet;
 mod peer;
 mod rank;
+mod retired;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use imbl::OrdSet;
 
 use self::doubt::{Doubt, Stage, Step};
+use self::far::FarLinks;
 use self::instance::{Change, Instance, Standing};
+use self::retired::Retired;
+use self::watch::Watch;
 use crate::context::{Context, Junk, Report};
+use crate::facts::Facts;
 use crate::ids::{Index, NeighborhoodId, NodeId};
 use crate::timers::Timer;
 use crate::wire::frame::Channel;
+use crate::wire::member::Acquaintance;
 use crate::wire::message::{self, Message};
 
 /// The largest batch that [`Membership::broadcast`] carries, in bytes. A larger one is pulled.
@@ -32,6 +50,10 @@ pub const BATCH_LIMIT: usize = packet::BATCH_LIMIT;
 const PASSED_LIMIT: usize = 1_024;
 /// After so many repetitions of evidence without a leave, the next voter in rank is told as well.
 const SILENT_REPETITIONS: u32 = 2;
+/// No more instances of former neighborhoods answer: changes so close together are rare.
+const RETIRED_LIMIT: usize = 4;
+/// A voter has doubts about no more members of other neighborhoods at a time: leaves are few a second anyway.
+const STRANGERS_LIMIT: usize = 96;
 
 /// What the machine is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +83,15 @@ pub enum Output {
 /// The subsystem of one node.
 #[derive(Default)]
 pub struct Membership {
-    /// By number, the latest last. One today; around a change of neighborhoods there will be two.
-    instances: BTreeMap<u64, Instance>,
+    /// Where this node probes.
+    home: Option<Instance>,
+    /// Where it probed until lately, the latest last.
+    retired: VecDeque<Retired>,
     next_instance: u64,
+    far: FarLinks,
+    watch: Watch,
+    /// Of the last chain of timers of `far` and `watch`.
+    last_chain: u64,
     /// Members that this node probes itself, or has failed to reach.
     doubts: BTreeMap<NodeId, Doubt>,
     /// Of the last timer of a doubt: an earlier one of the same node does nothing.
@@ -84,45 +112,104 @@ impl Membership {
     }
 
     /// Starts probing in `neighborhood`, made by the event `created`, as the member `ctx.node`, with
-    /// `peers` as the list. Where it probes there already, only the list is brought up to date.
+    /// `peers` as the list. Where it probes there already, only the list is brought up to date; where it
+    /// probes elsewhere, it goes on answering there for a while, and its doubts about those who stay go on.
     pub fn enter(&mut self, neighborhood: NeighborhoodId, created: Index, peers: &[NodeId], ctx: &mut Context<'_>) {
-        if self.instances.values().any(|instance| instance.home() == (neighborhood, created)) {
-            let gone: Vec<NodeId> = self.home_peers().filter(|node| !peers.contains(node)).collect();
-            gone.into_iter().for_each(|node| self.peer_left(node, ctx));
+        if let Some(home) = self.home.as_ref().filter(|home| home.home() == (neighborhood, created)) {
+            let gone: Vec<NodeId> = home.peers().iter().copied().filter(|node| !peers.contains(node)).collect();
+            gone.into_iter().for_each(|node| self.member_left(node, ctx));
             peers.iter().for_each(|&node| self.peer_joined(node, ctx));
             return;
         }
-        self.instances.clear();
-        let strangers: Vec<NodeId> = self.doubts.keys().copied().filter(|node| !peers.contains(node)).collect();
-        strangers.into_iter().for_each(|node| self.end_doubt(node));
+        let suspects = self.home.as_ref().map(Instance::suspects).unwrap_or_default();
+        let former: Vec<NodeId> = self.home_peers().collect();
+        match self.home.take() {
+            Some(home) => self.retire(home, ctx),
+            None => self.begin_chains(ctx),
+        }
+        // A voter may have doubts about anyone.
+        let dropped = former.into_iter().filter(|node| !peers.contains(node) && !self.voters.contains(&ctx.node));
+        dropped.collect::<Vec<_>>().into_iter().for_each(|node| self.end_doubt(node));
+        peers.iter().for_each(|&node| self.far.forget(node));
         let mut instance = Instance::start(self.next_instance, neighborhood, created, ctx);
         instance.admit(peers, ctx);
+        // That they are on the list says nothing about whether they live.
+        instance.take_changes();
         instance.introduce(ctx);
-        self.instances.insert(self.next_instance, instance);
+        self.home = Some(instance);
         self.next_instance += 1;
         self.follow_changes(ctx);
+        // A suspicion does not outlive its instance; this node's own question does.
+        suspects.into_iter().for_each(|node| self.suspect_neighbor(node, ctx));
+    }
+
+    fn retire(&mut self, home: Instance, ctx: &mut Context<'_>) {
+        let retired = home.retire();
+        ctx.after(ctx.settings.membership.overlap, Timer::Overlap { instance: retired.number() });
+        self.retired.push_back(retired);
+        if self.retired.len() > RETIRED_LIMIT {
+            self.retired.pop_front();
+            ctx.report(Report::Limit("former neighborhoods in which this node still answers"));
+        }
+    }
+
+    fn begin_chains(&mut self, ctx: &mut Context<'_>) {
+        self.last_chain += 1;
+        self.far.start(self.last_chain, ctx);
+        self.watch.start(self.last_chain, ctx);
     }
 
     /// The node is no member any more: nothing of what it knew of others counts, voters included.
     pub fn leave_all(&mut self) {
-        *self = Membership { next_instance: self.next_instance, last_round: self.last_round, ..Membership::default() };
+        *self = Membership {
+            next_instance: self.next_instance,
+            last_round: self.last_round,
+            last_chain: self.last_chain,
+            ..Membership::default()
+        };
     }
 
     /// A member was added to this node's neighborhood.
     pub fn peer_joined(&mut self, node: NodeId, ctx: &mut Context<'_>) {
-        if let Some(instance) = self.instances.values_mut().next_back() {
-            instance.admit(&[node], ctx);
+        if let Some(home) = &mut self.home {
+            home.admit(&[node], ctx);
+        }
+        self.far.forget(node);
+        self.follow_changes(ctx);
+    }
+
+    /// A membership ended, of whatever neighborhood: the node is neither probed nor linked to nor spoken of
+    /// any more, whatever others say. Its reachability is forgotten without an output.
+    pub fn member_left(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        self.doubts.remove(&node);
+        self.unreachable.remove(&node);
+        self.far.forget(node);
+        self.watch.forget(node);
+        self.retired.iter_mut().for_each(|retired| retired.dismiss(node));
+        if let Some(home) = &mut self.home {
+            home.dismiss(node, ctx);
         }
         self.follow_changes(ctx);
     }
 
-    /// A membership ended: the node is neither probed nor spoken of any more, whatever gossip says. Its
-    /// reachability is forgotten without an output.
-    pub fn peer_left(&mut self, node: NodeId, ctx: &mut Context<'_>) {
-        self.doubts.remove(&node);
-        self.unreachable.remove(&node);
-        self.instances.values_mut().for_each(|instance| instance.dismiss(node, ctx));
-        self.follow_changes(ctx);
+    /// Members of other neighborhoods that the caller knows of: links are made of them as of those that a sample tells of.
+    pub fn introduce(&mut self, members: impl IntoIterator<Item = Acquaintance>, ctx: &mut Context<'_>) {
+        let wanted = ctx.settings.membership.far_links;
+        let (own, home) = (ctx.node, &self.home);
+        let is_far = |node: NodeId| node != own && !home.as_ref().is_some_and(|home| home.peers().contains(&node));
+        self.far.learn(members, wanted, ctx.rng, is_far);
+    }
+
+    /// The members of other neighborhoods that this node exchanges with: at most
+    /// [`far_links`](crate::settings::MembershipSettings::far_links), none where there is one neighborhood.
+    /// Nobody vouches for what is said of them.
+    pub fn far_links(&self) -> impl Iterator<Item = &Acquaintance> {
+        self.far.links()
+    }
+
+    /// Where a member of another neighborhood is reached, if this node was told. Nobody vouches for it.
+    pub fn acquaintance(&self, node: NodeId) -> Option<&Acquaintance> {
+        self.far.find(node)
     }
 
     /// Whom evidence goes to.
@@ -131,18 +218,15 @@ impl Membership {
     }
 
     /// Takes what the member `from` said. Evidence is for the control plane, to which the machine hands
-    /// it; here it only makes this node ask for itself.
+    /// it; here it only makes this node ask for itself. `facts` are those that the node knows now. A packet and a sample
+    /// may come from a member that is out of scope.
     ///
     /// # Errors
     /// [`Junk`], to be reported by the machine, which knows the sender's key. Nothing changed.
-    pub fn handle_message(&mut self, from: NodeId, message: message::Membership, ctx: &mut Context<'_>) -> Result<(), Junk> {
+    pub fn handle_message(&mut self, from: NodeId, message: message::Membership, facts: &Facts, ctx: &mut Context<'_>) -> Result<(), Junk> {
         match message {
             message::Membership::Swim { neighborhood, created, packet } => {
-                let instance = self.instances.values_mut().find(|instance| instance.home() == (neighborhood, created));
-                let instance = instance.ok_or(Junk::Invalid("a SWIM packet of another neighborhood"))?;
-                let batches = instance.receive(from, &packet, ctx)?;
-                self.follow_changes(ctx);
-                for (index, batch) in batches {
+                for (index, batch) in self.handle_packet(from, (neighborhood, created), &packet, ctx)? {
                     if !self.was_passed(index) {
                         self.outputs.push_back(Output::Broadcast { from, batch });
                     }
@@ -153,21 +237,56 @@ impl Membership {
                 ctx.send(from, Channel::Datagram, Message::Membership(message::Membership::Pong { token }));
             }
             message::Membership::Pong { token: _ } => self.heard_from(from, ctx),
-            message::Membership::Evidence { suspect } => self.suspect(suspect, ctx),
+            message::Membership::Evidence { suspect } => self.suspect(suspect, facts, ctx),
+            message::Membership::Sample { members, reply_wanted } => {
+                self.far.handle_sample(from, members, reply_wanted, facts, ctx)?;
+            }
+            message::Membership::Keepalive { neighborhood } => self.watch.handle_keepalive(from, neighborhood, facts, ctx.now.time),
         }
         Ok(())
     }
 
-    /// A timer of this subsystem is due; others do nothing.
-    pub fn handle_timer(&mut self, timer: Timer, ctx: &mut Context<'_>) {
+    /// A SWIM packet goes to the instance that it is of. Sender and recipient need not be at the same event: a
+    /// neighborhood of another event is one that this node does not know yet, or that its sender knows still.
+    fn handle_packet(
+        &mut self,
+        from: NodeId,
+        of: (NeighborhoodId, Index),
+        packet: &Bytes,
+        ctx: &mut Context<'_>,
+    ) -> Result<Vec<(Index, Bytes)>, Junk> {
+        if let Some(retired) = self.retired.iter_mut().find(|retired| retired.home() == of) {
+            let answer = retired.answer(from, packet)?;
+            if let Some(packet) = answer.packet {
+                let swim = message::Membership::Swim { neighborhood: of.0, created: of.1, packet };
+                ctx.send(from, Channel::Datagram, Message::Membership(swim));
+            }
+            return Ok(answer.batches);
+        }
+        match &mut self.home {
+            Some(home) if home.home() == of => {
+                let batches = home.receive(from, packet, ctx)?;
+                self.follow_changes(ctx);
+                Ok(batches)
+            }
+            Some(home) if home.home().1 != of.1 => Ok(Vec::new()),
+            Some(_) | None => Err(Junk::Invalid("a SWIM packet of another neighborhood")),
+        }
+    }
+
+    /// A timer of this subsystem is due; others do nothing. `facts` are those that the node knows now.
+    pub fn handle_timer(&mut self, timer: Timer, facts: &Facts, ctx: &mut Context<'_>) {
         match timer {
             Timer::Swim { instance, slot } => {
-                if let Some(instance) = self.instances.get_mut(&instance) {
-                    instance.handle_timer(slot, ctx);
+                if let Some(home) = self.home.as_mut().filter(|home| home.number() == instance) {
+                    home.handle_timer(slot, ctx);
                 }
                 self.follow_changes(ctx);
             }
             Timer::Confirm { suspect, round } => self.confirm(suspect, round, ctx),
+            Timer::Overlap { instance } => self.retired.retain(|retired| retired.number() != instance),
+            Timer::Sample { round } => self.far.handle_timer(round, facts, &self.voters, ctx),
+            Timer::Keepalive { round } => self.keep_watch(round, facts, ctx),
             Timer::RaftTick
             | Timer::Beat
             | Timer::Judge { .. }
@@ -182,13 +301,49 @@ impl Membership {
         }
     }
 
-    /// Somebody holds a member for failed: this node asks for itself.
-    pub fn suspect(&mut self, node: NodeId, ctx: &mut Context<'_>) {
-        if node == ctx.node || self.doubts.contains_key(&node) || !self.home_peers().any(|peer| peer == node) {
+    fn keep_watch(&mut self, round: u64, facts: &Facts, ctx: &mut Context<'_>) {
+        let strangers: Vec<NodeId> = self.doubts.keys().copied().filter(|node| !self.is_home_peer(*node)).collect();
+        if !self.voters.contains(&ctx.node) {
+            // It votes no more: what it holds against others is nobody's business.
+            strangers.into_iter().for_each(|node| self.end_doubt(node));
+            self.watch.handle_timer(round, |node| self.unreachable.contains(&node), &self.voters, 0, facts, ctx);
             return;
         }
-        // A neighborhood hears of a suspect within moments: jitter keeps it from pinging as one.
-        let delay = ctx.rng.duration_below(ctx.settings.membership.confirm_interval);
+        let room = STRANGERS_LIMIT.saturating_sub(strangers.len());
+        let probes = self.watch.handle_timer(round, |node| self.unreachable.contains(&node), &self.voters, room, facts, ctx);
+        for (node, delay) in probes {
+            self.ask_for_itself(node, delay, ctx);
+        }
+    }
+
+    /// Somebody holds a member for failed: this node asks for itself. A voter does so for any member, another
+    /// node for its neighbors.
+    pub fn suspect(&mut self, node: NodeId, facts: &Facts, ctx: &mut Context<'_>) {
+        if self.is_home_peer(node) {
+            return self.suspect_neighbor(node, ctx);
+        }
+        if !self.voters.contains(&ctx.node) || !facts.is_member(node) || self.doubts.contains_key(&node) {
+            return;
+        }
+        if self.doubts.keys().filter(|doubted| !self.is_home_peer(**doubted)).count() >= STRANGERS_LIMIT {
+            return ctx.report(Report::Limit("doubts of a voter about members of other neighborhoods"));
+        }
+        let jitter = ctx.rng.duration_below(ctx.settings.membership.confirm_interval);
+        self.ask_for_itself(node, jitter, ctx);
+    }
+
+    fn suspect_neighbor(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        if self.is_home_peer(node) && !self.doubts.contains_key(&node) {
+            // A neighborhood hears of a suspect within moments: jitter keeps it from pinging as one.
+            let jitter = ctx.rng.duration_below(ctx.settings.membership.confirm_interval);
+            self.ask_for_itself(node, jitter, ctx);
+        }
+    }
+
+    fn ask_for_itself(&mut self, node: NodeId, delay: Duration, ctx: &mut Context<'_>) {
+        if node == ctx.node || self.doubts.contains_key(&node) {
+            return;
+        }
         self.last_round += 1;
         let round = self.last_round;
         self.doubts.insert(node, Doubt::new(round, ctx.now.time + delay));
@@ -197,8 +352,10 @@ impl Membership {
 
     /// A genuine frame of `node` came, of whatever kind: it lives. Ends this node's doubt about it.
     pub fn heard_from(&mut self, node: NodeId, ctx: &mut Context<'_>) {
+        self.far.heard_from(node);
         let Some(doubt) = self.doubts.get_mut(&node) else { return };
-        if !self.instances.values().any(|instance| instance.standing(node) == Standing::Down) {
+        self.watch.answered(node, ctx.now.time);
+        if self.home.as_ref().is_none_or(|home| home.standing(node) != Standing::Down) {
             return self.end_doubt(node);
         }
         let failed = doubt.stage() == Stage::Failed;
@@ -230,10 +387,10 @@ impl Membership {
             ctx.report(Report::Limit("a batch of events is too large to be broadcast"));
             return;
         }
-        for instance in self.instances.values_mut() {
-            let reachable: BTreeSet<NodeId> = instance.peers().iter().copied().filter(|node| !self.unreachable.contains(node)).collect();
+        if let Some(home) = &mut self.home {
+            let reachable: BTreeSet<NodeId> = home.peers().iter().copied().filter(|node| !self.unreachable.contains(node)).collect();
             let first = rank::successors(ctx.node, &reachable);
-            if !instance.spread(index, &batch, &first, ctx) {
+            if !home.spread(index, &batch, &first, ctx) {
                 ctx.report(Report::Limit("broadcasts that wait to be passed on"));
             }
         }
@@ -252,18 +409,22 @@ impl Membership {
     /// Whether foca probes `node`, and whether it knows of it at all.
     #[cfg(test)]
     fn swim_standing(&self, node: NodeId) -> (bool, bool) {
-        let standing = self.instances.values().next_back().map_or(Standing::Unknown, |instance| instance.standing(node));
+        let standing = self.home.as_ref().map_or(Standing::Unknown, |home| home.standing(node));
         (standing == Standing::Up, standing != Standing::Unknown)
     }
 
     /// How often this node took a new identity.
     #[cfg(test)]
     fn swim_renewals(&self) -> u32 {
-        self.instances.values().map(Instance::renewals).sum()
+        self.home.as_ref().map_or(0, Instance::renewals)
     }
 
     fn home_peers(&self) -> impl Iterator<Item = NodeId> {
-        self.instances.values().next_back().into_iter().flat_map(|instance| instance.peers().iter().copied())
+        self.home.iter().flat_map(|home| home.peers().iter().copied())
+    }
+
+    fn is_home_peer(&self, node: NodeId) -> bool {
+        self.home.as_ref().is_some_and(|home| home.peers().contains(&node))
     }
 
     fn was_passed(&self, index: Index) -> bool {
@@ -272,10 +433,10 @@ impl Membership {
 
     /// foca's list changed.
     fn follow_changes(&mut self, ctx: &mut Context<'_>) {
-        let changes: Vec<Change> = self.instances.values_mut().flat_map(Instance::take_changes).collect();
+        let changes: Vec<Change> = self.home.as_mut().map(Instance::take_changes).unwrap_or_default();
         for change in changes {
             match change {
-                Change::Down(node) => self.suspect(node, ctx),
+                Change::Down(node) => self.suspect_neighbor(node, ctx),
                 // A node is up again under an identity that it made itself after it was called down.
                 Change::Up(node) => self.end_doubt(node),
             }
@@ -301,13 +462,15 @@ impl Membership {
                 self.tell(suspect, 0, ctx);
             }
             Step::Repeat(count) => self.tell(suspect, count, ctx),
-            Step::Announce => self.instances.values_mut().for_each(|instance| {
-                if instance.standing(suspect) == Standing::Down {
-                    instance.announce(suspect, ctx);
+            Step::Announce => {
+                if let Some(home) = self.home.as_mut().filter(|home| home.standing(suspect) == Standing::Down) {
+                    home.announce(suspect, ctx);
                 }
-            }),
+            }
             Step::Readmit => {
-                self.instances.values_mut().for_each(|instance| instance.readmit(suspect, ctx));
+                if let Some(home) = &mut self.home {
+                    home.readmit(suspect, ctx);
+                }
                 self.follow_changes(ctx);
             }
         }

@@ -1,6 +1,8 @@
 //! The one place that knows bincode: every value goes through a limit, and trailing bytes are refused.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +25,24 @@ const fn config<const LIMIT: usize>() -> Configuration<LittleEndian, Varint, Lim
 /// every type of the wire has a limit below that and derives its `Serialize`.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, config::<ENCODE_LIMIT>()).expect("types of the wire encode, and have limits")
+}
+
+/// Encodes a value of ours behind what is in `out` already: a frame is put together in one buffer.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    bincode::serde::encode_into_writer(value, Appender(out), config::<ENCODE_LIMIT>()).expect("types of the wire encode, and have limits");
+}
+
+/// Puts what is encoded at the end of a vector.
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Decodes a value of at most `LIMIT` bytes that fills `bytes` to their end.

@@ -104,3 +104,49 @@ pub struct ConfigDigest {
     /// [`HostConfig::content_hash`].
     pub hash: Digest256,
 }
+
+/// The version of a config that is held, as it stands in long lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldVersion {
+    /// The member that it is in force for.
+    pub member: NodeId,
+    /// The membership that published it, where that is an earlier one.
+    pub former: Option<NodeId>,
+    /// The version.
+    pub seq: Seq,
+    /// The first bits of the content's hash: they order almost all contents of one version.
+    pub hash: u64,
+}
+
+impl HeldVersion {
+    /// How `version`, in force for `member`, stands in a list.
+    pub fn of(member: NodeId, version: &ConfigDigest) -> Self {
+        let former = (version.node != member).then_some(version.node);
+        HeldVersion { member, former, seq: version.seq, hash: version.hash.prefix() }
+    }
+
+    /// What orders the versions of one member: later is greater.
+    pub fn order(&self) -> (NodeId, Seq, u64) {
+        (self.former.unwrap_or(self.member), self.seq, self.hash)
+    }
+}
+
+/// A bucket of a summary, with a hash for each of its leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeafHashes {
+    /// Which bucket.
+    pub bucket: u8,
+    /// A power of two of them, at most 256.
+    pub hashes: Vec<u32>,
+}
+
+/// Some leaves of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaves {
+    /// Which bucket.
+    pub bucket: u8,
+    /// It is split into two to the power of this; at most 8.
+    pub width_log2: u8,
+    /// Which of them.
+    pub at: Vec<u8>,
+}

@@ -15,6 +15,9 @@ pub const DATAGRAM_LIMIT: usize = 1_150;
 /// The largest frame on a stream.
 pub const STREAM_LIMIT: usize = 4 << 20;
 
+/// Room for most frames: a header, and what two SWIM instances say to each other on a quiet day.
+const ORDINARY: usize = 128;
+
 /// How a frame travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
@@ -78,9 +81,10 @@ pub struct Frame {
 impl Frame {
     /// The bytes that travel.
     pub fn encode(&self) -> Bytes {
-        let mut bytes = vec![VERSION];
-        bytes.extend(codec::encode(&self.header));
-        bytes.extend(codec::encode(&self.message));
+        let mut bytes = Vec::with_capacity(ORDINARY);
+        bytes.push(VERSION);
+        codec::encode_into(&self.header, &mut bytes);
+        codec::encode_into(&self.message, &mut bytes);
         bytes.into()
     }
 

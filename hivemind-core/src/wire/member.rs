@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Index, NodeId, NodeName, PublicKey, SectionKind};
+use crate::ids::{Index, NeighborhoodId, NodeId, NodeName, PublicKey, SectionKind};
 use crate::keys::Signature;
 
 /// The most addresses that a member may have.
@@ -74,6 +74,19 @@ impl MemberRecord {
     pub fn performs(&self, name: &str) -> bool {
         self.roles.iter().any(|role| role.name.as_str() == name)
     }
+}
+
+/// A member of another neighborhood, as members tell each other of it: a hint, which nobody signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acquaintance {
+    /// Who. Whether it lives, the set of live ids says.
+    pub node: NodeId,
+    /// Its key. A false one finds nobody.
+    pub key: PublicKey,
+    /// Where it listens for peers, best first. At most [`MAX_ADDRESSES`].
+    pub addresses: Vec<SocketAddr>,
+    /// Where it was when it was last known. Only used to spread links over neighborhoods.
+    pub neighborhood: NeighborhoodId,
 }
 
 /// What a node asks for when it wants to become a member. Signed by its key, so that the member that

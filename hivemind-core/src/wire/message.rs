@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Outcome, Proposal, Refusal};
-use super::config::{ConfigDigest, HeldConfig};
+use super::config::{ConfigDigest, HeldConfig, HeldVersion, LeafHashes, Leaves};
 use super::event::{Checkpoint, LogEvent};
-use super::member::{MemberRecord, SignedJoin};
+use super::member::{Acquaintance, MemberRecord, SignedJoin};
 use crate::facts::Facts;
-use crate::ids::{Index, NeighborhoodId, NodeId, Position, ProposalId, SectionKind};
+use crate::ids::{Digest256, Index, NeighborhoodId, NodeId, Position, ProposalId};
 
 /// What a frame carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,19 @@ pub enum Membership {
         /// Who does not answer.
         suspect: NodeId,
     },
+    /// Members of many neighborhoods, so that each node can link to some. The first is the sender itself.
+    Sample {
+        /// At most eight.
+        members: Vec<Acquaintance>,
+        /// Whether a sample is expected in return.
+        reply_wanted: bool,
+    },
+    /// From a delegate of a neighborhood to the voter that watches it: it lives. The position and the
+    /// leader's beat are in the header of the frame.
+    Keepalive {
+        /// Which.
+        neighborhood: NeighborhoodId,
+    },
 }
 
 /// The control plane.
@@ -178,6 +191,39 @@ pub enum Control {
         /// Who does not answer.
         suspect: NodeId,
     },
+    /// From the leader: a snapshot in parts. The first one comes unasked.
+    SnapshotPart(SnapshotPart),
+    /// To the leader: send the next part.
+    SnapshotWant(SnapshotWant),
+    /// From the leader to another voter: probe this member yourself, and report what you find.
+    Probe {
+        /// Against whom there is too little evidence.
+        suspect: NodeId,
+    },
+}
+
+/// A part of a snapshot of the control plane's state, from the leader to who needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotPart {
+    /// With the first part: Raft's message, as protobuf, without the snapshot's data. Else empty.
+    pub head: Bytes,
+    /// Of the whole data.
+    pub digest: Digest256,
+    /// Bytes of the whole data.
+    pub total: u64,
+    /// Where this part begins.
+    pub offset: u64,
+    /// The part.
+    pub bytes: Bytes,
+}
+
+/// Which part of a snapshot is wanted next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotWant {
+    /// Of which snapshot: as it was offered.
+    pub digest: Digest256,
+    /// From where on.
+    pub offset: u64,
 }
 
 /// Consecutive events, and the voters' word for them.
@@ -220,7 +266,22 @@ pub enum Events {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Configs {
     /// A config for a consumer of its kinds, or for a neighbor to keep. Answered by [`Configs::Stored`].
-    Offer(HeldConfig),
+    Offer {
+        /// The config.
+        entry: HeldConfig,
+        /// The consumer that began to pass it on; [`NodeId::NONE`] from the host itself.
+        root: NodeId,
+    },
+    /// The sender holds this version, and believes that the receiver does. Answered by
+    /// [`Configs::Stored`] where it does, by [`Configs::Want`] where it does not.
+    Advert {
+        /// The host.
+        member: NodeId,
+        /// The version.
+        version: ConfigDigest,
+        /// The consumer that began to pass it on.
+        root: NodeId,
+    },
     /// What is held of a host now.
     Stored {
         /// The host.
@@ -228,45 +289,50 @@ pub enum Configs {
         /// `None` where none is held.
         version: Option<ConfigDigest>,
     },
-    /// One consumer's digest for another, hashed in buckets: empty where nothing is held.
+    /// One consumer's summary for another, which answers with [`Configs::Alike`], [`Configs::Differ`],
+    /// [`Configs::Versions`] or [`Configs::Busy`]; or, where it is behind, with its own summary.
     Compare {
-        /// One hash per bucket.
+        /// The last event that the sender has applied: members that joined later are left out.
+        index: Index,
+        /// One hash per bucket; empty where nothing is held.
         buckets: Vec<u64>,
     },
-    /// The digests in the buckets that differ.
+    /// The summaries are equal.
+    Alike {
+        /// Whether the sender has what there is.
+        complete: bool,
+    },
+    /// They are not, and the sender compares with someone else now.
+    Busy,
+    /// Buckets that differ, each with one hash per leaf.
     Differ {
-        /// The buckets.
-        buckets: Vec<u16>,
-        /// All that the sender holds in them: the member, and the version in force for it.
-        held: Vec<(NodeId, ConfigDigest)>,
+        /// Not more than one message takes.
+        buckets: Vec<LeafHashes>,
+        /// Whether others differ as well.
+        rest: bool,
+    },
+    /// Versions that the sender holds.
+    Versions {
+        /// All that it holds in these leaves; where there are none, versions that the receiver lacks.
+        leaves: Vec<Leaves>,
+        /// In order of member.
+        held: Vec<HeldVersion>,
+        /// Whether the sender has what there is.
+        complete: bool,
+        /// Whether the stores differ elsewhere as well.
+        rest: bool,
     },
     /// Send me these.
     Want {
         /// Whose.
         nodes: Vec<NodeId>,
     },
-    /// Asked for, or missing at the other side. Also the answer to a want for what is not held.
+    /// Asked for. What was asked for and is in neither list did not fit.
     Batch {
-        /// In order of member.
+        /// As many as one message takes.
         configs: Vec<HeldConfig>,
         /// Asked for, and not held here.
         missing: Vec<NodeId>,
-    },
-    /// A consumer bootstraps: what do you hold, of these kinds, in chunks by node?
-    Fetch {
-        /// What the asker consumes.
-        kinds: Vec<SectionKind>,
-        /// Only above this node.
-        after: NodeId,
-    },
-    /// A chunk of the answer.
-    Fetched {
-        /// In order of member.
-        configs: Vec<HeldConfig>,
-        /// Where to go on, if there is more.
-        next: Option<NodeId>,
-        /// Whether the asked is itself complete.
-        complete: bool,
     },
     /// A host that resumes: what is my highest version that you hold? Answered by [`Configs::Stored`].
     SeqAsk,

@@ -63,9 +63,39 @@ pub mod set {
     }
 }
 
+/// For `#[serde(with = "...")]` on an [`imbl::Vector`].
+pub mod list {
+    use imbl::Vector;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// As a list.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<T, S>(list: &Vector<T>, to: S) -> Result<S::Ok, S::Error>
+    where
+        T: Clone + Serialize,
+        S: Serializer,
+    {
+        to.collect_seq(list.iter())
+    }
+
+    /// In their order.
+    ///
+    /// # Errors
+    /// The deserializer's.
+    pub fn deserialize<'de, T, D>(from: D) -> Result<Vector<T>, D::Error>
+    where
+        T: Clone + Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Vec::<T>::deserialize(from).map(Vector::from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use imbl::{OrdMap, OrdSet};
+    use imbl::{OrdMap, OrdSet, Vector};
     use serde::{Deserialize, Serialize};
 
     use crate::error::WireError;
@@ -77,11 +107,17 @@ mod tests {
         map: OrdMap<u64, u8>,
         #[serde(with = "super::set")]
         set: OrdSet<u64>,
+        #[serde(with = "super::list")]
+        list: Vector<u64>,
     }
 
     #[test]
     fn they_come_back_as_they_were() {
-        let both = Both { map: [(3_u64, 1_u8), (1, 2)].into_iter().collect(), set: [9_u64, 8].into_iter().collect() };
+        let both = Both {
+            map: [(3_u64, 1_u8), (1, 2)].into_iter().collect(),
+            set: [9_u64, 8].into_iter().collect(),
+            list: Vector::from(vec![7, 3]),
+        };
         assert_eq!(codec::decode::<Both, 1024>(&codec::encode(&both)), Ok(both));
     }
 

@@ -11,11 +11,13 @@ use hivemind_core::ids::{
 use hivemind_core::keys::Signature;
 use hivemind_core::time::Timestamp;
 use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
-use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HostConfig, Section, SignedConfig};
+use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HeldVersion, HostConfig, LeafHashes, Leaves, Section, SignedConfig};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_core::wire::frame::{Beat, Frame, Header};
-use hivemind_core::wire::member::{JoinRequest, MemberRecord, RoleSpec, SignedJoin};
-use hivemind_core::wire::message::{Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer};
+use hivemind_core::wire::member::{Acquaintance, JoinRequest, MemberRecord, RoleSpec, SignedJoin};
+use hivemind_core::wire::message::{
+    Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer, SnapshotPart, SnapshotWant,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -141,6 +143,15 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn acquaintance() -> impl Strategy<Value = Acquaintance> {
+    (node(), key(), addresses(), hood()).prop_map(|(node, key, addresses, neighborhood)| Acquaintance {
+        node,
+        key,
+        addresses,
+        neighborhood,
+    })
+}
+
 fn hood() -> impl Strategy<Value = NeighborhoodId> {
     any::<u32>().prop_map(NeighborhoodId)
 }
@@ -261,6 +272,8 @@ fn membership() -> impl Strategy<Value = Membership> {
         number().prop_map(|token| Membership::Ping { token }),
         number().prop_map(|token| Membership::Pong { token }),
         node().prop_map(|suspect| Membership::Evidence { suspect }),
+        (vec(acquaintance(), 0..3), any::<bool>()).prop_map(|(members, reply_wanted)| Membership::Sample { members, reply_wanted }),
+        hood().prop_map(|neighborhood| Membership::Keepalive { neighborhood }),
     ]
 }
 
@@ -272,6 +285,10 @@ fn control() -> impl Strategy<Value = Control> {
         proposal_id().prop_map(|id| Control::ReadIndex { id }),
         (proposal_id(), option::of(number())).prop_map(|(id, index)| Control::ReadIndexed { id, index: index.map(Index) }),
         (node(), node()).prop_map(|(observer, suspect)| Control::Evidence { observer, suspect }),
+        (bytes(), digest256(), number(), number(), bytes())
+            .prop_map(|(head, digest, total, offset, bytes)| Control::SnapshotPart(SnapshotPart { head, digest, total, offset, bytes })),
+        (digest256(), number()).prop_map(|(digest, offset)| Control::SnapshotWant(SnapshotWant { digest, offset })),
+        node().prop_map(|suspect| Control::Probe { suspect }),
     ]
 }
 
@@ -288,20 +305,36 @@ fn events() -> impl Strategy<Value = Events> {
     ]
 }
 
+fn leaf_hashes() -> impl Strategy<Value = LeafHashes> {
+    (any::<u8>(), vec(any::<u32>(), 0..9)).prop_map(|(bucket, hashes)| LeafHashes { bucket, hashes })
+}
+
+fn leaves() -> impl Strategy<Value = Leaves> {
+    (any::<u8>(), any::<u8>(), vec(any::<u8>(), 0..9)).prop_map(|(bucket, width_log2, at)| Leaves { bucket, width_log2, at })
+}
+
+fn held_version() -> impl Strategy<Value = HeldVersion> {
+    (node(), option::of(node()), number(), any::<u64>()).prop_map(|(member, former, seq, hash)| HeldVersion {
+        member,
+        former,
+        seq: Seq(seq),
+        hash,
+    })
+}
+
 fn configs() -> impl Strategy<Value = Configs> {
     prop_oneof![
-        held().prop_map(Configs::Offer),
+        (held(), node()).prop_map(|(entry, root)| Configs::Offer { entry, root }),
+        (node(), version(), node()).prop_map(|(member, version, root)| Configs::Advert { member, version, root }),
         (node(), option::of(version())).prop_map(|(member, version)| Configs::Stored { member, version }),
-        vec(number(), 0..70).prop_map(|buckets| Configs::Compare { buckets }),
-        (vec(any::<u16>(), 0..70), vec((node(), version()), 0..5)).prop_map(|(buckets, held)| Configs::Differ { buckets, held }),
+        (number(), vec(number(), 0..70)).prop_map(|(index, buckets)| Configs::Compare { index: Index(index), buckets }),
+        any::<bool>().prop_map(|complete| Configs::Alike { complete }),
+        Just(Configs::Busy),
+        (vec(leaf_hashes(), 0..5), any::<bool>()).prop_map(|(buckets, rest)| Configs::Differ { buckets, rest }),
+        (vec(leaves(), 0..5), vec(held_version(), 0..5), any::<bool>(), any::<bool>())
+            .prop_map(|(leaves, held, complete, rest)| Configs::Versions { leaves, held, complete, rest }),
         vec(node(), 0..9).prop_map(|nodes| Configs::Want { nodes }),
         (vec(held(), 0..3), vec(node(), 0..4)).prop_map(|(configs, missing)| Configs::Batch { configs, missing }),
-        (vec(kind(), 0..4), node()).prop_map(|(kinds, after)| Configs::Fetch { kinds, after }),
-        (vec(held(), 0..3), option::of(node()), any::<bool>()).prop_map(|(configs, next, complete)| Configs::Fetched {
-            configs,
-            next,
-            complete
-        }),
         Just(Configs::SeqAsk),
     ]
 }

@@ -2,16 +2,18 @@
 //! kind, how it travels, the bytes. `REWRITE=1` takes them anew from a run of some machines.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hivemind_core::ids::RequestId;
+use hivemind_core::ids::{NeighborhoodId, NodeId, PublicKey, RequestId};
 use hivemind_core::machine::Input;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::frame::{Channel, Frame};
-use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message};
+use hivemind_core::wire::member::Acquaintance;
+use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, SnapshotPart, SnapshotWant};
 
 use super::net::{Net, Part};
 
@@ -21,7 +23,7 @@ const KEPT: usize = 4;
 const LONGEST: usize = 2_048;
 
 /// All kinds of message.
-pub(crate) const KINDS: [&str; 32] = [
+pub(crate) const KINDS: [&str; 37] = [
     "admission.granted",
     "admission.join",
     "admission.later",
@@ -29,21 +31,25 @@ pub(crate) const KINDS: [&str; 32] = [
     "admission.refused",
     "admission.resume",
     "admission.resumed",
+    "configs.advert",
+    "configs.alike",
     "configs.batch",
+    "configs.busy",
     "configs.compare",
     "configs.differ",
-    "configs.fetch",
-    "configs.fetched",
     "configs.offer",
     "configs.seq-ask",
     "configs.stored",
+    "configs.versions",
     "configs.want",
     "control.evidence",
     "control.forward",
     "control.outcome",
+    "control.probe",
     "control.raft",
     "control.read-index",
     "control.read-indexed",
+    "control.snapshot",
     "events.announce",
     "events.collected",
     "events.pull",
@@ -52,6 +58,7 @@ pub(crate) const KINDS: [&str; 32] = [
     "events.resync",
     "events.snapshot",
     "membership.evidence",
+    "membership.far",
     "membership.ping-pong",
     "membership.swim",
 ];
@@ -66,22 +73,26 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Admission(Admission::Refused { .. }) => "admission.refused",
         Message::Admission(Admission::Resume { .. }) => "admission.resume",
         Message::Admission(Admission::Resumed { .. }) => "admission.resumed",
+        Message::Configs(Configs::Advert { .. }) => "configs.advert",
+        Message::Configs(Configs::Alike { .. }) => "configs.alike",
         Message::Configs(Configs::Batch { .. }) => "configs.batch",
+        Message::Configs(Configs::Busy) => "configs.busy",
         Message::Configs(Configs::Compare { .. }) => "configs.compare",
         Message::Configs(Configs::Differ { .. }) => "configs.differ",
-        Message::Configs(Configs::Fetch { .. }) => "configs.fetch",
-        Message::Configs(Configs::Fetched { .. }) => "configs.fetched",
-        Message::Configs(Configs::Offer(_)) => "configs.offer",
+        Message::Configs(Configs::Offer { .. }) => "configs.offer",
         Message::Configs(Configs::SeqAsk) => "configs.seq-ask",
         Message::Configs(Configs::Stored { .. }) => "configs.stored",
+        Message::Configs(Configs::Versions { .. }) => "configs.versions",
         Message::Configs(Configs::Want { .. }) => "configs.want",
         Message::Control(Control::Evidence { .. }) => "control.evidence",
         Message::Control(Control::Forward(_)) => "control.forward",
         Message::Control(Control::Outcome { .. }) => "control.outcome",
+        Message::Control(Control::Probe { .. }) => "control.probe",
         Message::Control(Control::Raft(_)) => "control.raft",
         Message::Control(Control::ReadIndex { .. }) => "control.read-index",
         Message::Control(Control::ReadIndexed { .. }) => "control.read-indexed",
         Message::Events(Events::Announce | Events::AskAnother) => "events.announce",
+        Message::Control(Control::SnapshotPart(_) | Control::SnapshotWant(_)) => "control.snapshot",
         Message::Events(Events::Collected { .. }) => "events.collected",
         Message::Events(Events::Pull { .. }) => "events.pull",
         Message::Events(Events::Push(_)) => "events.push",
@@ -89,6 +100,7 @@ pub(crate) fn kind_of(message: &Message) -> &'static str {
         Message::Events(Events::Resync) => "events.resync",
         Message::Events(Events::Snapshot(_)) => "events.snapshot",
         Message::Membership(Membership::Evidence { .. }) => "membership.evidence",
+        Message::Membership(Membership::Sample { .. } | Membership::Keepalive { .. }) => "membership.far",
         Message::Membership(Membership::Ping { .. } | Membership::Pong { .. }) => "membership.ping-pong",
         Message::Membership(Membership::Swim { .. }) => "membership.swim",
     }
@@ -186,6 +198,7 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
     }
     let mut sent = net.tap.take().expect("it was wanted");
     sent.extend(large_digest(&sent));
+    sent.extend(among_voters(&sent));
     sent
 }
 
@@ -204,7 +217,35 @@ fn large_digest(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
         Admission::PartAsk { position, offset: half as u32 },
         Admission::Part { position, total, offset: half as u32, bytes: bytes.slice(half..) },
     ];
-    said.into_iter().map(|message| (Channel::Bulk, Frame { header, message: Message::Admission(message) }.encode())).collect()
+    let said = said.into_iter().map(|message| (Channel::Bulk, Message::Admission(message)));
+    said.chain(several_neighborhoods()).map(|(channel, message)| (channel, Frame { header, message }.encode())).collect()
+}
+
+/// What is said where there is more than one neighborhood: these machines are too few.
+fn several_neighborhoods() -> [(Channel, Message); 2] {
+    let node = NodeId::new(1, 77);
+    let neighborhood = NeighborhoodId(3);
+    let far = Acquaintance { node, key: PublicKey([7; 32]), addresses: vec![SocketAddr::from(([127, 0, 0, 1], 6550))], neighborhood };
+    let sample = Membership::Sample { members: vec![far], reply_wanted: true };
+    [sample, Membership::Keepalive { neighborhood }].map(|message| (Channel::Datagram, Message::Membership(message)))
+}
+
+/// What voters say where a snapshot is too large for one frame, and where a member is suspected by too few.
+fn among_voters(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
+    let offered = sent.iter().filter_map(|(channel, bytes)| Frame::decode(bytes, *channel).ok()).find_map(|frame| match frame.message {
+        Message::Control(Control::SnapshotPart(part)) => Some((frame.header, part)),
+        _ => None,
+    });
+    let (header, first) = offered.expect("somebody became a voter");
+    let half = first.bytes.len() / 2;
+    let rest = SnapshotPart { head: Bytes::new(), offset: half as u64, bytes: first.bytes.slice(half..), ..first.clone() };
+    let said = [
+        Control::SnapshotPart(SnapshotPart { bytes: first.bytes.slice(..half), ..first.clone() }),
+        Control::SnapshotWant(SnapshotWant { digest: first.digest, offset: half as u64 }),
+        Control::SnapshotPart(rest),
+        Control::Probe { suspect: header.from },
+    ];
+    said.into_iter().map(|message| (Channel::Bulk, Frame { header, message: Message::Control(message) }.encode())).collect()
 }
 
 #[test]

@@ -20,6 +20,8 @@ fn message(message: &Message) -> Option<String> {
     Some(match message {
         Message::Admission(message) => admission(message),
         Message::Membership(Membership::Swim { .. } | Membership::Ping { .. } | Membership::Pong { .. }) => return None,
+        Message::Membership(Membership::Sample { members, .. }) => format!("sample of {}", members.len()),
+        Message::Membership(Membership::Keepalive { neighborhood }) => format!("keepalive of {neighborhood:?}"),
         Message::Membership(Membership::Evidence { suspect }) => format!("evidence of {suspect}"),
         Message::Control(message) => control(message)?,
         Message::Events(message) => events(message),
@@ -62,6 +64,9 @@ fn control(message: &Control) -> Option<String> {
         Control::ReadIndex { .. } => "read-index".into(),
         Control::ReadIndexed { index, .. } => format!("read-indexed {index:?}"),
         Control::Evidence { observer, suspect } => format!("evidence by {observer} of {suspect}"),
+        Control::SnapshotPart(part) => format!("part of a snapshot, from {} of {}", part.offset, part.total),
+        Control::SnapshotWant(want) => format!("wants a snapshot from {}", want.offset),
+        Control::Probe { suspect } => format!("asks for a probe of {suspect}"),
     })
 }
 
@@ -108,17 +113,26 @@ fn configs(message: &Configs) -> String {
         if entries.is_empty() { "nothing".into() } else { entries.join(" ") }
     };
     match message {
-        Configs::Offer(entry) => format!("offer {}", held(std::slice::from_ref(entry))),
+        Configs::Offer { entry, root } if root.is_none() => format!("offer {}", held(std::slice::from_ref(entry))),
+        Configs::Offer { entry, root } => format!("offer {} from {root} on", held(std::slice::from_ref(entry))),
+        Configs::Advert { member, version, root } => format!("advert {member}={}#{} from {root} on", version.node, version.seq),
         Configs::Stored { member, version } => match version {
             Some(version) => format!("stored {member}={}#{}", version.node, version.seq),
             None => format!("stored {member}: none"),
         },
-        Configs::Compare { buckets } => format!("compare {}", if buckets.is_empty() { "nothing" } else { "buckets" }),
-        Configs::Differ { buckets, held } => format!("differ in {buckets:?}: {} held", held.len()),
+        Configs::Compare { index, buckets } => format!("compare {} at {index}", if buckets.is_empty() { "nothing" } else { "buckets" }),
+        Configs::Alike { complete } => format!("alike, complete {complete}"),
+        Configs::Busy => "busy".into(),
+        Configs::Differ { buckets, rest } => {
+            let buckets: Vec<String> = buckets.iter().map(|one| format!("{}/{}", one.bucket, one.hashes.len())).collect();
+            format!("differ in {}, rest {rest}", buckets.join(" "))
+        }
+        Configs::Versions { leaves, held, complete, rest } => {
+            let held: Vec<String> = held.iter().map(|held| format!("{}#{}", held.member, held.seq)).collect();
+            format!("versions in {} buckets: {}; complete {complete}, rest {rest}", leaves.len(), held.join(" "))
+        }
         Configs::Want { nodes } => format!("want {nodes:?}"),
         Configs::Batch { configs, missing } => format!("batch {}, missing {missing:?}", held(configs)),
-        Configs::Fetch { after, .. } => format!("fetch after {after}"),
-        Configs::Fetched { configs, next, complete } => format!("fetched {}, next {next:?}, complete {complete}", held(configs)),
         Configs::SeqAsk => "seq-ask".into(),
     }
 }

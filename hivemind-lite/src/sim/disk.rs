@@ -35,6 +35,12 @@ pub struct Damage {
     pub unsynced: usize,
 }
 
+impl From<Recovered> for Disk {
+    fn from(Recovered { identity, log, own, cache }: Recovered) -> Self {
+        Disk { identity, log, own, cache: cache.into_iter().collect(), ..Disk::default() }
+    }
+}
+
 impl Disk {
     /// Takes the writes of a ticket; they become durable with [`Disk::complete`], in the order of submission.
     pub fn submit(&mut self, ticket: Ticket, writes: Vec<Write>) {

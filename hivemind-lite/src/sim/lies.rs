@@ -90,8 +90,8 @@ impl Liar {
     fn alter(&mut self, keys: &SimKeys, header: &Header, message: &mut Message) -> bool {
         match message {
             Message::Events(Events::Push(batch) | Events::Range(batch)) => self.alter_events(keys, header, batch),
-            Message::Configs(Configs::Offer(held)) => self.forge(keys, header.from, held),
-            Message::Configs(Configs::Batch { configs, .. } | Configs::Fetched { configs, .. }) => {
+            Message::Configs(Configs::Offer { entry, root: _ }) => self.forge(keys, header.from, entry),
+            Message::Configs(Configs::Batch { configs, .. }) => {
                 let which = self.rng.below(configs.len() as u64) as usize;
                 configs.get_mut(which).is_some_and(|held| self.forge(keys, header.from, held))
             }
@@ -104,11 +104,14 @@ impl Liar {
                 | Events::Snapshot(_),
             )
             | Message::Configs(
-                Configs::Stored { .. }
+                Configs::Advert { .. }
+                | Configs::Stored { .. }
                 | Configs::Compare { .. }
+                | Configs::Alike { .. }
+                | Configs::Busy
                 | Configs::Differ { .. }
+                | Configs::Versions { .. }
                 | Configs::Want { .. }
-                | Configs::Fetch { .. }
                 | Configs::SeqAsk,
             )
             | Message::Admission(_)
@@ -250,9 +253,9 @@ mod tests {
         let truth = HeldConfig { member: config.node, config: SignedConfig::new(config, &host) };
         let mut forged = 0;
         for _ in 0..200 {
-            for bytes in liar.tell(&keys, Channel::Bulk, frame(Message::Configs(Configs::Offer(truth.clone())))).frames {
+            for bytes in liar.tell(&keys, Channel::Bulk, frame(Message::Configs(Configs::Offer { entry: truth.clone(), root: NodeId::NONE }))).frames {
                 let message = Frame::decode(&bytes, Channel::Bulk).expect("a lie is a frame").message;
-                let Message::Configs(Configs::Offer(held)) = message else { panic!("another kind") };
+                let Message::Configs(Configs::Offer { entry: held, .. }) = message else { panic!("another kind") };
                 assert_eq!(held.config.is_signed_by(&host.public(), &keys), held == truth);
                 forged += u32::from(held != truth);
             }

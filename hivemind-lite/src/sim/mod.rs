@@ -7,7 +7,7 @@
 //! | [`profile`], [`mishap`], [`lies`], [`incidents`] | which faults there are, how often, and which happened |
 //! | [`checkers`] | what must never happen, judged after every step |
 //! | [`bounds`] | how long things may take once faults stop |
-//! | [`roles`], [`node`] | what runs on a simulated node |
+//! | [`roles`], [`node`], [`formed`] | what runs on a simulated node, and the disks of a cluster that was formed before |
 //! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
@@ -23,6 +23,7 @@ pub mod cluster;
 pub mod command;
 pub mod cut;
 pub mod disk;
+pub mod formed;
 pub mod incidents;
 pub mod keys;
 pub mod lies;

@@ -149,6 +149,15 @@ impl SimNode {
         self.keys.public()
     }
 
+    /// What it performs.
+    pub fn roles(&self) -> Vec<InstalledRole> {
+        match self.part {
+            Part::Voter => Vec::new(),
+            Part::Consumer => roles::consumer(),
+            Part::Host => roles::host(self.sections.clone()),
+        }
+    }
+
     /// Starts a process on what the disk holds. That of slot 0 gives birth to the cluster where there is none yet: an
     /// operator does so once, and never again where a disk is found empty.
     ///
@@ -159,15 +168,10 @@ impl SimNode {
         self.halted = None;
         self.undisturbed = now;
         self.pace.begin();
-        let roles: Vec<InstalledRole> = match self.part {
-            Part::Voter => Vec::new(),
-            Part::Consumer => roles::consumer(),
-            Part::Host => roles::host(self.sections.clone()),
-        };
         let startup = Startup {
             name: self.name.clone(),
             addresses: vec![self.address],
-            roles,
+            roles: self.roles(),
             voter_eligible: self.part == Part::Voter,
             seeds: self.seeds.as_ref().unwrap_or(&common.seeds).iter().filter(|seed| **seed != self.address).copied().collect(),
             birth: (self.slot == Slot(0) && !is_born).then_some(common.birth),

@@ -7,6 +7,7 @@ use hivemind_core::context::Report;
 use hivemind_core::ids::{Index, NodeName, Ticket};
 use hivemind_core::time::Time;
 
+use super::network::Slot;
 use super::traffic::Kind;
 
 /// How many lines are kept of each node.
@@ -63,11 +64,11 @@ pub enum Did {
     /// Time passed.
     Timeout,
     /// A frame came.
-    Received(Kind, NodeName),
+    Received(Kind, Slot),
     /// It sent a frame.
-    Sent(Kind, NodeName),
+    Sent(Kind, Slot),
     /// A connection broke.
-    Disconnected(NodeName),
+    Disconnected(Slot),
     /// It asked for writes.
     Store(Ticket),
     /// They are durable.
@@ -88,25 +89,27 @@ pub enum Did {
     Reported(Report),
 }
 
-impl fmt::Display for Did {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Did {
+    /// In words. Other nodes are kept by their places, and get their names only here: nearly all of what happens is
+    /// never read.
+    fn text<'a>(&self, name_of: &impl Fn(Slot) -> &'a NodeName) -> String {
         match self {
-            Did::Started => f.write_str("started"),
-            Did::Killed => f.write_str("killed"),
-            Did::Halted(why) => write!(f, "halted: {why}"),
-            Did::Timeout => f.write_str("timeout"),
-            Did::Received(kind, from) => write!(f, "<- {from} {kind}"),
-            Did::Sent(kind, to) => write!(f, "-> {to} {kind}"),
-            Did::Disconnected(from) => write!(f, "disconnected from {from}"),
-            Did::Store(ticket) => write!(f, "store {}", ticket.0),
-            Did::Stored(ticket) => write!(f, "stored {}", ticket.0),
-            Did::StoreFailed(ticket) => write!(f, "store {} failed", ticket.0),
-            Did::Asked(what) => write!(f, "asked to {what}"),
-            Did::Replied(what) => write!(f, "replied {what}"),
-            Did::Applied(index) => write!(f, "applied event {index}"),
-            Did::View(index) => write!(f, "view at event {index}"),
-            Did::Desired => f.write_str("desired state changed"),
-            Did::Reported(report) => write!(f, "report {report:?}"),
+            Did::Started => "started".to_owned(),
+            Did::Killed => "killed".to_owned(),
+            Did::Halted(why) => format!("halted: {why}"),
+            Did::Timeout => "timeout".to_owned(),
+            Did::Received(kind, from) => format!("<- {} {kind}", name_of(*from)),
+            Did::Sent(kind, to) => format!("-> {} {kind}", name_of(*to)),
+            Did::Disconnected(from) => format!("disconnected from {}", name_of(*from)),
+            Did::Store(ticket) => format!("store {}", ticket.0),
+            Did::Stored(ticket) => format!("stored {}", ticket.0),
+            Did::StoreFailed(ticket) => format!("store {} failed", ticket.0),
+            Did::Asked(what) => format!("asked to {what}"),
+            Did::Replied(what) => format!("replied {what}"),
+            Did::Applied(index) => format!("applied event {index}"),
+            Did::View(index) => format!("view at event {index}"),
+            Did::Desired => "desired state changed".to_owned(),
+            Did::Reported(report) => format!("report {report:?}"),
         }
     }
 }
@@ -127,8 +130,8 @@ impl LastLines {
     }
 
     /// The lines, the oldest first.
-    pub fn text(&self, name: &NodeName) -> Vec<String> {
-        self.lines.iter().map(|(time, did)| format!("{time:?} {name} {did}")).collect()
+    pub fn text<'a>(&self, name: &NodeName, name_of: impl Fn(Slot) -> &'a NodeName) -> Vec<String> {
+        self.lines.iter().map(|(time, did)| format!("{time:?} {name} {}", did.text(&name_of))).collect()
     }
 }
 

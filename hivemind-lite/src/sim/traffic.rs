@@ -12,18 +12,18 @@ pub struct Kind(u8, u8);
 
 /// The names of the variants of `wire::message`, in their order.
 const NAMES: [(&str, &[&str]); 5] = [
-    ("admission", &["join", "granted", "refused", "later", "resume", "resumed", "lapsed"]),
-    ("membership", &["swim", "ping", "pong", "evidence"]),
-    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed", "evidence"]),
-    ("events", &["push", "pull", "range", "collected", "resync", "snapshot"]),
-    ("configs", &["offer", "stored", "compare", "differ", "want", "batch", "fetch", "fetched", "seq-ask"]),
+    ("admission", &["join", "granted", "refused", "later", "resume", "resumed", "elsewhere", "part", "part-ask", "lapsed"]),
+    ("membership", &["swim", "ping", "pong", "evidence", "sample", "keepalive"]),
+    ("control", &["raft", "forward", "outcome", "read-index", "read-indexed", "evidence", "snapshot-part", "snapshot-want", "probe"]),
+    ("events", &["push", "announce", "pull", "range", "collected", "ask-another", "resync", "snapshot"]),
+    ("configs", &["offer", "advert", "stored", "compare", "alike", "busy", "differ", "versions", "want", "batch", "seq-ask"]),
 ];
 
 impl Kind {
     /// Whether it may come from a node that is not at the receiver's history: it asks to be let in or to be brought up
     /// to date, or it is the answer to that.
     pub fn may_be_from_elsewhere(self) -> bool {
-        matches!((self.0, self.1), (0, _) | (3, 1..=5))
+        matches!((self.0, self.1), (0, _) | (3, 2..=7))
     }
 }
 
@@ -132,6 +132,10 @@ mod tests {
         assert_eq!(kind_of(Message::Membership(Membership::Evidence { suspect: NodeId::new(1, 1) })), "membership/evidence");
         assert_eq!(kind_of(Message::Control(Control::Raft(bytes::Bytes::from_static(b"x")))), "control/raft");
         assert_eq!(kind_of(Message::Events(Events::Resync)), "events/resync");
+        // The last of each, so that one that comes between shows here.
+        assert_eq!(kind_of(Message::Admission(Admission::Lapsed { nonce: 1 })), "admission/lapsed");
+        let keepalive = Membership::Keepalive { neighborhood: Default::default() };
+        assert_eq!(kind_of(Message::Membership(keepalive)), "membership/keepalive");
         assert_eq!(kind_of(Message::Configs(Configs::SeqAsk)), "configs/seq-ask");
         let passed_on = Control::Evidence { observer: NodeId::new(1, 2), suspect: NodeId::new(1, 3) };
         assert_eq!(kind_of(Message::Control(passed_on)), "control/evidence");

@@ -11,3 +11,5 @@ mod joint;
 mod recovery;
 mod rules;
 mod scripts;
+mod snapshots;
+mod strangers;

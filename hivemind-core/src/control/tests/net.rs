@@ -15,6 +15,7 @@ pub(super) use wishes::{TestKeys, key_of, request, signed};
 
 use crate::context::{Context, Outbox, Recipient, Report};
 use crate::control::{Control, Output};
+use crate::facts::Facts;
 use crate::ids::{BootNonce, ClusterId, Digest256, Index, NodeId, NodeName, ProposalId, PublicKey};
 use crate::keys::hash;
 use crate::rng::Rng;
@@ -42,6 +43,10 @@ pub(super) struct Host {
     pub(super) reads: BTreeMap<ProposalId, Option<Index>>,
     pub(super) beats: u64,
     pub(super) junk: u64,
+    /// What it knew by other ways when it began.
+    view: Option<Facts>,
+    /// Whom it was asked to probe.
+    pub(super) probes: Vec<NodeId>,
     pub(super) removed: bool,
     pub(super) is_up: bool,
 }
@@ -150,6 +155,8 @@ impl Net {
             reads: BTreeMap::new(),
             beats: 0,
             junk: 0,
+            view: None,
+            probes: Vec::new(),
             removed: false,
             is_up: true,
         };
@@ -231,6 +238,7 @@ impl Net {
             }
             Output::Beat(_) => host.beats += 1,
             Output::Leader { .. } => {}
+            Output::Probe { suspect } => host.probes.push(suspect),
             Output::Removed => host.removed = true,
         }
     }
@@ -320,9 +328,15 @@ impl Net {
             return;
         }
         let seed = self.seed;
+        let begins = self.hosts[&to].control.is_none() && matches!(message, message::Control::Raft(_));
+        let seen = self.hosts.get(&from).filter(|_| begins).and_then(|host| host.control.as_ref()?.facts().cloned());
         self.with_host(to, |host, ctx| {
-            if host.control.is_none() && matches!(message, message::Control::Raft(_)) {
-                host.control = Some(Control::learner(to, seed, ctx));
+            if begins {
+                let mut control = Control::learner(to, seed, ctx);
+                // The machine makes a learner of a node whose view says that it is one.
+                seen.iter().for_each(|facts| control.handle_view(facts));
+                host.view = seen;
+                host.control = Some(control);
             }
             match (&mut host.control, message) {
                 (Some(control), message) => control.handle_message(from, message, ctx),

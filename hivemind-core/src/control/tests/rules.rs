@@ -201,3 +201,87 @@ fn long_history_is_collected() {
     assert!(net.facts(V1).epoch().number > 2);
     assert_eq!(net.control(V1).tail().first().unwrap().index, net.facts(V1).floor());
 }
+
+/// A cluster of `count` members in neighborhoods of at most four, with so many voters.
+fn many(voters: usize, count: u64) -> Net {
+    let mut settings = settings(voters);
+    settings.control.neighborhoods.most = 4;
+    settings.control.neighborhoods.least = 1;
+    settings.control.max_leaves = 100;
+    Net::of(1, count, settings)
+}
+
+/// The neighborhoods in which there is no voter, with their members.
+fn hoods_without_voters(net: &Net) -> Vec<Vec<NodeId>> {
+    let facts = net.facts(V1);
+    let hoods = facts.neighborhoods().values().map(|hood| hood.members.iter().copied().collect::<Vec<_>>());
+    hoods.filter(|hood| hood.iter().all(|node| !facts.is_voter(*node))).collect()
+}
+
+/// Observers say of each suspect that they miss it, every 200 ms, for so many rounds.
+fn say(net: &mut Net, observers: &[NodeId], suspects: &[NodeId], rounds: u32) {
+    for _ in 0..rounds {
+        for suspect in suspects {
+            observers.iter().filter(|observer| *observer != suspect).for_each(|observer| net.evidence(V1, *observer, *suspect));
+        }
+        net.run(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn only_neighbors_and_voters_are_heeded() {
+    let mut net = many(3, 24);
+    let hoods = hoods_without_voters(&net);
+    let suspect = hoods[0][0];
+    say(&mut net, &hoods[1], &[suspect], 20);
+    assert!(is_member(&net, suspect), "they never probed it");
+    let neighbors: Vec<NodeId> = hoods[0].iter().copied().filter(|node| *node != suspect).collect();
+    say(&mut net, &neighbors, &[suspect], 4);
+    assert_eq!(is_member(&net, suspect), neighbors.len() < 3);
+    say(&mut net, &[V1, V2, V3], &[suspect], 4);
+    assert!(!is_member(&net, suspect));
+}
+
+#[test]
+fn where_too_few_speak_the_voters_are_asked_to_probe() {
+    let mut net = many(3, 24);
+    let hood = hoods_without_voters(&net)[0].clone();
+    say(&mut net, &[hood[1]], &[hood[0]], 3);
+    assert_eq!(net.hosts[&V1].probes, [], "its neighbors have a moment to speak");
+    say(&mut net, &[hood[1]], &[hood[0]], 6);
+    for voter in [V1, V2, V3] {
+        assert!(net.hosts[&voter].probes.contains(&hood[0]), "{voter}");
+        assert!(net.hosts[&voter].probes.len() <= 2, "once in a while");
+    }
+    let stranger = hood[2];
+    net.deliver(stranger, V2, crate::wire::message::Control::Probe { suspect: hood[0] });
+    assert_eq!(net.hosts[&V2].junk, 1, "only a voter may ask");
+}
+
+#[test]
+fn a_neighborhood_that_is_silent_as_a_whole_goes_on_the_word_of_three_voters() {
+    let mut net = many(3, 24);
+    let hood = hoods_without_voters(&net)[0].clone();
+    say(&mut net, &[V1, V2], &hood, 15);
+    assert!(hood.iter().all(|node| is_member(&net, *node)), "two of three that could say so");
+    say(&mut net, &[V1, V2, V3], &hood, 3);
+    assert!(hood.iter().all(|node| !is_member(&net, *node)));
+}
+
+#[test]
+fn with_one_voter_its_word_must_last_and_the_others_must_live() {
+    let mut net = many(1, 24);
+    let hoods = hoods_without_voters(&net);
+    say(&mut net, &[V1], &hoods[0], 8);
+    assert!(hoods[0].iter().all(|node| is_member(&net, *node)), "not for long enough");
+    say(&mut net, &[V1], &hoods[0], 6);
+    assert!(hoods[0].iter().all(|node| !is_member(&net, *node)));
+}
+
+#[test]
+fn a_lone_voter_that_misses_everybody_puts_nobody_out() {
+    let mut net = many(1, 24);
+    let all: Vec<NodeId> = net.facts(V1).members().keys().copied().filter(|node| *node != V1).collect();
+    say(&mut net, &[V1], &all, 60);
+    assert_eq!(net.facts(V1).members().len(), 24);
+}

@@ -44,6 +44,19 @@ pub(super) fn describe_message(message: &message::Control) -> String {
         message::Control::ReadIndex { id } => format!("read-index #{}", id.counter),
         message::Control::ReadIndexed { id, index } => format!("read {}#{} at {index:?}", id.node, id.counter),
         message::Control::Evidence { observer, suspect } => format!("evidence by {observer} of {suspect}"),
+        message::Control::SnapshotPart(part) => {
+            let metadata = raft(message).map(|head| head.get_snapshot().get_metadata().clone()).unwrap_or_default();
+            format!(
+                "part of snapshot {}@{}: {}..{} of {}",
+                metadata.index,
+                metadata.term,
+                part.offset,
+                part.offset + part.bytes.len() as u64,
+                part.total
+            )
+        }
+        message::Control::SnapshotWant(want) => format!("wants snapshot from {}", want.offset),
+        message::Control::Probe { suspect } => format!("asks for a probe of {suspect}"),
     }
 }
 
@@ -72,6 +85,7 @@ pub(super) fn describe_output(output: &Output) -> String {
             Some(leader) => format!("sees leader {leader} in term {term}"),
             None => format!("sees no leader in term {term}"),
         },
+        Output::Probe { suspect } => format!("probes {suspect}"),
         Output::Removed => "is removed".into(),
     }
 }

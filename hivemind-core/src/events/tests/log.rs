@@ -10,7 +10,7 @@ use crate::keys::Keys;
 const ALONE: [NodeId; 0] = [];
 
 /// Nobody to tell.
-fn nobody() -> Peers<'static> {
+pub(super) fn nobody() -> Peers<'static> {
     Peers { neighbors: &ALONE, far: &ALONE, unreachable: no_one() }
 }
 
@@ -20,7 +20,7 @@ fn no_one() -> &'static OrdSet<NodeId> {
 }
 
 /// The first voter's log with `events` committed, and its surroundings.
-fn leader(events: &[Event]) -> (EventLog, Surround) {
+pub(super) fn leader(events: &[Event]) -> (EventLog, Surround) {
     let mut around = Surround::new(1);
     let mut log = EventLog::new(birth(), 16 << 20);
     for event in events {
@@ -31,11 +31,11 @@ fn leader(events: &[Event]) -> (EventLog, Surround) {
     (log, around)
 }
 
-fn joins(from: u64, to: u64) -> Vec<Event> {
+pub(super) fn joins(from: u64, to: u64) -> Vec<Event> {
     (from..=to).map(|counter| joined(counter, false, counter - 1)).collect()
 }
 
-fn range_after(log: &mut EventLog, around: &mut Surround, asker: u64, after: Position) -> Events {
+pub(super) fn range_after(log: &mut EventLog, around: &mut Surround, asker: u64, after: Position) -> Events {
     around.sent();
     log.handle_message(id(asker), Events::Pull { after }, &nobody(), &mut around.ctx());
     match around.sent().pop().expect("a pull is answered").message {
@@ -44,7 +44,7 @@ fn range_after(log: &mut EventLog, around: &mut Surround, asker: u64, after: Pos
     }
 }
 
-fn follower() -> (EventLog, Surround) {
+pub(super) fn follower() -> (EventLog, Surround) {
     (EventLog::new(birth(), 64 << 10), Surround::new(2))
 }
 
@@ -52,7 +52,7 @@ fn give(log: &mut EventLog, around: &mut Surround, message: Events) {
     log.handle_message(id(1), message, &nobody(), &mut around.ctx());
 }
 
-fn batch_of(answer: Events) -> EventBatch {
+pub(super) fn batch_of(answer: Events) -> EventBatch {
     match answer {
         Events::Range(batch) => batch,
         other => panic!("not a range: {other:?}"),
@@ -190,6 +190,35 @@ fn who_lies_about_how_far_it_is_does_not_keep_others_pulling() {
         }
     }
     assert!((1..5).contains(&pulls));
+}
+
+#[test]
+fn a_tail_keeps_few_checkpoints_and_serves_from_everywhere() {
+    let (mut leads, mut at_leader) = leader(&[]);
+    let (mut relay, mut at_relay) = follower();
+    relay.set_tail_limit(1 << 20);
+    let mut positions = vec![relay.position()];
+    for counter in 2..=120 {
+        let event = if counter % 25 == 0 { voter(counter - 1) } else { joined(counter, false, 0) };
+        let logged = LogEvent::new(leads.position().index.next(), &event);
+        leads.commit(vec![logged], true, &nobody(), &mut at_leader.ctx());
+        let range = range_after(&mut leads, &mut at_leader, 2, relay.position());
+        give(&mut relay, &mut at_relay, range);
+        positions.push(relay.position());
+    }
+    assert_eq!(relay.position(), leads.position());
+    let checkpoints = batch_of(range_after(&mut relay, &mut at_relay, 3, positions[0])).checkpoints;
+    assert!(checkpoints.len() < 10, "{} checkpoints", checkpoints.len());
+    for after in positions.iter().rev().skip(1) {
+        let mut facts = birth();
+        let all = batch_of(range_after(&mut leads, &mut at_leader, 3, positions[0]));
+        let known = all.events.iter().take_while(|logged| logged.index <= after.index);
+        known.for_each(|logged| drop(facts.apply(logged).expect("it folds")));
+        let (mut log, mut around) = (EventLog::new(facts, 64 << 10), Surround::new(3));
+        let range = range_after(&mut relay, &mut at_relay, 3, *after);
+        give(&mut log, &mut around, range);
+        assert_eq!(log.position(), relay.position(), "from {after}");
+    }
 }
 
 #[test]

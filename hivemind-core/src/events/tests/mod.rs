@@ -1,1 +1,4 @@
+mod lies;
 mod log;
+mod net;
+mod scale;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::context::{Context, Junk, Outbox, Recipient};
+use crate::facts::Facts;
+use crate::fixture::birth;
 use crate::ids::{BootNonce, ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, PublicKey};
 use crate::keys::{Keys, Signature};
 use crate::membership::{Membership, Output};
@@ -66,6 +68,9 @@ pub(super) struct Net {
     pub(super) nodes: BTreeMap<NodeId, Node>,
     pub(super) members: BTreeSet<NodeId>,
     pub(super) voters: Vec<NodeId>,
+    /// What the event log says to each node; where a test has nothing to do with it, of nobody.
+    pub(super) facts: BTreeMap<NodeId, Facts>,
+    no_facts: Facts,
     pub(super) chance: Rng,
     pub(super) latency: (Duration, Duration),
     pub(super) loss_ppm: u32,
@@ -96,6 +101,8 @@ impl Net {
             nodes: BTreeMap::new(),
             members: (1..=count).map(id).collect(),
             voters: (1..=count.min(3)).map(id).collect(),
+            facts: BTreeMap::new(),
+            no_facts: birth(),
             chance: Rng::new(seed),
             latency: (Duration::from_micros(200), Duration::from_micros(2_000)),
             loss_ppm: 0,
@@ -135,10 +142,29 @@ impl Net {
         };
         self.nodes.insert(node, fresh);
         let (peers, voters): (Vec<NodeId>, _) = (self.members.iter().copied().collect(), self.voters.clone());
+        let (number, created, peers) = self.home_of(node).unwrap_or((HOOD, CREATED, peers));
         self.with(node, |membership, ctx| {
             membership.set_voters(voters);
-            membership.enter(HOOD, CREATED, &peers, ctx);
+            membership.enter(number, created, &peers, ctx);
         });
+    }
+
+    /// What the event log says to `node`.
+    fn facts_of(&self, node: NodeId) -> Facts {
+        self.facts.get(&node).unwrap_or(&self.no_facts).clone()
+    }
+
+    /// Where the event log puts `node`, and its peers.
+    fn home_of(&self, node: NodeId) -> Option<(NeighborhoodId, Index, Vec<NodeId>)> {
+        let (number, hood) = self.facts.get(&node)?.neighborhood_of(node)?;
+        Some((number, hood.created, hood.members.iter().copied().collect()))
+    }
+
+    /// The node learns what the event log says, as its machine tells it.
+    pub(super) fn follow(&mut self, node: NodeId, facts: Facts) {
+        self.facts.insert(node, facts);
+        let (number, created, peers) = self.home_of(node).expect("facts of a test hold their node");
+        self.with(node, |membership, ctx| membership.enter(number, created, &peers, ctx));
     }
 
     pub(super) fn crash(&mut self, node: NodeId) {
@@ -244,6 +270,16 @@ impl Net {
         }
     }
 
+    /// Forgets who told of `suspect` so far.
+    pub(super) fn told_again(&mut self, suspect: NodeId) {
+        self.told.retain(|(_, of), _| *of != suspect);
+    }
+
+    /// Whether a voter was told of `suspect` by `observer`.
+    pub(super) fn was_told_by(&self, suspect: NodeId, observer: NodeId) -> bool {
+        self.told.iter().any(|((_, of), observers)| *of == suspect && observers.contains_key(&observer))
+    }
+
     /// What the machine does with a frame, as far as this subsystem is concerned.
     fn deliver(&mut self, from: NodeId, to: NodeId, boot: BootNonce, message: Message) {
         let at = self.nodes.get_mut(&to).expect("a node of the test");
@@ -263,9 +299,10 @@ impl Net {
         if let message::Membership::Evidence { suspect } = &message {
             self.witness(to, *suspect, from);
         }
+        let facts = self.facts_of(to);
         let result: Result<(), Junk> = self.with(to, |membership, ctx| {
             membership.heard_from(from, ctx);
-            membership.handle_message(from, message, ctx)
+            membership.handle_message(from, message, &facts, ctx)
         });
         self.junk += u64::from(result.is_err());
     }
@@ -313,7 +350,8 @@ impl Net {
     fn wake(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).expect("a node of the test");
         if let Some(timer) = node.timers.take_due(self.now) {
-            self.with(id, |membership, ctx| membership.handle_timer(timer, ctx));
+            let facts = self.facts_of(id);
+            self.with(id, |membership, ctx| membership.handle_timer(timer, &facts, ctx));
         } else if let Some((from, boot, message)) = node.inbox.pop_front() {
             self.deliver(from, id, boot, message);
         }

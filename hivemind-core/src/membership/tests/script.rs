@@ -65,7 +65,7 @@ fn execute(net: &mut Net, command: &str) -> String {
         "leave" => {
             net.members.remove(&id(number(1)));
             let members = net.members.clone();
-            members.into_iter().for_each(|node| net.with(node, |membership, ctx| membership.peer_left(id(number(1)), ctx)));
+            members.into_iter().for_each(|node| net.with(node, |membership, ctx| membership.member_left(id(number(1)), ctx)));
         }
         "crash" => net.crash(id(number(1))),
         "start" => net.start(id(number(1))),
@@ -102,6 +102,11 @@ pub(super) fn show(message: &Message) -> String {
         }
         Message::Membership(Wire::Ping { .. }) => "ping".into(),
         Message::Membership(Wire::Pong { .. }) => "pong".into(),
+        Message::Membership(Wire::Sample { members, reply_wanted }) => {
+            let told: Vec<String> = members.iter().map(|member| format!("{}@{}", member.node.counter(), member.neighborhood.0)).collect();
+            format!("sample of {}{}", told.join(" "), if *reply_wanted { "?" } else { "" })
+        }
+        Message::Membership(Wire::Keepalive { neighborhood }) => format!("keepalive of {}", neighborhood.0),
         Message::Membership(Wire::Evidence { suspect }) => format!("evidence against {}", suspect.counter()),
         Message::Admission(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => "not of this subsystem".into(),
     }

@@ -30,7 +30,9 @@ impl Holders {
     /// Counts those of `logs`, one for each voter, that hold `command` durably: as an entry, or in a snapshot.
     pub fn of(logs: &[Option<&RecoveredLog>], command: &Command) -> Self {
         let wanted = codec::encode(command);
-        let found = logs.iter().flatten().find_map(|log| log.entries.iter().rev().find(|entry| contains(&entry.bytes, &wanted)));
+        // Of two copies the first takes effect.
+        let copies = logs.iter().flatten().filter_map(|log| log.entries.iter().find(|entry| contains(&entry.bytes, &wanted)));
+        let found = copies.min_by_key(|entry| entry.index);
         let holds = |log: &RecoveredLog| {
             found.is_some_and(|found| {
                 let in_snapshot = log.snapshot.as_ref().is_some_and(|snapshot| snapshot.index >= found.index);

@@ -31,7 +31,9 @@ impl Consequence {
 
 /// The checker of S6.
 #[derive(Debug, Default)]
-pub struct Fence {}
+pub struct Fence {
+    judged: u64,
+}
 
 impl Fence {
     /// Whether a frame of this sender must not be accepted by one who knows `facts`.
@@ -45,11 +47,17 @@ impl Fence {
         other_history || (sender.epoch.number < own.number && sender.index.next() < facts.floor())
     }
 
+    /// How many forbidden frames came.
+    pub fn judged(&self) -> u64 {
+        self.judged
+    }
+
     /// A frame that [is forbidden](Self::forbids) was handled.
     ///
     /// # Errors
     /// S6, where it was accepted all the same.
-    pub fn received(&self, at: At<'_>, facts: &Facts, sender: &Header, kind: Kind, consequence: Consequence) -> Result<(), Violation> {
+    pub fn received(&mut self, at: At<'_>, facts: &Facts, sender: &Header, kind: Kind, consequence: Consequence) -> Result<(), Violation> {
+        self.judged += 1;
         match consequence {
             Consequence::Nothing => Ok(()),
             Consequence::Accepted => {
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_config_accepted_from_below_the_floor_or_of_another_tag_is_caught() {
-        let (fence, facts, node) = (Fence::default(), collected(), name("dns1"));
+        let (mut fence, facts, node) = (Fence::default(), collected(), name("dns1"));
         let ask = kind(Message::Configs(Configs::SeqAsk));
         for sender in [from(1, 0, 9), from(4, 1, 8)] {
             assert!(fence.forbids(&facts, &sender, ask));

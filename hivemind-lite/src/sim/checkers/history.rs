@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 
 use hivemind_core::facts::Facts;
-use hivemind_core::ids::{Index, NodeName, Position};
+use hivemind_core::ids::{Index, NeighborhoodId, NodeId, NodeName, Position};
 use hivemind_core::time::Time;
 use hivemind_core::wire::event::LogEvent;
+use imbl::ordmap::DiffItem;
 
 use super::{At, Invariant, Violation};
 
-/// So many of the last positions can be compared; what is older is not judged any more.
+/// At most so many of the last positions can be compared; what is older is not judged any more.
 const WINDOW: usize = 4096;
+/// So many stay however fast all nodes are: a process that starts again begins with an older position.
+const KEPT: usize = 512;
 
 /// An event as the first voter applied it, and the facts after it.
 #[derive(Clone, Debug)]
@@ -23,6 +26,38 @@ pub struct Committed {
     pub by: NodeName,
     /// When.
     pub time: Time,
+    /// What it moved.
+    pub moved: Moved,
+}
+
+/// What one event moved in the fold: the most that a view may differ in from the one before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Members that came, went, or of which something else is true now.
+    pub members: Vec<NodeId>,
+    /// Neighborhoods that came, went, or have other members.
+    pub neighborhoods: Vec<NeighborhoodId>,
+}
+
+impl Moved {
+    /// Between two facts that share what is equal in them: it costs what differs.
+    pub fn between(before: &Facts, after: &Facts) -> Self {
+        let mut members = keys(before.members().diff(after.members()));
+        members.extend(keys(before.voters().diff(after.voters())));
+        members.extend(keys(before.restarting().diff(after.restarting())));
+        for kind in keys(before.lists().diff(after.lists())) {
+            let of = |facts: &Facts| facts.lists().get(&kind).cloned().unwrap_or_default();
+            members.extend(of(before).symmetric_difference(of(after)));
+        }
+        Moved { members, neighborhoods: keys(before.neighborhoods().diff(after.neighborhoods())) }
+    }
+}
+
+fn keys<'a, K: Clone + 'a, V: 'a>(items: impl Iterator<Item = DiffItem<'a, 'a, K, V>>) -> Vec<K> {
+    let key = |item| match item {
+        DiffItem::Add(key, _) | DiffItem::Remove(key, _) | DiffItem::Update { new: (key, _), .. } => key,
+    };
+    items.map(|item| K::clone(key(item))).collect()
 }
 
 /// The committed events of a run.
@@ -34,7 +69,7 @@ pub struct History {
 impl History {
     /// Begins with the first view of the first voter.
     pub fn begin(&mut self, facts: Facts, at: At<'_>) {
-        self.entries.push_back(Committed { logged: None, facts, by: at.name.clone(), time: at.time });
+        self.entries.push_back(Committed { logged: None, facts, by: at.name.clone(), time: at.time, moved: Moved::default() });
     }
 
     /// Whether it has begun.
@@ -73,11 +108,19 @@ impl History {
             let what = format!("after event {} the position is {position:?}, its fold says {:?}", logged.index, facts.position());
             return Err(at.violates(Invariant::S2, what));
         }
+        let moved = Moved::between(&last.facts, &facts);
         if self.entries.len() == WINDOW {
             self.entries.pop_front();
         }
-        self.entries.push_back(Committed { logged: Some(logged.clone()), facts, by: at.name.clone(), time: at.time });
+        self.entries.push_back(Committed { logged: Some(logged.clone()), facts, by: at.name.clone(), time: at.time, moved });
         Ok(true)
+    }
+
+    /// No view will be compared with what was committed before `index`: it is dropped, but for the last [`KEPT`].
+    pub fn forget_before(&mut self, index: Index) {
+        while self.entries.len() > KEPT && self.entries.front().is_some_and(|first| first.facts.position().index < index) {
+            self.entries.pop_front();
+        }
     }
 }
 
@@ -101,6 +144,22 @@ mod tests {
         let twice = LogEvent { index: Index(3), ..join(3) };
         let violation = history.commit(at(&name("voter2")), position, &twice).expect_err("member 3 is one already");
         assert_eq!(violation.invariant, Invariant::S1);
+    }
+
+    #[test]
+    fn what_no_view_needs_any_more_is_dropped_and_the_last_positions_stay() {
+        let mut long = history(KEPT as u64 + 100);
+        long.forget_before(Index(20));
+        assert!(long.at(Index(19)).is_none() && long.at(Index(20)).is_some());
+        long.forget_before(Index(KEPT as u64 + 99));
+        assert_eq!(long.entries.len(), KEPT);
+    }
+
+    #[test]
+    fn what_an_event_moved_is_told_by_member_and_neighborhood() {
+        let history = history(3);
+        let moved = &history.last().expect("begun").moved;
+        assert_eq!(*moved, Moved { members: vec![NodeId::new(1, 3)], neighborhoods: vec![NeighborhoodId(0)] });
     }
 
     #[test]

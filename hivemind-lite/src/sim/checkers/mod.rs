@@ -34,6 +34,9 @@ pub use views::Views;
 
 use super::network::Slot;
 
+/// What is not needed any more is looked for at every so many events, since all nodes are asked.
+const TIDY_EVERY: u64 = 256;
+
 /// An invariant of the design (`ARCHITECTURE.md` lists them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invariant {
@@ -143,6 +146,20 @@ impl Checkers {
         self.order.started(slot);
         self.configs.started(slot);
         self.presence.started(slot);
+    }
+
+    /// A process is gone.
+    pub fn gone(&mut self, slot: Slot) {
+        self.views.started(slot);
+    }
+
+    /// Drops, now and then, what no checker needs any more.
+    pub fn tidy(&mut self) {
+        if self.committed().0.is_multiple_of(TIDY_EVERY)
+            && let Some(slowest) = self.views.slowest()
+        {
+            self.history.forget_before(slowest);
+        }
     }
 
     /// The last committed event.

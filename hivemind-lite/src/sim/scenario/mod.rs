@@ -34,6 +34,8 @@ use super::world::{World, WorldOptions};
 pub const SAMPLES: usize = 200;
 /// The world is looked at this often while something is waited for.
 const SLICE: Duration = Duration::from_millis(20);
+/// The nodes of a cluster that was formed before are switched on one after another, 2,000 in a second.
+const SWITCH_ON_PAUSE: Duration = Duration::from_micros(500);
 
 /// The load of a run, as typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,7 +91,7 @@ impl Scenario {
 /// All that decides a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Nodes at birth: 3 voters (chaos: 3 to 7), about 4 % consumers and at least 2, hosts.
+    /// Nodes at birth: 3 voters (chaos: 3 to 7), about 4 % consumers (2 to 10), hosts.
     pub nodes: u32,
     /// Where all chance comes from.
     pub seed: u64,
@@ -104,12 +106,14 @@ pub struct RunOptions {
 impl RunOptions {
     /// The voters of a run.
     pub const VOTERS: u32 = 3;
+    /// Up to so many nodes join one another at the beginning of a run; more have joined before it, and are switched on.
+    pub const JOINING: u32 = 200;
     /// The fewest nodes of a run: 3 voters, 2 consumers, a host.
     pub const MIN_NODES: u32 = 6;
 
     /// How many consumers there are.
     pub fn consumers(&self) -> u32 {
-        (self.nodes / 25).max(2)
+        (self.nodes / 25).clamp(2, 10)
     }
 
     /// The command that repeats exactly this run.
@@ -209,7 +213,8 @@ impl Run<'_> {
         self.calm()
     }
 
-    /// Births the cluster with its first voter, and starts the others within half a second.
+    /// Births the cluster with its first voter, and starts the others within half a second. A large cluster is switched on
+    /// instead: it was formed before.
     fn form(&mut self) -> Result<(), Violation> {
         let consumers = self.options.consumers();
         for number in 1..=self.options.nodes {
@@ -223,6 +228,9 @@ impl Run<'_> {
             };
             self.world.add(valid(&name), part, Vec::new());
         }
+        if self.options.nodes > RunOptions::JOINING {
+            return self.switch_on();
+        }
         let slots: Vec<Slot> = self.world.nodes().iter().map(|node| node.slot).collect();
         for slot in slots {
             self.world.start(slot)?;
@@ -231,6 +239,20 @@ impl Run<'_> {
                 Slot(_) => self.rng.duration_below(Duration::from_millis(1000) / self.options.nodes),
             };
             self.world.run_for(pause)?;
+        }
+        self.calm()
+    }
+
+    /// Starts a cluster that was formed before: the voters at once, the others when these have a leader.
+    fn switch_on(&mut self) -> Result<(), Violation> {
+        self.world.form(self.voters);
+        for slot in (0..self.options.nodes).map(Slot) {
+            self.world.start(slot)?;
+            if slot.0 + 1 == self.voters {
+                self.pass(Duration::from_secs(5))?;
+            } else if slot.0 >= self.voters {
+                self.world.run_for(SWITCH_ON_PAUSE)?;
+            }
         }
         self.calm()
     }

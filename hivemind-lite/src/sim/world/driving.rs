@@ -7,7 +7,7 @@ use hivemind_core::storage::Write;
 use hivemind_core::time::Time;
 use hivemind_core::wire::frame::{Channel, DATAGRAM_LIMIT, Header};
 
-use super::super::checkers::{Consequence, Invariant, Violation};
+use super::super::checkers::{At, Consequence, Invariant, Violation};
 use super::super::incidents::Incident;
 use super::super::network::{Passage, Slot};
 use super::super::node::Part;
@@ -52,8 +52,7 @@ impl World {
             Happening::Arrive { from, channel, bytes, .. } => self.arrive(slot, from, channel, bytes),
             Happening::Break { peer, .. } => {
                 self.network.forget(slot, peer);
-                let disconnected = Did::Disconnected(self.nodes[peer.at()].name.clone());
-                self.note(slot, disconnected);
+                self.note(slot, Did::Disconnected(peer));
                 self.trace_input(slot, 2, u64::from(peer.0));
                 let peer = self.nodes[peer.at()].key();
                 self.feed(slot, Input::Disconnected { peer }, None)
@@ -90,8 +89,7 @@ impl World {
         let (peer, source) = (sender.key(), sender.address);
         let mut forbidden = None;
         if let Some((header, kind)) = peek(&bytes) {
-            let name = sender.name.clone();
-            self.note(slot, Did::Received(kind, name));
+            self.note(slot, Did::Received(kind, from));
             let process = self.nodes[slot.at()].process.as_ref().expect("it is up");
             // Timers that are due may run with the frame and change things on their own account.
             let alone = process.wake.is_none_or(|wake| wake > self.now);
@@ -130,9 +128,11 @@ impl World {
         }
         self.commit(slot, &effects)?;
         if let Some(forbidden) = forbidden {
-            let view = self.nodes[slot.at()].view().expect("forbidden by its view");
+            let node = &self.nodes[slot.at()];
+            let view = node.view().expect("forbidden by its view");
+            let at = At { slot, name: &node.name, time: self.now };
             let consequence = Consequence::of(&effects);
-            self.checkers.fence.received(self.at(slot), &view.facts, &forbidden.header, forbidden.kind, consequence)?;
+            self.checkers.fence.received(at, &view.facts, &forbidden.header, forbidden.kind, consequence)?;
         }
         for effect in effects.drain(..) {
             self.carry_out(slot, effect)?;
@@ -195,8 +195,7 @@ impl World {
         self.trace.word(u64::from(slot.0) << 8 | 32 | channel as u64);
         self.trace.bytes(&bytes);
         let Some(target) = self.target(slot, to) else { return Ok(()) };
-        let sent = Did::Sent(kind, self.nodes[target.at()].name.clone());
-        self.note(slot, sent);
+        self.note(slot, Did::Sent(kind, target));
         for bytes in self.told(slot, channel, bytes) {
             self.transmit(slot, target, to.key.is_some(), channel, bytes);
         }

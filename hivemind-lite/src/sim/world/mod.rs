@@ -25,6 +25,7 @@ use hivemind_core::wire::config::Section;
 use hivemind_core::wire::frame::Channel;
 
 use super::checkers::{At, Checkers, Invariant, Violation};
+use super::formed;
 use super::incidents::{Incident, Incidents};
 use super::network::{Network, Slot};
 use super::node::{Common, Part, Process, SimNode, address};
@@ -168,6 +169,14 @@ impl World {
         slot
     }
 
+    /// Gives every place the disk that it would have, had they all joined a cluster and then lost power at once. The first
+    /// `voters` vote. [`World::start`] resumes them.
+    pub fn form(&mut self, voters: u32) {
+        let facts = formed::lay_down(&self.common, &mut self.nodes, u64::from(voters));
+        let at = At { slot: Slot(0), name: &self.nodes[0].name, time: self.now };
+        self.checkers.history.begin(facts, at);
+    }
+
     /// Lets `slot` ask to join at these places instead of at every voter.
     pub fn join_through(&mut self, slot: Slot, through: &[Slot]) {
         self.nodes[slot.at()].seeds = Some(through.iter().map(|&member| address(member)).collect());
@@ -212,6 +221,7 @@ impl World {
     fn gone(&mut self, slot: Slot) {
         self.nodes[slot.at()].disk_free = self.now;
         self.network.down(slot);
+        self.checkers.gone(slot);
         self.watches.left(slot, self.now);
         self.asked.retain(|_, asked| asked.slot != slot);
         self.checkers.registers.gone(slot);
@@ -402,7 +412,7 @@ impl World {
 
     /// The last lines of a node, the oldest first.
     pub fn last_lines(&self, name: &NodeName) -> Vec<String> {
-        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name))
+        self.named(name).map_or_else(Vec::new, |slot| self.nodes[slot.at()].lines.text(name, |slot| &self.nodes[slot.at()].name))
     }
 
     fn plan(&mut self, at: Time, what: Happening) {

@@ -63,11 +63,16 @@ impl World {
     fn committed_first(&mut self, slot: Slot, position: Position, event: &Event) -> Result<(), Violation> {
         if let Event::Left { node, reason: LeaveReason::Failed { observers }, .. } = event {
             let found = self.liveness(*node, observers);
-            self.checkers.eviction.committed(at!(self, slot), event, found)?;
+            let evicted = self.nodes.iter().find(|place| place.id() == Some(*node)).map(|place| place.name.clone());
+            self.checkers
+                .eviction
+                .committed(at!(self, slot), event, found)
+                .map_err(|violation| Violation { with: evicted, ..violation })?;
         }
         self.count_event(event);
         self.register_event(position, event);
         self.measure_event(position, event);
+        self.checkers.tidy();
         Ok(())
     }
 

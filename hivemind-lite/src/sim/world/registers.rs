@@ -39,6 +39,11 @@ impl World {
         self.checkers.history.last().map(|last| &last.facts)
     }
 
+    /// How many frames came from below the floor or of another tag, and were none that may.
+    pub fn forbidden(&self) -> u64 {
+        self.checkers.fence.judged()
+    }
+
     /// The histories of the registers.
     pub fn registers(&self) -> &Registers {
         &self.checkers.registers

@@ -32,6 +32,8 @@ impl Faults {
 #[derive(Default)]
 pub(in crate::control::tests) struct Disk {
     pub(in crate::control::tests) snapshot: Option<LogSnapshot>,
+    /// The indices of all snapshots that were ever written.
+    pub(in crate::control::tests) snapshots: Vec<u64>,
     hard_state: Option<bytes::Bytes>,
     entries: BTreeMap<u64, LogEntry>,
 }
@@ -48,7 +50,10 @@ impl Disk {
                 }
                 self.entries.extend(entries.iter().map(|entry| (entry.index, entry.clone())));
             }
-            Write::Snapshot(snapshot) => self.snapshot = Some(snapshot.clone()),
+            Write::Snapshot(snapshot) => {
+                self.snapshots.push(snapshot.index);
+                self.snapshot = Some(snapshot.clone());
+            }
             Write::Compact { below } => self.entries = self.entries.split_off(below),
             Write::DropLog => *self = Disk::default(),
             Write::Identity(_) | Write::Own(_) | Write::Cache(_) | Write::ClearCache => panic!("not the control plane's to write"),

@@ -123,7 +123,9 @@ impl Net {
         host.events.clear();
         let log = host.disk.found();
         self.with_host(node, |host, ctx| {
-            host.control = Some(Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole"));
+            let mut control = Control::recover(node, &log, seed, ctx).expect("what survives a crash is whole");
+            host.view.iter().for_each(|facts| control.handle_view(facts));
+            host.control = Some(control);
         });
     }
 
@@ -142,6 +144,11 @@ impl Net {
         }
     }
 
+    /// What `from` says does not reach `to` any more; the other way is open.
+    pub(in crate::control::tests) fn silence(&mut self, from: NodeId, to: NodeId) {
+        self.cut.insert((from, to));
+    }
+
     pub(in crate::control::tests) fn heal(&mut self) {
         self.cut.clear();
     }
@@ -155,6 +162,9 @@ pub(in crate::control::tests) fn raft(message: &message::Control) -> Option<eraf
         | message::Control::Outcome { .. }
         | message::Control::ReadIndex { .. }
         | message::Control::ReadIndexed { .. }
-        | message::Control::Evidence { .. } => None,
+        | message::Control::Evidence { .. }
+        | message::Control::SnapshotWant(_)
+        | message::Control::Probe { .. } => None,
+        message::Control::SnapshotPart(part) => eraftpb::Message::parse_from_bytes(&part.head).ok(),
     }
 }

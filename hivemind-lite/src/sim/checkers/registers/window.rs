@@ -126,7 +126,8 @@ impl Window {
         self.moment += 1;
         let Some(operation) = self.operations.iter_mut().find(|operation| operation.begun == number) else { return Ok(()) };
         operation.ended = Some((self.moment, answer));
-        let settled = operation.alone && !self.operations.iter().any(Operation::is_under_way);
+        let alone = operation.alone;
+        let settled = alone && self.operations.iter().all(|other| other.begun <= number && !other.is_under_way());
         if let Answer::Read(version) = answer
             && settled
         {
@@ -284,6 +285,16 @@ mod tests {
         window.end(late, Answer::Read(2)).expect("it did");
         window.end(raise, Answer::Raised).expect("it did");
         run(&mut window, 3, Action::Read, Answer::Read(2)).expect("the window ends");
+    }
+
+    #[test]
+    fn a_read_during_which_another_operation_came_and_went_ends_no_window() {
+        let mut window = Window::default();
+        run(&mut window, 1, Action::Read, Answer::Read(8)).expect("the first version");
+        let read = window.begin(2, Action::Read);
+        run(&mut window, 1, Action::Raise(9), Answer::Raised).expect("a raise");
+        window.end(read, Answer::Read(8)).expect("it came first");
+        run(&mut window, 3, Action::Read, Answer::Read(9)).expect("the raise came last");
     }
 
     #[test]
