@@ -82,7 +82,13 @@ impl SimArgs {
     /// The run of one of the seeds.
     pub fn options(&self, seed: u64) -> RunOptions {
         let duration = self.duration.map(Duration::from_secs);
-        RunOptions { nodes: self.nodes.unwrap_or_else(|| self.scenario.nodes(seed)), seed, duration, scenario: self.scenario, faults: self.faults }
+        RunOptions {
+            nodes: self.nodes.unwrap_or_else(|| self.scenario.nodes(seed)),
+            seed,
+            duration,
+            scenario: self.scenario,
+            faults: self.faults,
+        }
     }
 }
 

@@ -216,8 +216,7 @@ mod tests {
         let event = LogEvent::new(Index(7), &Event::Restarted { node: NodeId::new(1, 3) });
         let (epoch, chain) = (header().epoch, event.chain_after(&Digest256::default()));
         let signature = voter.sign(&Checkpoint::digest(ClusterId(7), epoch, Index(7), &chain, NodeId::new(1, 1)));
-        let checkpoint =
-            Checkpoint { cluster: ClusterId(7), epoch, index: Index(7), chain, voter: NodeId::new(1, 1), signature };
+        let checkpoint = Checkpoint { cluster: ClusterId(7), epoch, index: Index(7), chain, voter: NodeId::new(1, 1), signature };
         frame(Message::Events(Events::Push(EventBatch { events: vec![event], checkpoints: vec![checkpoint] })))
     }
 
@@ -253,7 +252,9 @@ mod tests {
         let truth = HeldConfig { member: config.node, config: SignedConfig::new(config, &host) };
         let mut forged = 0;
         for _ in 0..200 {
-            for bytes in liar.tell(&keys, Channel::Bulk, frame(Message::Configs(Configs::Offer { entry: truth.clone(), root: NodeId::NONE }))).frames {
+            for bytes in
+                liar.tell(&keys, Channel::Bulk, frame(Message::Configs(Configs::Offer { entry: truth.clone(), root: NodeId::NONE }))).frames
+            {
                 let message = Frame::decode(&bytes, Channel::Bulk).expect("a lie is a frame").message;
                 let Message::Configs(Configs::Offer { entry: held, .. }) = message else { panic!("another kind") };
                 assert_eq!(held.config.is_signed_by(&host.public(), &keys), held == truth);

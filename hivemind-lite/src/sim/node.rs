@@ -182,7 +182,8 @@ impl SimNode {
         };
         let machine = Machine::new(startup, self.clock.at(now))?;
         let (since, before) = (Some(now), self.disk.identity().map(|identity| identity.node).filter(|node| !node.is_none()));
-        self.process = Some(Process { machine, wake: None, view: None, before, names: None, zone: None, joining: since, catching_up: since });
+        self.process =
+            Some(Process { machine, wake: None, view: None, before, names: None, zone: None, joining: since, catching_up: since });
         Ok(())
     }
 

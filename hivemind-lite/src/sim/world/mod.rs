@@ -24,6 +24,7 @@ use hivemind_core::wire::command::Command;
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::frame::Channel;
 
+pub use self::faults::Parting;
 use super::checkers::{At, Checkers, Invariant, Violation};
 use super::formed;
 use super::incidents::{Incident, Incidents};
@@ -36,7 +37,6 @@ use super::samples::{Samples, Series};
 use super::trace::{Did, TraceHash};
 use super::traffic::Traffic;
 use super::watch::{Goal, Watches};
-pub use self::faults::Parting;
 
 /// What a world is made from.
 #[derive(Clone, Debug)]
