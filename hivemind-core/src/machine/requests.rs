@@ -192,6 +192,9 @@ impl Machine {
     /// Answers the reads that the view has caught up with. Only when all events that came together are applied: a view between two
     /// of them would hold the facts of the later one and the configs of the earlier.
     pub(super) fn serve_reads(&mut self) {
+        if self.pending.reads.is_empty() {
+            return;
+        }
         let Some(position) = self.log.as_ref().map(|log| log.position()) else { return };
         let ready: Vec<u64> = self
             .pending
@@ -200,11 +203,6 @@ impl Machine {
             .filter(|(_, read)| read.index.is_some_and(|index| index <= position.index))
             .map(|(id, _)| *id)
             .collect();
-        if ready.is_empty() {
-            return;
-        }
-        // The reply speaks of the view that the driver holds: it must be the one that has caught up.
-        self.refresh_view();
         for id in ready {
             if let Some(reading) = self.pending.reads.remove(&id) {
                 self.reply(reading.request, Reply::Readable { position });

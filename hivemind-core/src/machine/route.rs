@@ -39,6 +39,8 @@ impl Machine {
             return;
         }
         self.refresh_view();
+        // Not before all events are told: the view shows them all, and a reply speaks of it.
+        self.serve_reads();
         self.store_unwaited();
         let header = self.header();
         for outgoing in outgoing {
