@@ -119,7 +119,8 @@ impl Configs {
         self.pulls.expire(now, patience * 4);
         self.exchanges.serving.take_if(|serving| now.since(serving.since) > patience);
         let pulls = &self.pulls;
-        let late = |asking: &mut Asking| !(asking.answered && !pulls.is_idle(asking.with)) && now.since(asking.since) > patience;
+        let waits = |asking: &Asking| !asking.answered || pulls.is_idle(asking.with);
+        let late = |asking: &mut Asking| waits(asking) && now.since(asking.since) > patience;
         if let Some(given_up) = self.exchanges.asking.take_if(late) {
             self.source_failed(given_up.with);
         }
