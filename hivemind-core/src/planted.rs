@@ -25,7 +25,7 @@ pub enum Planted {
     StaleRead,
     /// S8: a voter says that its log is durable when it has only been told to write it.
     AcknowledgedEarly,
-    /// L1, or L2 before it comes to that: a pull without an answer is waited for, for ever.
+    /// L2, or L1 where it comes to that: a pull without an answer is waited for, for ever.
     PullNeverRetried,
     /// L1: a config that was not answered is not offered again, and consumers do not compare.
     ConfigsNeverRepaired,

@@ -4,7 +4,7 @@
 //! whichever minority of them is lost: so no crash needs to come at the worst moment to show that it could do harm.
 //! And what was acknowledged must be found at its place by whoever comes there later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use hivemind_core::ids::{Digest256, Index, NodeName, Position};
@@ -27,20 +27,20 @@ pub struct Holders {
 }
 
 impl Holders {
-    /// Counts those of `logs`, one for each voter, that hold `command` durably: as an entry, or in a snapshot.
+    /// Counts those of `logs`, one for each voter, that hold `command` durably: as an entry, or in a snapshot. It may have been
+    /// proposed more than once, and a log may hold a copy that is in no other. Who holds a later entry holds those before it,
+    /// so that the copy that most of them hold says it for the one that took effect.
     pub fn of(logs: &[Option<&RecoveredLog>], command: &Command) -> Self {
         let wanted = codec::encode(command);
-        // Of two copies the first takes effect.
-        let copies = logs.iter().flatten().filter_map(|log| log.entries.iter().find(|entry| contains(&entry.bytes, &wanted)));
-        let found = copies.min_by_key(|entry| entry.index);
-        let holds = |log: &RecoveredLog| {
-            found.is_some_and(|found| {
-                let in_snapshot = log.snapshot.as_ref().is_some_and(|snapshot| snapshot.index >= found.index);
-                let place = log.entries.binary_search_by_key(&found.index, |entry| entry.index);
-                in_snapshot || place.is_ok_and(|place| contains(&log.entries[place].bytes, &wanted))
-            })
+        let copies = logs.iter().flatten().flat_map(|log| log.entries.iter().filter(|entry| contains(&entry.bytes, &wanted)));
+        let copies: BTreeSet<(u64, u64)> = copies.map(|entry| (entry.index, entry.term)).collect();
+        let holds = |log: &RecoveredLog, (index, term): (u64, u64)| {
+            let in_snapshot = log.snapshot.as_ref().is_some_and(|snapshot| snapshot.index >= index);
+            let place = log.entries.binary_search_by_key(&index, |entry| entry.index);
+            in_snapshot || place.is_ok_and(|place| log.entries[place].term == term)
         };
-        Holders { holding: logs.iter().flatten().filter(|log| holds(log)).count(), voters: logs.len() }
+        let holding = copies.into_iter().map(|copy| logs.iter().flatten().filter(|log| holds(log, copy)).count()).max();
+        Holders { holding: holding.unwrap_or(0), voters: logs.len() }
     }
 
     /// Whether one is left, whichever minority loses its disks.
@@ -139,6 +139,13 @@ mod tests {
         judge(&[Some(&whole), Some(&whole), None]).expect("two of three hold it");
         assert_eq!(judge(&[Some(&whole), Some(&short), None]).expect_err("one of three").invariant, Invariant::S8);
         judge(&[Some(&short), Some(&short), Some(&short)]).expect_err("nobody");
+    }
+
+    #[test]
+    fn a_copy_that_was_never_committed_does_not_hide_the_one_that_was() {
+        let (whole, astray) = (log(3..8, Some(6)), log(3..5, Some(4)));
+        assert!(Holders::of(&[Some(&astray), Some(&whole), Some(&whole)], &command()).survive());
+        assert!(!Holders::of(&[Some(&astray), Some(&whole), None], &command()).survive());
     }
 
     #[test]
