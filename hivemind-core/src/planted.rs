@@ -25,8 +25,6 @@ pub enum Planted {
     StaleRead,
     /// S8: a voter says that its log is durable when it has only been told to write it.
     AcknowledgedEarly,
-    /// L2, or L1 where it comes to that: a pull without an answer is waited for, for ever.
-    PullNeverRetried,
     /// L1: a config that was not answered is not offered again, and consumers do not compare.
     ConfigsNeverRepaired,
     /// L2: one observer is enough for a leave.

@@ -7,7 +7,6 @@ use super::trust::{Distrust, Fault};
 use crate::context::Context;
 use crate::facts::Facts;
 use crate::ids::{Index, NodeId};
-use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::timers::Timer;
 
@@ -81,9 +80,6 @@ impl Pull {
             return None;
         }
         if let Some(Waiting::Answer { from, after: _ }) = self.waiting {
-            if planted::has(ctx.settings, Planted::PullNeverRetried) {
-                return None;
-            }
             self.unfit(from, Fault::Useless, ctx);
         }
         self.waiting = None;

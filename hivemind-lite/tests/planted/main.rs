@@ -74,12 +74,6 @@ fn an_acknowledgement_before_the_disks_is_found() {
 }
 
 #[test]
-fn a_pull_that_is_never_retried_is_found() {
-    // Who stays behind does not know those who probe it and does not answer them: it is given up, mostly before the calm.
-    is_found_by(Planted::PullNeverRetried, Invariant::L2, &[Invariant::L1]);
-}
-
-#[test]
 fn configs_that_are_never_repaired_is_found() {
     is_found_by(Planted::ConfigsNeverRepaired, Invariant::L1, &[]);
 }
