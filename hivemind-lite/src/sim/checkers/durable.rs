@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_copy_that_was_never_committed_does_not_hide_the_one_that_was() {
-        let (whole, astray) = (log(3..8, Some(6)), log(3..5, Some(4)));
+        let (whole, mut astray) = (log(3..8, Some(6)), log(3..5, Some(4)));
+        // Of a leader that lost the next election.
+        astray.entries[1].term = 2;
         assert!(Holders::of(&[Some(&astray), Some(&whole), Some(&whole)], &command()).survive());
         assert!(!Holders::of(&[Some(&astray), Some(&whole), None], &command()).survive());
     }
