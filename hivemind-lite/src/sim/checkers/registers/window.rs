@@ -37,6 +37,7 @@ pub(super) struct Version {
     exactly: bool,
 }
 
+#[cfg(feature = "linearizability")]
 impl Version {
     /// Does what is asked for, and says what that is told; the version is taken for the lowest possible.
     fn act(&mut self, action: Action) -> Answer {
