@@ -23,7 +23,7 @@ fn offers(net: &mut Net, happens: impl FnOnce(&mut Net)) -> Vec<Kept> {
     let kept = net.kept.take().expect("it was wanted");
     let carries = |kept: &Kept| {
         let message = Frame::decode(&kept.bytes, kept.channel).expect("machines send frames").message;
-        matches!(message, Message::Configs(Configs::Offer(_) | Configs::Batch { .. } | Configs::Fetched { .. }))
+        matches!(message, Message::Configs(Configs::Offer { .. } | Configs::Batch { .. }))
     };
     kept.into_iter().filter(carries).collect()
 }
