@@ -8,6 +8,7 @@ use super::summary::{BUCKETS, Common, are_leaves};
 use super::{Configs, Surroundings};
 use crate::context::Context;
 use crate::ids::{Index, NodeId};
+use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::config::{HeldVersion, LeafHashes, Leaves};
@@ -299,7 +300,8 @@ impl Configs {
         }
         let summary = self.store.summary();
         let lacks = |held: &&HeldVersion| {
-            summary.counts(held.member) && summary.version(held.member).is_none_or(|mine| mine.order() < held.order())
+            let takes_all = planted::has(ctx.settings, Planted::OlderConfigTaken);
+            summary.counts(held.member) && summary.version(held.member).is_none_or(|mine| takes_all || mine.order() < held.order())
         };
         let lacking: Vec<NodeId> = theirs.iter().filter(lacks).map(|held| held.member).collect();
         self.pull(from, lacking, around, ctx);
