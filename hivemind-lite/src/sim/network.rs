@@ -7,7 +7,6 @@
 //! silently and in its direction only; connections outlast it, and none is made across it.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::time::Duration;
 
 use hivemind_core::rng::Rng;
@@ -70,7 +69,8 @@ pub struct Network {
     profile: Profile,
     rng: Rng,
     peers: Vec<Peer>,
-    ends: BTreeMap<(Slot, Slot), End>,
+    /// Of each node, by whom they lead to: one map of all links would be as slow as there are many.
+    ends: Vec<BTreeMap<Slot, End>>,
     /// Until when an attempt to connect is under way that will fail.
     dialing: BTreeMap<(Slot, Slot), Time>,
     cuts: Cuts,
@@ -79,12 +79,13 @@ pub struct Network {
 impl Network {
     /// A network without nodes.
     pub fn new(profile: Profile, rng: Rng) -> Self {
-        Network { profile, rng, peers: Vec::new(), ends: BTreeMap::new(), dialing: BTreeMap::new(), cuts: Cuts::default() }
+        Network { profile, rng, peers: Vec::new(), ends: Vec::new(), dialing: BTreeMap::new(), cuts: Cuts::default() }
     }
 
     /// Adds the next place, at which nobody listens yet.
     pub fn add(&mut self) {
         self.peers.push(Peer::default());
+        self.ends.push(BTreeMap::new());
     }
 
     /// Start number `life` of the process in `slot` listens from now on.
@@ -95,11 +96,7 @@ impl Network {
     /// The process in `slot` is gone; the other sides of its connections notice later.
     pub fn down(&mut self, slot: Slot) {
         self.peers[slot.at()].life = None;
-        let own = (Bound::Included((slot, Slot(0))), Bound::Included((slot, Slot(u32::MAX))));
-        let gone: Vec<_> = self.ends.range(own).map(|(&pair, _)| pair).collect();
-        for pair in gone {
-            self.ends.remove(&pair);
-        }
+        self.ends[slot.at()].clear();
         self.dialing.retain(|pair, _| pair.0 != slot);
     }
 
@@ -152,12 +149,12 @@ impl Network {
 
     /// Whether `from` has a connection to `to`, as far as it knows.
     pub fn is_connected(&self, from: Slot, to: Slot) -> bool {
-        self.ends.contains_key(&(from, to))
+        self.ends[from.at()].contains_key(&to)
     }
 
     /// Drops `from`'s end, when its time-out or the other side's reset was told.
     pub fn forget(&mut self, from: Slot, to: Slot) {
-        self.ends.remove(&(from, to));
+        self.ends[from.at()].remove(&to);
         self.dialing.remove(&(from, to));
     }
 
@@ -168,7 +165,7 @@ impl Network {
 
     /// Sends `length` bytes on the connection between two nodes, and makes one where there is none.
     pub fn send(&mut self, now: Time, from: Slot, to: Slot, channel: Channel, length: usize) -> Passage {
-        let Some(end) = self.ends.get(&(from, to)).copied() else {
+        let Some(end) = self.ends[from.at()].get(&to).copied() else {
             return match self.connect(now, from, to) {
                 Ok(end) => self.carry(now, from, to, end, channel, length),
                 Err(passage) => passage,
@@ -178,7 +175,7 @@ impl Network {
             return Passage::Lost;
         }
         let breaks = match self.reaches(from, to) {
-            Some(life) if life == end.peer_life && self.ends.contains_key(&(to, from)) => {
+            Some(life) if life == end.peer_life && self.ends[to.at()].contains_key(&from) => {
                 return self.carry(now, from, to, end, channel, length);
             }
             // The process there knows nothing of this connection and resets it (RFC 9000 section 10.3).
@@ -186,7 +183,7 @@ impl Network {
             None if self.cuts.is_cut(from, to) => return Passage::Lost,
             None => now + self.profile.idle_timeout,
         };
-        self.ends.insert((from, to), End { failing: Some(breaks), ..end });
+        self.ends[from.at()].insert(to, End { failing: Some(breaks), ..end });
         Passage::Breaks(breaks)
     }
 
@@ -202,8 +199,8 @@ impl Network {
         };
         let ready = now + self.round_trip(from, to);
         let end = End { peer_life: life, ready, ordered: ready, failing: None };
-        self.ends.insert((from, to), end);
-        self.ends.insert((to, from), End { peer_life: own, ..end });
+        self.ends[from.at()].insert(to, end);
+        self.ends[to.at()].insert(from, End { peer_life: own, ..end });
         Ok(end)
     }
 
@@ -229,7 +226,7 @@ impl Network {
             }
             Channel::Ordered => {
                 let first = (start + self.stream_latency(from, to, length)).max(end.ordered);
-                self.ends.insert((from, to), End { ordered: first, ..end });
+                self.ends[from.at()].insert(to, End { ordered: first, ..end });
                 Passage::Arrives { first, again: None }
             }
             Channel::Bulk => Passage::Arrives { first: start + self.stream_latency(from, to, length), again: None },

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use hivemind_core::facts::Facts;
-use hivemind_core::machine::Phase;
+use hivemind_core::machine::{Phase, Status};
 use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
 use hivemind_core::wire::event::VoterPart;
@@ -74,9 +74,14 @@ impl Calm {
         let bounds = Bounds::new(&self.settings, world.nodes().len());
         let mut calm = true;
         for aspect in Aspect::ALL {
-            let Some((slot, what)) = self.missing(aspect, world) else { continue };
             let bound = aspect.bound(&bounds);
-            if world.now().since(self.since) > bound {
+            let is_due = world.now().since(self.since) > bound;
+            // Thousands of nodes are not asked for what would change nothing.
+            if !calm && !is_due {
+                continue;
+            }
+            let Some((slot, what)) = self.missing(aspect, world) else { continue };
+            if is_due {
                 let what = format!("{aspect:?} is still missing after {} s without faults: {what}", bound.as_secs());
                 return Err(world.at(slot).violates(aspect.invariant(), what));
             }
@@ -138,14 +143,12 @@ fn position(node: &SimNode, facts: &Facts) -> Option<(Slot, String)> {
 }
 
 fn configs(running: &[&SimNode]) -> Option<(Slot, String)> {
-    let of = |part| running.iter().copied().filter(move |node| node.part == part);
-    of(Part::Consumer).flat_map(|consumer| of(Part::Host).map(move |host| (consumer, host))).find_map(|(consumer, host)| {
-        let status = host.process.as_ref()?.machine.status();
+    let of = |part| running.iter().filter(move |node| node.part == part);
+    let hosts: Vec<Status> = of(Part::Host).filter_map(|host| Some(host.process.as_ref()?.machine.status())).collect();
+    of(Part::Consumer).flat_map(|consumer| hosts.iter().map(move |host| (consumer, host))).find_map(|(consumer, host)| {
         let answer = consumer.process.as_ref()?.names.as_ref().and_then(|names| names.get(&host.name));
-        let same = answer.is_some_and(|answer| (answer.node, answer.seq) == (status.node, status.own_seq));
-        (!same).then(|| {
-            (consumer.slot, format!("it answers for {} with {answer:?}, which is at {} of {}", host.name, status.own_seq, status.node))
-        })
+        let same = answer.is_some_and(|answer| (answer.node, answer.seq) == (host.node, host.own_seq));
+        (!same).then(|| (consumer.slot, format!("it answers for {} with {answer:?}, which is at {} of {}", host.name, host.own_seq, host.node)))
     })
 }
 
