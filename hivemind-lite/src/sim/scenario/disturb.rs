@@ -14,6 +14,9 @@ use super::Run;
 
 /// What is lost on lossy links beside what is lost everywhere, in millionths.
 const LOSSY_PPM: u32 = 200_000;
+/// How often, and how long each time, a write is waited for.
+const WRITE_WAITS: u64 = 400;
+const WRITE_WAIT: Duration = Duration::from_micros(500);
 /// The most frames of a flood.
 const FLOOD: u64 = 800;
 
@@ -86,10 +89,22 @@ impl Run<'_> {
                 let moment = self.rng.duration_below(self.settings().role_coalesce);
                 self.pass(moment)?;
             }
+            self.await_a_write(slot)?;
             self.world.kill(slot);
             let moment = self.rng.duration_below(Duration::from_millis(20));
             self.pass(moment)?;
             self.start_again(slot)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a moment at which a crash hurts, but not for long.
+    fn await_a_write(&mut self, slot: Slot) -> Result<(), Violation> {
+        for _ in 0..self.rng.below(WRITE_WAITS) {
+            if self.world.node(slot).disk.is_writing() {
+                break;
+            }
+            self.pass(WRITE_WAIT)?;
         }
         Ok(())
     }
