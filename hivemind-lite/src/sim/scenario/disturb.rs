@@ -89,7 +89,7 @@ impl Run<'_> {
                 let moment = self.rng.duration_below(self.settings().role_coalesce);
                 self.pass(moment)?;
             }
-            self.await_a_write(slot)?;
+            let slot = self.one_that_writes()?.unwrap_or(slot);
             self.world.kill(slot);
             let moment = self.rng.duration_below(Duration::from_millis(20));
             self.pass(moment)?;
@@ -98,15 +98,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits for a moment at which a crash hurts, but not for long.
-    fn await_a_write(&mut self, slot: Slot) -> Result<(), Violation> {
+    /// A node that a crash would hurt now; it is waited for, but not for long.
+    fn one_that_writes(&mut self) -> Result<Option<Slot>, Violation> {
         for _ in 0..self.rng.below(WRITE_WAITS) {
-            if self.world.node(slot).disk.is_writing() {
-                break;
+            if let Some(slot) = self.some(1, |node| runs(node) && node.disk.is_writing()).pop() {
+                return Ok(Some(slot));
             }
             self.pass(WRITE_WAIT)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     fn bounce_voters(&mut self) -> Result<(), Violation> {
