@@ -83,9 +83,10 @@ impl Cuts {
         self.now.iter().any(|cut| cut.loss_ppm == ALL_PPM && cut.covers(from, to))
     }
 
-    /// What is lost on the way from one node to another beside what is lost everywhere, in millionths.
+    /// What is lost on the way from one node to another beside what is lost everywhere, in millionths, where the way is not cut.
     pub fn loss_ppm(&self, from: Slot, to: Slot) -> u32 {
-        self.now.iter().filter(|cut| cut.covers(from, to)).map(|cut| cut.loss_ppm).max().unwrap_or(0)
+        let lossy = self.now.iter().filter(|cut| cut.loss_ppm < ALL_PPM && cut.covers(from, to));
+        lossy.map(|cut| cut.loss_ppm).max().unwrap_or(0)
     }
 
     /// When two nodes could last not reach each other, in one direction at least: `now` while that is so, and never
@@ -113,6 +114,7 @@ mod tests {
         let mut cuts = Cuts::default();
         cuts.cut(Group::of(&[a]), Group::of(&[b]));
         assert!(cuts.is_cut(a, b) && !cuts.is_cut(b, a) && !cuts.is_cut(a, c));
+        assert_eq!(cuts.loss_ppm(a, b), 0, "what is cut is not sent again and again");
         assert_eq!((cuts.last_apart(b, a, at(5)), cuts.last_apart(a, c, at(5))), (Some(at(5)), None));
         cuts.heal(at(6));
         assert!(!cuts.is_cut(a, b));

@@ -93,6 +93,11 @@ impl Disk {
         self.full = full;
     }
 
+    /// Whether a crash now could cut a ticket of several records short.
+    pub fn is_writing(&self) -> bool {
+        self.pending.iter().any(|(_, writes)| writes.iter().map(records).sum::<u64>() > 1)
+    }
+
     /// Whether writes fail.
     pub fn is_full(&self) -> bool {
         self.full

@@ -178,6 +178,8 @@ impl Network {
             Some(life) if life == end.peer_life && self.ends[to.at()].contains_key(&from) => {
                 return self.carry(now, from, to, end, channel, length);
             }
+            // Its reset does not come through.
+            Some(_) if self.cuts.is_cut(to, from) => now + self.profile.idle_timeout,
             // The process there knows nothing of this connection and resets it (RFC 9000 section 10.3).
             Some(_) => now + self.round_trip(from, to),
             None if self.cuts.is_cut(from, to) => return Passage::Lost,
@@ -327,5 +329,14 @@ mod tests {
         network.up(A, 2);
         network.forget(B, A);
         assert!(matches!(network.send(millis(10), B, A, Channel::Datagram, 10), Passage::Breaks(_)), "no answer comes back");
+    }
+    #[test]
+    fn a_reset_that_does_not_come_through_is_a_time_out() {
+        let mut network = pair(Faults::None);
+        network.send(millis(0), A, B, Channel::Ordered, 10);
+        network.down(B);
+        network.up(B, 2);
+        network.cut(Group::of(&[B]), Group::of(&[A]));
+        assert_eq!(network.send(millis(10), A, B, Channel::Ordered, 10), Passage::Breaks(millis(30_010)));
     }
 }

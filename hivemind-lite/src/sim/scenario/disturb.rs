@@ -14,6 +14,9 @@ use super::Run;
 
 /// What is lost on lossy links beside what is lost everywhere, in millionths.
 const LOSSY_PPM: u32 = 200_000;
+/// How often, and how long each time, a write is waited for.
+const WRITE_WAITS: u64 = 400;
+const WRITE_WAIT: Duration = Duration::from_micros(500);
 /// The most frames of a flood.
 const FLOOD: u64 = 800;
 
@@ -86,12 +89,24 @@ impl Run<'_> {
                 let moment = self.rng.duration_below(self.settings().role_coalesce);
                 self.pass(moment)?;
             }
+            let slot = self.one_that_writes()?.unwrap_or(slot);
             self.world.kill(slot);
             let moment = self.rng.duration_below(Duration::from_millis(20));
             self.pass(moment)?;
             self.start_again(slot)?;
         }
         Ok(())
+    }
+
+    /// A node that a crash would hurt now; it is waited for, but not for long.
+    fn one_that_writes(&mut self) -> Result<Option<Slot>, Violation> {
+        for _ in 0..self.rng.below(WRITE_WAITS) {
+            if let Some(slot) = self.some(1, |node| runs(node) && node.disk.is_writing()).pop() {
+                return Ok(Some(slot));
+            }
+            self.pass(WRITE_WAIT)?;
+        }
+        Ok(None)
     }
 
     fn bounce_voters(&mut self) -> Result<(), Violation> {

@@ -62,12 +62,7 @@ impl Run<'_> {
                 None => Ok(()),
             },
             Load::JoinWave => self.join_wave(),
-            Load::LeaveWave => {
-                let leavers = self.some(WAVE, is_host);
-                // Some are left.
-                let few = self.slots(is_host).len() / 2;
-                leavers.into_iter().take(few).try_for_each(|slot| self.leave(slot))
-            }
+            Load::LeaveWave => self.leave_wave(),
             Load::Evict => self.evict(),
             Load::Collect => self.collect(),
             Load::RestartWithGrace => self.restart_with_grace(),
@@ -97,6 +92,22 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Some hosts, or those of one neighborhood, which is then too small. Some hosts are left.
+    fn leave_wave(&mut self) -> Result<(), Violation> {
+        let few = self.slots(is_host).len() / 2;
+        let leavers = if self.rng.below(3) == 0 { self.some(WAVE, is_host) } else { self.some_neighborhood() };
+        leavers.into_iter().take(few).try_for_each(|slot| self.leave(slot))
+    }
+
+    /// The hosts of a neighborhood.
+    fn some_neighborhood(&mut self) -> Vec<Slot> {
+        let one = self.some(1, is_host).pop().and_then(|slot| self.world.node(slot).id());
+        let Some((facts, one)) = self.world.facts().zip(one) else { return Vec::new() };
+        let members = facts.neighborhood_of(one).into_iter().flat_map(|(_, hood)| hood.members.iter().copied());
+        let places = members.filter_map(|node| self.world.place_of(node));
+        places.filter(|slot| is_host(self.world.node(*slot))).collect()
     }
 
     pub(super) fn publish_anew(&mut self, slot: Slot) -> Result<(), Violation> {
