@@ -252,7 +252,9 @@ mod tests {
         let truth = HeldConfig { member: config.node, config: SignedConfig::new(config, &host) };
         let mut forged = 0;
         for _ in 0..200 {
-            for bytes in liar.tell(&keys, Channel::Bulk, frame(Message::Configs(Configs::Offer { entry: truth.clone(), root: NodeId::NONE }))).frames {
+            for bytes in
+                liar.tell(&keys, Channel::Bulk, frame(Message::Configs(Configs::Offer { entry: truth.clone(), root: NodeId::NONE }))).frames
+            {
                 let message = Frame::decode(&bytes, Channel::Bulk).expect("a lie is a frame").message;
                 let Message::Configs(Configs::Offer { entry: held, .. }) = message else { panic!("another kind") };
                 assert_eq!(held.config.is_signed_by(&host.public(), &keys), held == truth);
