@@ -91,7 +91,8 @@ pub struct ControlSettings {
     /// The wanted number of voters: eligible members are promoted up to it. Default 3. An even number
     /// tolerates no more failures than the odd one below it.
     pub voters: usize,
-    /// A snapshot is made, and the log cut, after so many applied entries. Default 1,024.
+    /// A snapshot is made, and the log cut, after so many applied entries and, by node, up to half as many
+    /// more: voters make theirs at different times. Default 1,024. Raising it makes snapshots rarer and the log longer.
     pub snapshot_entries: u64,
     /// The most proposals in flight. Default 1,024; more are refused as busy.
     pub max_proposals: usize,

@@ -76,7 +76,7 @@ pub enum Timer {
         /// Which chain of rounds: one begins with each membership.
         round: u64,
     },
-    /// The roles are run over what changed.
+    /// The roles are run over what changed, or one that panicked is run again.
     Roles,
 }
 

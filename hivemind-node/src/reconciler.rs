@@ -223,6 +223,42 @@ mod tests {
         assert!(rig.applied.try_recv().is_err());
     }
 
+    /// Writes one wish slowly, as the delayed enactor of Amazon DynamoDB's outage of October 2025 did.
+    struct Slow {
+        world: mpsc::Sender<(&'static str, u32)>,
+    }
+
+    impl Apply<u32> for Slow {
+        type Error = Planted;
+
+        async fn apply(&mut self, desired: Arc<u32>) -> Result<(), Planted> {
+            self.world.send(("begins", *desired)).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(3600 / u64::from(*desired))).await;
+            self.world.send(("ends", *desired)).await.unwrap();
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_wish_that_takes_long_never_ends_after_a_newer_one() {
+        let (world_in, mut world) = mpsc::channel(16);
+        let (wishes, desired) = watch::channel(None);
+        let (status_in, _status) = watch::channel(ApplyStatus::default());
+        let tasks = Tasks::new();
+        Box::new(Reconciler::<u32, _>::new(Slow { world: world_in })).start(desired, status_in, &tasks);
+        wishes.send(wish(1)).unwrap();
+        assert_eq!(world.recv().await, Some(("begins", 1)));
+        for newer in 2..=60 {
+            wishes.send(wish(newer)).unwrap();
+        }
+        for expected in [("ends", 1), ("begins", 60), ("ends", 60)] {
+            assert_eq!(world.recv().await, Some(expected), "one at a time, and the newest last");
+        }
+        drop(wishes);
+        tasks.all_ended().await;
+        assert_eq!(world.try_recv(), Err(mpsc::error::TryRecvError::Disconnected), "nothing of the old comes after it");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_ends_with_its_node_even_while_it_waits_to_try_again() {
         let mut rig = rig();

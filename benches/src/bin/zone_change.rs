@@ -12,6 +12,7 @@ use hivemind_core::facts::{Facts, NeighborhoodLimits};
 use hivemind_core::ids::{ClusterId, Epoch, Index, NodeId, NodeName, PublicKey, Seq};
 use hivemind_core::keys::Signature;
 use hivemind_core::role::{InstalledRole, Role, Roles};
+use hivemind_core::time::Time;
 use hivemind_core::view::{Changed, Condition, View};
 use hivemind_core::wire::config::{HostConfig, Section, SignedConfig};
 use hivemind_core::wire::event::{Event, LeaveReason, LogEvent};
@@ -109,7 +110,7 @@ impl World {
     fn run(&mut self, changed: Changed) -> Duration {
         self.roles.gather(changed);
         let start = Instant::now();
-        let states = self.roles.run(&self.view);
+        let states = self.roles.run(&self.view, Time::ZERO);
         let took = start.elapsed();
         assert_eq!(states.len(), 1, "every change makes another zone");
         took

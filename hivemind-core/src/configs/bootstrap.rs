@@ -166,7 +166,7 @@ impl Configs {
         }
         let Bootstrap::Asking(asking) = &mut self.bootstrap else { return };
         let before = asking.open.len();
-        asking.open.retain(|host| !given.contains(host) && !(nothing && *host == from));
+        asking.open.retain(|host| !(given.contains(host) || nothing && *host == from));
         if asking.open.len() < before {
             asking.rounds = 0;
         }

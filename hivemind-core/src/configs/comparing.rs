@@ -8,6 +8,7 @@ use super::summary::{BUCKETS, Common, are_leaves};
 use super::{Configs, Surroundings};
 use crate::context::Context;
 use crate::ids::{Index, NodeId};
+use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::config::{HeldVersion, LeafHashes, Leaves};
@@ -118,7 +119,8 @@ impl Configs {
         self.pulls.expire(now, patience * 4);
         self.exchanges.serving.take_if(|serving| now.since(serving.since) > patience);
         let pulls = &self.pulls;
-        let late = |asking: &mut Asking| !(asking.answered && !pulls.is_idle(asking.with)) && now.since(asking.since) > patience;
+        let waits = |asking: &Asking| !asking.answered || pulls.is_idle(asking.with);
+        let late = |asking: &mut Asking| waits(asking) && now.since(asking.since) > patience;
         if let Some(given_up) = self.exchanges.asking.take_if(late) {
             self.source_failed(given_up.with);
         }
@@ -298,7 +300,8 @@ impl Configs {
         }
         let summary = self.store.summary();
         let lacks = |held: &&HeldVersion| {
-            summary.counts(held.member) && summary.version(held.member).is_none_or(|mine| mine.order() < held.order())
+            let takes_all = planted::has(ctx.settings, Planted::OlderConfigTaken);
+            summary.counts(held.member) && summary.version(held.member).is_none_or(|mine| takes_all || mine.order() < held.order())
         };
         let lacking: Vec<NodeId> = theirs.iter().filter(lacks).map(|held| held.member).collect();
         self.pull(from, lacking, around, ctx);

@@ -162,10 +162,11 @@ impl Configs {
         if self.own.says_something() || self.reserved > Seq(0) {
             self.ask_for_own(around, ctx);
         }
-        self.take_over(around, ctx);
         if self.roster.is_consumer() {
             self.compare_round += 1;
             ctx.after(ctx.settings.configs.offer_retry, Timer::Compare { round: self.compare_round });
+        } else {
+            self.take_over(around, ctx);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::ids::ProposalId;
 use crate::planted::{self, Planted};
 use crate::timers::Timer;
 use crate::wire::codec;
-use crate::wire::command::{Outcome, Proposal};
+use crate::wire::command::{Command, Outcome, Proposal};
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
@@ -97,6 +97,9 @@ impl Control {
         }
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Done { events, outcome } = applied.apply(&proposal, ctx.keys);
+        if let Command::Restarted { node } = proposal.command {
+            self.evidence.returned(node, ctx.now.time);
+        }
         yielded.events.extend(events);
         yielded.outcomes.push((proposal.id, outcome));
     }

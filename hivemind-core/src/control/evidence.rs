@@ -42,6 +42,8 @@ pub(super) struct Evidence {
     proposed: BTreeMap<NodeId, ProposalId>,
     /// When the last leaves were proposed.
     leaves: VecDeque<Time>,
+    /// Who lately ended a restart that it had announced, and when.
+    returned: BTreeMap<NodeId, Time>,
     /// When the voters were last asked to probe a suspect.
     probed: BTreeMap<NodeId, Time>,
 }
@@ -90,13 +92,24 @@ impl Living<'_> {
 }
 
 impl Evidence {
-    /// Takes a report. Of or by one who is no member, or of itself, it says nothing.
-    pub(super) fn report(&mut self, observer: NodeId, suspect: NodeId, applied: &Applied, now: Time) {
+    /// Takes a report. Of or by one who is no member, or of itself, it says nothing; nor of one that has just returned: its
+    /// observers could not reach it while it was away, and have not heard yet that it is back.
+    pub(super) fn report(&mut self, observer: NodeId, suspect: NodeId, applied: &Applied, settings: &ControlSettings, now: Time) {
         let members = applied.facts.members();
+        if self.returned.get(&suspect).is_some_and(|at| now.since(*at) <= settings.evidence_window) {
+            return;
+        }
         if observer != suspect && members.contains_key(&observer) && members.contains_key(&suspect) {
             let of_suspect = self.reports.entry(suspect).or_default();
             of_suspect.entry(observer).or_insert(Report { since: now, last: now }).last = now;
         }
+    }
+
+    /// A member ended the restart that it had announced: the grace that held its leave back is over, and so is all that was
+    /// said against it meanwhile.
+    pub(super) fn returned(&mut self, node: NodeId, now: Time) {
+        self.reports.remove(&node);
+        self.returned.insert(node, now);
     }
 
     /// Drops what is older than the window, and what speaks of those who left.
@@ -107,6 +120,7 @@ impl Evidence {
         }
         self.reports.retain(|suspect, observers| members.contains_key(suspect) && !observers.is_empty());
         self.proposed.retain(|suspect, _| members.contains_key(suspect));
+        self.returned.retain(|_, at| now.since(*at) <= settings.evidence_window);
         self.probed.retain(|suspect, _| self.reports.contains_key(suspect));
         while self.leaves.front().is_some_and(|at| now.since(*at) > settings.leave_window) {
             self.leaves.pop_front();
@@ -178,7 +192,8 @@ impl Evidence {
 
     /// Leadership is lost: the next leader collects its own.
     pub(super) fn clear(&mut self) {
-        *self = Evidence { leaves: std::mem::take(&mut self.leaves), ..Evidence::default() };
+        let (leaves, returned) = (std::mem::take(&mut self.leaves), std::mem::take(&mut self.returned));
+        *self = Evidence { leaves, returned, ..Evidence::default() };
     }
 }
 

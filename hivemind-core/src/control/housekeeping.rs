@@ -62,7 +62,7 @@ impl Control {
     pub fn handle_evidence(&mut self, from: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
         if self.raw.is_leader() {
             if let Some(applied) = &self.applied {
-                self.evidence.report(from, suspect, applied, ctx.now.time);
+                self.evidence.report(from, suspect, applied, &ctx.settings.control, ctx.now.time);
             }
         } else if let Some(leader) = self.raw.leader() {
             ctx.send(leader, Channel::Ordered, Message::Control(message::Control::Evidence { observer: from, suspect }));

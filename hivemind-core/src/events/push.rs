@@ -41,6 +41,8 @@ pub(super) struct Spread {
     abreast: BTreeSet<NodeId>,
     /// Whether the last news was this node's to bring into the world.
     leads: bool,
+    /// Whether it was announced over far links already.
+    far_told: bool,
     announced: Time,
     round: u64,
     pending: bool,
@@ -51,6 +53,7 @@ impl Spread {
     pub(super) fn news(&mut self, events: usize, leads: bool, ctx: &Context<'_>) {
         (0..events).for_each(|_| self.rate.count(ctx.now.time, ctx.settings.events.push_rate));
         self.leads = leads;
+        self.far_told = false;
         self.abreast.clear();
     }
 
@@ -88,7 +91,7 @@ impl Spread {
         self.pending = false;
         self.announced = ctx.now.time;
         let settings = &ctx.settings.events;
-        let (near, far) = (settings.announce_neighbors, settings.announce_far);
+        let (near, far) = (settings.announce_neighbors, if self.far_told { 0 } else { settings.announce_far });
         let mut told = self.some(peers.neighbors, near, peers, ctx);
         told.extend(self.some(peers.far, far, peers, ctx));
         if self.leads {
@@ -115,7 +118,8 @@ impl Spread {
     }
 
     /// Whom it is announced to at once: the far links. A member without any is alone in its neighborhood, or knows everybody.
-    pub(super) fn announced_to(&self, from: NodeId, peers: &Peers<'_>, ctx: &mut Context<'_>) -> Vec<NodeId> {
+    pub(super) fn announced_to(&mut self, from: NodeId, peers: &Peers<'_>, ctx: &mut Context<'_>) -> Vec<NodeId> {
+        self.far_told = true;
         let far: Vec<NodeId> = peers.far.iter().copied().filter(|&node| node != from && peers.reaches(node)).collect();
         ctx.rng.sample(&far, ctx.settings.events.announce_far)
     }

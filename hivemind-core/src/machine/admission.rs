@@ -1,5 +1,8 @@
 //! Becoming a member: asking to join, to resume, to resync, until there is an answer.
 
+use std::collections::BTreeSet;
+
+use super::credence::Claim;
 use super::persist::Then;
 use super::{HaltReason, Machine, Phase};
 use crate::context::{Junk, Recipient};
@@ -34,7 +37,17 @@ pub(super) struct Seeking {
     sent_elsewhere: bool,
     /// A part of a digest came since it last asked.
     pub(super) collects: bool,
+    /// Somebody said that the wish was granted and has ended since: the next try is a new one.
+    lapsed: bool,
+    /// Who said that the wish is refused, and how often that was said.
+    refused_by: BTreeSet<PublicKey>,
+    refusals: usize,
 }
+
+/// A refusal ends the process, so two must say it that were asked, where two can be asked; or it must be all that is heard.
+const REFUSERS: usize = 2;
+/// So often it must be said by a single one, while nobody says anything else.
+const REFUSALS: usize = 4;
 
 impl Seeking {
     /// There is an answer.
@@ -45,6 +58,13 @@ impl Seeking {
         self.accepted = false;
         self.view_wanted = false;
         self.sent_elsewhere = false;
+        self.lapsed = false;
+        self.forget_refusals();
+    }
+
+    fn forget_refusals(&mut self) {
+        self.refused_by.clear();
+        self.refusals = 0;
     }
 }
 
@@ -79,6 +99,10 @@ impl Machine {
     }
 
     fn ask_to_join(&mut self) {
+        // Only now: until this try a grant of the old wish would have been heard, had it been a lie.
+        if std::mem::take(&mut self.seeking.lapsed) {
+            self.seeking.nonce = None;
+        }
         let wish = self.wish();
         self.ask(wish);
     }
@@ -113,12 +137,17 @@ impl Machine {
 
     /// Asks whether this node is still a member, and tells its new address by the way.
     pub(super) fn ask_to_resume(&mut self) {
+        if let Some(question) = self.resume_question() {
+            self.ask(question);
+        }
+    }
+
+    pub(super) fn resume_question(&self) -> Option<Message> {
         let position = self.log.as_ref().map(EventLog::position).or_else(|| {
             let identity = self.identity.as_ref()?;
             Some(Position { epoch: identity.epoch, index: Default::default(), chain: Default::default() })
         });
-        let Some(position) = position else { return };
-        self.ask(Message::Admission(Admission::Resume { position }));
+        position.map(|position| Message::Admission(Admission::Resume { position }))
     }
 
     fn ask_to_resync(&mut self) {
@@ -151,10 +180,11 @@ impl Machine {
     pub(super) fn admitted(&mut self, peer: PublicKey, header: &Header, answer: Admission) {
         match answer {
             Admission::Granted { nonce, node, digest } if self.wishes(nonce) => self.granted(peer, node, *digest),
-            Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(refusal),
-            Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.nonce = None,
+            Admission::Refused { nonce, refusal } if self.wishes(nonce) => self.refused(peer, refusal),
+            Admission::Lapsed { nonce } if self.wishes(nonce) => self.seeking.lapsed = true,
+            Admission::Later { nonce } if self.wishes(nonce) && !self.seeking.refused_by.contains(&peer) => self.seeking.forget_refusals(),
             Admission::Elsewhere { voters } => self.ask_elsewhere(&voters),
-            Admission::Resumed { node, answer } if node == self.node() => self.resumed(header, answer),
+            Admission::Resumed { node, answer } if node == self.node() => self.resumed(peer, header, answer),
             // It speaks of an earlier membership of this node.
             Admission::Resumed { .. } => {}
             // A later try answers these: an old wish, or not now.
@@ -186,6 +216,9 @@ impl Machine {
             context!(self).junk(peer, Junk::Invalid("a grant that no voter vouches for"));
             return;
         }
+        if !self.believes_world(peer, &digest) {
+            return;
+        }
         let (cluster, epoch) = (digest.facts.cluster(), digest.facts.epoch());
         self.seeking.accepted = true;
         let reserved_seq = self.identity.as_ref().map_or(self.own_seq(), |identity| identity.reserved_seq);
@@ -201,26 +234,41 @@ impl Machine {
         self.write_identity(change, Vec::new(), Then::Granted(Box::new(digest)));
     }
 
-    fn refused(&mut self, refusal: Refusal) {
-        self.halt(HaltReason::Refused(refusal));
+    /// Anyone who was asked can say so, and it stops this node.
+    fn refused(&mut self, peer: PublicKey, refusal: Refusal) {
+        self.seeking.refused_by.insert(peer);
+        self.seeking.refusals += 1;
+        let seeds = self.seeds.iter().filter(|seed| !self.addresses.contains(seed)).count();
+        let known = self.log.as_ref().map_or(0, |log| log.facts().members().len().saturating_sub(1));
+        let enough = REFUSERS.min(seeds.max(known)).max(1);
+        if self.is_voters_key(&peer) || self.seeking.refused_by.len() >= enough || self.seeking.refusals >= REFUSALS {
+            self.halt(HaltReason::Refused(refusal));
+        }
     }
 
-    fn resumed(&mut self, header: &Header, answer: ResumeAnswer) {
+    fn resumed(&mut self, peer: PublicKey, header: &Header, answer: ResumeAnswer) {
         // One that knows less can not know whether a membership ended.
         let knows_enough = self.log.as_ref().is_none_or(|log| header.index >= log.position().index);
         self.confirmed |= answer == ResumeAnswer::Welcome;
         match answer {
             ResumeAnswer::Duplicate => {
-                let node = self.node();
-                self.halt(HaltReason::Duplicate { node });
+                if self.believes(peer, Claim::Duplicate) {
+                    let node = self.node();
+                    self.halt(HaltReason::Duplicate { node });
+                }
             }
             ResumeAnswer::Gone if knows_enough && matches!(self.phase, Phase::Resuming | Phase::Member | Phase::Resyncing) => {
-                self.told_gone();
+                if self.believes(peer, Claim::Gone) {
+                    self.told_gone();
+                }
             }
             ResumeAnswer::Welcome if self.phase == Phase::Resuming && self.log.is_some() => self.become_member(),
             ResumeAnswer::Welcome | ResumeAnswer::Fenced if self.phase == Phase::Resuming => self.resync(),
             // It was told earlier, and has caught up since, where the epochs are the same.
-            ResumeAnswer::Fenced if self.phase == Phase::Member && self.is_before(header.epoch) => self.resync(),
+            ResumeAnswer::Fenced if self.phase == Phase::Member && self.is_before(header.epoch) => match self.is_voters_key(&peer) {
+                true => self.resync(),
+                false => self.ask_voters(),
+            },
             ResumeAnswer::Gone | ResumeAnswer::Welcome | ResumeAnswer::Fenced => {}
         }
     }
@@ -264,6 +312,9 @@ impl Machine {
         }
         if !digest.facts.suits(node) {
             context!(self).junk(peer, Junk::Invalid("a snapshot that was made for another node"));
+            return;
+        }
+        if !self.believes_world(peer, &digest) {
             return;
         }
         let older = self.log.as_ref().is_some_and(|log| digest.facts.position().index < log.position().index);

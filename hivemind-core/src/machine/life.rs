@@ -61,6 +61,7 @@ impl Machine {
             control: None,
             log: None,
             roles: Roles::new(roles),
+            role_retry: None,
             seeking: Default::default(),
             answers: Default::default(),
             pending: Default::default(),
@@ -71,6 +72,7 @@ impl Machine {
             visitors: Default::default(),
             parts: Default::default(),
             pulse: Default::default(),
+            credence: Default::default(),
             view: None,
             changed: Changed::default(),
             condition: Condition { stale: true, ..Condition::default() },
@@ -228,6 +230,7 @@ impl Machine {
     pub(super) fn become_member(&mut self) {
         self.set_phase(Phase::Member);
         self.seeking.stop();
+        self.credence.settled();
         self.pulse.begin(self.now.time);
         self.enter_neighborhood();
         let Some(log) = &self.log else { return };
@@ -361,9 +364,10 @@ impl Machine {
     /// Lets the roles hear of something, and does what they ask for.
     pub(super) fn tell_roles(&mut self, event: RoleEvent<'_>) {
         let Some(view) = self.view.clone() else { return };
-        for (role, requests) in self.roles.hear(event, &view) {
+        for (role, requests) in self.roles.hear(event, &view, self.now.time) {
             self.serve_role(role, requests);
         }
+        self.time_retry();
     }
 
     /// An event that was applied, told on.

@@ -28,6 +28,7 @@ macro_rules! context {
 
 mod admission;
 mod condition;
+mod credence;
 mod formed;
 mod history;
 mod io;
@@ -53,6 +54,7 @@ pub use startup::{Birth, StartError, Startup};
 
 use self::admission::Seeking;
 use self::condition::Pulse;
+use self::credence::Credence;
 use self::parts::Parts;
 use self::pending::Pending;
 use self::persist::Tickets;
@@ -104,6 +106,8 @@ pub struct Machine {
     log: Option<EventLog>,
     configs: Configs,
     roles: Roles,
+    /// When the next run of a role that panicked is timed.
+    role_retry: Option<Time>,
 
     seeking: Seeking,
     answers: Answers,
@@ -118,6 +122,7 @@ pub struct Machine {
     visitors: Visitors,
     parts: Parts,
     pulse: Pulse,
+    credence: Credence,
 
     view: Option<Arc<View>>,
     changed: Changed,

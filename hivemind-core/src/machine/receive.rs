@@ -9,6 +9,7 @@ use crate::context::{Junk, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
 use crate::planted::{self, Planted};
 use crate::time::Time;
+use crate::wire::command::{Outcome, Refusal};
 use crate::wire::frame::{Channel, Frame, Header};
 use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
 
@@ -103,6 +104,9 @@ impl Machine {
             return self.admit_double(peer, &header);
         }
         self.check_boot(peer, &header)?;
+        if self.log.as_ref().is_some_and(|log| log.facts().is_voter(header.from)) {
+            self.credence.voter_spoke();
+        }
         self.admit_member(peer, header, message)
     }
 
@@ -167,7 +171,7 @@ impl Machine {
     }
 
     /// Nobody whom this member knows has told it of a leader for long.
-    fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.phase == Phase::Member && self.condition.degraded
     }
 
@@ -227,7 +231,7 @@ impl Machine {
 
     /// A genuine frame of a member.
     pub(super) fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
-        self.hear_beat(header.beat);
+        self.hear_beat(header.beat, Some(header.from));
         let fenced = !planted::has(&self.settings, Planted::FenceOpen)
             && self.log.as_ref().is_some_and(|log| {
                 let facts = log.facts();
@@ -290,8 +294,8 @@ impl Machine {
 
     fn dispatch_control(&mut self, from: NodeId, message: Control) -> Result<(), Junk> {
         let by_voter = self.log.as_ref().is_some_and(|log| log.facts().voters().contains_key(&from));
-        if by_voter && matches!(message, Control::Outcome { .. }) {
-            self.answers.leader_hint = Some(from);
+        if by_voter {
+            self.follow_hint(from, &message);
         }
         match (&mut self.control, message) {
             (Some(control), message) => control.handle_message(from, message, &mut context!(self)),
@@ -313,6 +317,23 @@ impl Machine {
             ) => {}
         }
         Ok(())
+    }
+
+    /// Who brought a decision is asked first the next time, and who could not is not.
+    fn follow_hint(&mut self, from: NodeId, message: &Control) {
+        match message {
+            Control::Outcome { outcome: Outcome::Refused(Refusal::Degraded | Refusal::Busy) | Outcome::OutcomeUnknown, .. }
+            | Control::ReadIndexed { index: None, .. } => self.answers.disappointed(from),
+            Control::Outcome { outcome: Outcome::Committed { .. } | Outcome::Refused(_), .. } => self.answers.leader_hint = Some(from),
+            Control::ReadIndexed { index: Some(_), .. }
+            | Control::Raft(_)
+            | Control::Forward(_)
+            | Control::ReadIndex { .. }
+            | Control::Evidence { .. }
+            | Control::SnapshotPart(_)
+            | Control::SnapshotWant(_)
+            | Control::Probe { .. } => {}
+        }
     }
 
     pub(super) fn disconnected(&mut self, peer: &PublicKey) {

@@ -214,12 +214,19 @@ impl Machine {
     pub(super) fn expire_pending(&mut self) {
         let now = self.now.time;
         let late: Vec<u64> = self.pending.proposals.iter().filter(|(_, one)| one.deadline <= now).map(|(id, _)| *id).collect();
+        if !late.is_empty() {
+            // Whoever was asked is silent.
+            self.answers.leader_hint = None;
+        }
         for id in late {
             if let Some(proposed) = self.pending.proposals.remove(&id) {
                 self.conclude(proposed.waiter, Outcome::OutcomeUnknown);
             }
         }
         let late: Vec<u64> = self.pending.reads.iter().filter(|(_, one)| one.deadline <= now).map(|(id, _)| *id).collect();
+        if !late.is_empty() {
+            self.answers.leader_hint = None;
+        }
         for id in late {
             if let Some(reading) = self.pending.reads.remove(&id) {
                 self.reply(reading.request, Reply::NotReadable);

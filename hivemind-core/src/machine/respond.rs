@@ -28,6 +28,15 @@ pub(super) struct Answers {
 /// About what a member's record takes in a digest, in bytes.
 const RECORD_SIZE: usize = 200;
 
+impl Answers {
+    /// `voter` could not bring about what it was asked for.
+    pub(super) fn disappointed(&mut self, voter: NodeId) {
+        if self.leader_hint == Some(voter) {
+            self.leader_hint = None;
+        }
+    }
+}
+
 impl Machine {
     /// A node wants to join: its request goes to the leader, which decides.
     pub(super) fn join_asked(&mut self, peer: PublicKey, join: SignedJoin) {

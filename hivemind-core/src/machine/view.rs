@@ -33,8 +33,19 @@ impl Machine {
     pub(super) fn run_roles(&mut self) {
         self.refresh_view();
         let Some(view) = &self.view else { return };
-        for state in self.roles.run(view) {
+        for state in self.roles.run(view, self.now.time) {
             self.effects.push_back(Effect::Desired { role: state.role, desired: state.desired });
+        }
+        self.time_retry();
+    }
+
+    /// A role that panicked is run again after its pause, even where nothing moves.
+    pub(super) fn time_retry(&mut self) {
+        if let Some(due) = self.roles.next_retry()
+            && self.role_retry.is_none_or(|timed| timed <= self.now.time || due < timed)
+        {
+            self.role_retry = Some(due);
+            self.timers.set(due, Timer::Roles);
         }
     }
 
@@ -50,7 +61,8 @@ impl Machine {
 
     pub(super) fn tell_role(&mut self, role: usize, event: RoleEvent<'_>) {
         let Some(view) = self.view.clone() else { return };
-        let requests = self.roles.hear_one(role, event, &view);
+        let requests = self.roles.hear_one(role, event, &view, self.now.time);
+        self.time_retry();
         self.serve_role(role, requests);
     }
 }

@@ -212,7 +212,8 @@ impl Instance {
         if packet.third_party().is_some_and(|peer| !known(&peer)) {
             return Ok(packet.batches);
         }
-        if own.win_addr_conflict(&packet.header.dst) {
+        let is_readdressed = own.win_addr_conflict(&packet.header.dst);
+        if is_readdressed {
             // The sender knows an earlier identity of this node. What it asks is meant for this node all
             // the same, and the answer tells it the present one; that the earlier one is down is true.
             if packet.header.message == Message::TurnUndead {
@@ -220,8 +221,14 @@ impl Instance {
             }
             packet.header.dst = own;
         }
+        let said = packet.updates.len();
         packet.updates.retain(|update| self.peers.contains(&update.id().node) || *update.id() == own);
-        let clean = packet.encode_for_foca(self.codec).map_err(|_| Junk::Invalid("a SWIM packet that does not decode"))?;
+        // Most packets are fit for foca as they came: encoding them again would be a good part of what they cost.
+        let clean = if is_readdressed || packet.updates.len() < said || !packet.batches.is_empty() {
+            Bytes::from(packet.encode_for_foca(self.codec).map_err(|_| Junk::Invalid("a SWIM packet that does not decode"))?)
+        } else {
+            bytes.clone()
+        };
         self.bridged(ctx, |foca, runtime| foca.handle_data(&clean, runtime))
             .map_err(|_| Junk::Invalid("a SWIM packet that makes no sense"))?;
         Ok(packet.batches)

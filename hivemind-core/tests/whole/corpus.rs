@@ -11,6 +11,7 @@ use hivemind_core::ids::{NeighborhoodId, NodeId, PublicKey, RequestId};
 use hivemind_core::machine::Input;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
+use hivemind_core::wire::config::LeafHashes;
 use hivemind_core::wire::frame::{Channel, Frame};
 use hivemind_core::wire::member::Acquaintance;
 use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, SnapshotPart, SnapshotWant};
@@ -199,7 +200,22 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
     let mut sent = net.tap.take().expect("it was wanted");
     sent.extend(large_digest(&sent));
     sent.extend(among_voters(&sent));
+    sent.extend(large_stores(&sent));
     sent
+}
+
+/// What consumers say only where their stores are large, or many of them compare at once.
+fn large_stores(sent: &[(Channel, Bytes)]) -> Vec<(Channel, Bytes)> {
+    let (channel, bytes) = sent.last().expect("the machines have spoken");
+    let header = Frame::decode(bytes, *channel).expect("machines send frames").header;
+    let hashes = |width: u32, bucket| LeafHashes { bucket, hashes: (0..width).map(|hash| hash.wrapping_mul(0x9E37_79B9)).collect() };
+    let messages = [
+        (Channel::Datagram, Configs::Busy),
+        (Channel::Bulk, Configs::Differ { buckets: vec![hashes(8, 7)], rest: false }),
+        (Channel::Bulk, Configs::Differ { buckets: vec![hashes(1, 1), hashes(16, 9), hashes(32, 63)], rest: true }),
+    ];
+    let frame = |(channel, message)| (channel, Frame { header, message: Message::Configs(message) }.encode());
+    messages.map(frame).to_vec()
 }
 
 /// What is said where a digest is too large for one frame: none of these machines knows that many members.

@@ -7,7 +7,7 @@ use hivemind_core::storage::{Identity, Recovered, RecoveredLog, Write};
 use hivemind_core::wire::config::SignedConfig;
 
 /// What is durable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     identity: Option<Identity>,
     log: Option<RecoveredLog>,

@@ -1,15 +1,16 @@
 //! Some machines on a virtual clock, joined by a network without loss: what travels takes a millisecond, what is written
 //! half of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hivemind_core::ids::{ClusterId, Digest256, NodeId, NodeName, PublicKey, RequestId, SectionKind, Seq, Ticket};
+use hivemind_core::context::Report;
+use hivemind_core::ids::{ClusterId, Digest256, Index, NodeId, NodeName, PublicKey, RequestId, SectionKind, Seq, Ticket};
 use hivemind_core::keys::{Keys, Signature, hash};
-use hivemind_core::machine::{Birth, Destination, Effect, Input, Machine, Phase, Reply, Startup};
+use hivemind_core::machine::{Birth, Destination, Effect, HaltReason, Input, Machine, Phase, Reply, Startup};
 use hivemind_core::role::{InstalledRole, Role, RoleSpec};
 use hivemind_core::settings::Settings;
 use hivemind_core::storage::Write;
@@ -17,6 +18,7 @@ use hivemind_core::time::{Now, Time, Timestamp};
 use hivemind_core::view::{Changed, View};
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
+use hivemind_core::wire::event::Event;
 use hivemind_core::wire::frame::Channel;
 
 use super::describe;
@@ -90,12 +92,36 @@ impl Role for Consumer {
     }
 }
 
+/// What a fragile role can not stand in any host's config.
+pub(crate) const POISON: &str = "poison";
+
+/// As [`Consumer`], but it falls over a config that says [`POISON`].
+struct Fragile;
+
+impl Role for Fragile {
+    type Desired = BTreeMap<NodeName, Seq>;
+
+    fn spec(&self) -> RoleSpec {
+        spec("fragile", &[], &["host"])
+    }
+
+    fn desired(&self, view: &View, _: &Changed, _: Option<&Self::Desired>) -> Self::Desired {
+        let versions = view.hosts().map(|(member, config)| {
+            assert!(config.config.sections.iter().all(|section| section.body != POISON), "{} poisons its consumers", member.name);
+            (member.name.clone(), config.config.seq)
+        });
+        versions.collect()
+    }
+}
+
 /// What a node is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Voter,
     Host,
     Consumer,
+    /// A consumer with two roles, of which the first is fragile.
+    Fragile,
 }
 
 impl Part {
@@ -115,11 +141,26 @@ pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) machine: Option<Machine>,
     pub(crate) replies: BTreeMap<RequestId, Reply>,
+    /// Why its process stopped by itself.
+    pub(crate) halted: Option<HaltReason>,
+    /// What it reported, but for dropped frames.
+    pub(crate) reports: Vec<Report>,
+    /// What each of its roles wants, as far as it is a map of versions.
+    pub(crate) wants: BTreeMap<usize, BTreeMap<NodeName, Seq>>,
     part: Part,
     seeds: Vec<SocketAddr>,
     disk: Disk,
     starts: u64,
     is_cut: bool,
+}
+
+/// A frame on its way, to be sent once more.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) channel: Channel,
+    pub(crate) bytes: Bytes,
 }
 
 enum Happening {
@@ -136,6 +177,14 @@ pub(crate) struct Net {
     pub(crate) lines: Option<Vec<String>>,
     /// Every frame that was sent, where it is wanted.
     pub(crate) tap: Option<Vec<(Channel, Bytes)>>,
+    /// Every frame with its way, where it is wanted; cut or not.
+    pub(crate) kept: Option<Vec<Kept>>,
+    /// Every membership that any node saw begin: no id is given twice.
+    pub(crate) memberships: BTreeMap<NodeId, (PublicKey, Index)>,
+    /// Links that are cut in one direction.
+    cut_ways: BTreeSet<(String, String)>,
+    /// By receiver and key of the sender: from which place it came last.
+    connections: BTreeMap<(String, PublicKey), String>,
     coming: BTreeMap<(Time, u64), Happening>,
     count: u64,
 }
@@ -148,6 +197,10 @@ impl Net {
             settings: Settings::default(),
             lines: None,
             tap: None,
+            kept: None,
+            memberships: BTreeMap::new(),
+            cut_ways: BTreeSet::new(),
+            connections: BTreeMap::new(),
             coming: BTreeMap::new(),
             count: 0,
         }
@@ -173,6 +226,9 @@ impl Net {
             address,
             machine: None,
             replies: BTreeMap::new(),
+            halted: None,
+            reports: Vec::new(),
+            wants: BTreeMap::new(),
             part,
             seeds,
             disk: Disk::default(),
@@ -190,6 +246,46 @@ impl Net {
     /// Its Raft log is gone, as after a mishap with its folder.
     pub(crate) fn lose_log(&mut self, name: &str) {
         self.place(name).disk.lose_log();
+    }
+
+    /// Its whole disk is gone.
+    pub(crate) fn lose_disk(&mut self, name: &str) {
+        self.place(name).disk = Disk::default();
+    }
+
+    /// What its disk holds now, to be put back later or elsewhere.
+    pub(crate) fn disk(&self, name: &str) -> Disk {
+        self.places[name].disk.clone()
+    }
+
+    /// Puts a disk in place of its own.
+    pub(crate) fn put_disk(&mut self, name: &str, disk: Disk) {
+        self.place(name).disk = disk;
+    }
+
+    /// Starts a node on a disk that was another place's, under that one's key.
+    pub(crate) fn start_on(&mut self, name: &str, part: Part, original: &str, disk: Disk) {
+        self.add(name, part, &[]);
+        let (keys, seeds) = (self.places[original].keys, self.places[original].seeds.clone());
+        let place = self.place(name);
+        (place.keys, place.seeds, place.disk) = (keys, seeds, disk);
+        self.boot(name, None);
+    }
+
+    /// Nothing gets from one to the other; the way back is as it was.
+    pub(crate) fn cut_way(&mut self, from: &str, to: &str, is_cut: bool) {
+        let way = (from.to_owned(), to.to_owned());
+        if is_cut {
+            self.cut_ways.insert(way);
+        } else {
+            self.cut_ways.remove(&way);
+        }
+    }
+
+    /// Lets a frame arrive once more, now.
+    pub(crate) fn replay(&mut self, kept: &Kept) {
+        let (peer, source) = (self.places[&kept.from].keys.0, self.places[&kept.from].address);
+        self.hand(&kept.to, Input::Received { peer, source, channel: kept.channel, bytes: kept.bytes.clone() });
     }
 
     /// Starts again with what its disk holds.
@@ -214,6 +310,7 @@ impl Net {
             Part::Voter => vec![],
             Part::Host => vec![InstalledRole::new(Host)],
             Part::Consumer => vec![InstalledRole::new(Consumer)],
+            Part::Fragile => vec![InstalledRole::new(Fragile), InstalledRole::new(Consumer)],
         };
         // Two places may want one name: what is before the first hyphen is it.
         let own_name = name.split('-').next().expect("a name has a beginning");
@@ -260,9 +357,26 @@ impl Net {
                 }
                 Effect::Send { to, channel, bytes } => self.send(name, &to, channel, bytes),
                 Effect::Reply { request, reply } => drop(self.place(name).replies.insert(request, reply)),
-                Effect::Halt(_) => self.place(name).machine = None,
-                Effect::View { .. } | Effect::Applied { .. } | Effect::Desired { .. } | Effect::Report(_) => {}
+                Effect::Halt(reason) => {
+                    self.place(name).machine = None;
+                    self.place(name).halted = Some(reason);
+                }
+                Effect::Applied { event, .. } => self.applied(&event),
+                Effect::Desired { role, desired } => {
+                    if let Some(wants) = desired.downcast_ref::<BTreeMap<NodeName, Seq>>() {
+                        self.place(name).wants.insert(role, wants.clone());
+                    }
+                }
+                Effect::Report(Report::Dropped { .. }) | Effect::View { .. } => {}
+                Effect::Report(report) => self.place(name).reports.push(report),
             }
+        }
+    }
+
+    fn applied(&mut self, event: &Event) {
+        if let Event::Joined { member, .. } = event {
+            let known = *self.memberships.entry(member.node).or_insert((member.key, member.joined));
+            assert_eq!(known, (member.key, member.joined), "{} was given twice", member.node);
         }
     }
 
@@ -270,17 +384,31 @@ impl Net {
         if let Some(tap) = &mut self.tap {
             tap.push((channel, bytes.clone()));
         }
-        let meant = |place: &Place| match to.key {
-            Some(key) => place.keys.0 == key,
-            None => to.addresses.contains(&place.address),
-        };
-        let Some(to) = self.places.iter().find(|(_, place)| meant(place)).map(|(name, _)| name.clone()) else { return };
+        let Some(to) = self.target(from, to) else { return };
         if let Some(line) = self.lines.is_some().then(|| describe::frame(&bytes, channel)).flatten() {
             self.note(format!("{from} -> {to} {line}"));
         }
-        if !self.places[from].is_cut && !self.places[&to].is_cut {
+        if let Some(kept) = &mut self.kept {
+            kept.push(Kept { from: from.to_owned(), to: to.clone(), channel, bytes: bytes.clone() });
+        }
+        let way = (from.to_owned(), to.clone());
+        if !self.places[from].is_cut && !self.places[&to].is_cut && !self.cut_ways.contains(&way) {
             self.later(LATENCY, Happening::Frame { from: from.into(), to, channel, bytes });
         }
+    }
+
+    /// Whom a frame is for. Where a disk was copied two have one key: then it is the one at an address that is meant, or the
+    /// one that was heard from last.
+    fn target(&self, from: &str, to: &Destination) -> Option<String> {
+        let Some(key) = to.key else {
+            return self.places.iter().find(|(_, place)| to.addresses.contains(&place.address)).map(|(name, _)| name.clone());
+        };
+        let own: Vec<&String> = self.places.iter().filter(|(_, place)| place.keys.0 == key).map(|(name, _)| name).collect();
+        if let [only] = own[..] {
+            return Some(only.clone());
+        }
+        let addressed = to.addresses.iter().find_map(|address| own.iter().find(|name| self.places[**name].address == *address));
+        addressed.map(|name| (*name).clone()).or_else(|| self.connections.get(&(from.to_owned(), key)).cloned())
     }
 
     fn later(&mut self, delay: Duration, happening: Happening) {
@@ -325,6 +453,7 @@ impl Net {
         match happening {
             Happening::Frame { from, to, channel, bytes } => {
                 let (peer, source) = (self.places[&from].keys.0, self.places[&from].address);
+                self.connections.insert((to.clone(), peer), from);
                 self.hand(&to, Input::Received { peer, source, channel, bytes });
             }
             Happening::Stored { at, start, ticket, writes } => {
@@ -359,6 +488,22 @@ impl Net {
 
     pub(crate) fn node(&self, name: &str) -> NodeId {
         self.machine(name).status().node
+    }
+
+    /// What a node has of a host: the text that is in force.
+    pub(crate) fn text(&self, at: &str, host: &str) -> Option<String> {
+        let view = self.places[at].machine.as_ref()?.view()?;
+        let config = view.config_of(&NodeName::new(host).expect("the names in tests are valid"))?;
+        config.config.sections.first().map(|section| String::from_utf8_lossy(&section.body).into_owned())
+    }
+
+    /// Lets time pass, looking on.
+    pub(crate) fn watch(&mut self, time: Duration, mut look: impl FnMut(&Net)) {
+        let end = self.now + time;
+        while self.now < end {
+            self.run(Duration::from_millis(5));
+            look(self);
+        }
     }
 
     pub(crate) fn phase(&self, name: &str) -> Option<Phase> {

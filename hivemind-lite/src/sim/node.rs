@@ -196,7 +196,9 @@ impl SimNode {
         let status = process.machine.status();
         let at = status.position.map(|position| position.to_string()).unwrap_or_default();
         let (name, node, phase, term) = (&self.name, status.node, status.phase, status.term);
-        format!("{name} is {node}, {phase:?} at {at}, {:?}, in term {term} with leader {:?}", status.voter, status.leader)
+        let part = format!("{:?} in term {term} with leader {:?}", status.voter, status.leader);
+        let beat = self.header.map(|header| header.beat);
+        format!("{name} is {node}, {phase:?} at {at}, {part}, {:?}, last sent {beat:?}", status.condition)
     }
 
     /// What its process sees.

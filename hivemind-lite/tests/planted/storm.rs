@@ -150,9 +150,9 @@ impl Storm {
     /// Versions in a quick row overtake each other on their ways.
     fn publish_in_a_row(&mut self) -> Result<(), Violation> {
         let Some(slot) = self.some(|node| node.part == Part::Host && node.process.is_some()) else { return Ok(()) };
-        for _ in 0..6 {
+        for _ in 0..12 {
             self.publish(slot)?;
-            self.wait(8)?;
+            self.wait(4)?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 mod bootstrap;
 mod comparing;
+mod disks;
 mod net;
 mod publish;
 mod scale;
@@ -26,9 +27,4 @@ fn around(facts: &Facts) -> Surroundings<'_> {
 fn offers(surround: &mut Surround) -> Vec<NodeId> {
     let offers = surround.sent().into_iter().filter(|out| matches!(out.message, Message::Configs(ConfigsMessage::Offer { .. })));
     offers.map(|out| if let Recipient::Node(node) = out.to { node } else { panic!("offers go to members") }).collect()
-}
-
-/// All that a node put out so far.
-fn outputs(configs: &mut Configs) -> Vec<Output> {
-    std::iter::from_fn(|| configs.poll_output()).collect()
 }

@@ -7,7 +7,7 @@ use imbl::OrdSet;
 
 use super::super::*;
 use crate::context::Recipient;
-use crate::fixture::{CheapKeys, Surround, birth, id, kind, member};
+use crate::fixture::{Surround, birth, id, kind, member};
 use crate::ids::NeighborhoodId;
 use crate::rng::Rng;
 use crate::time::Time;
@@ -238,10 +238,6 @@ impl Net {
                 }
             }),
             Due::Message { from, to, message } => {
-                if std::env::var_os("TRACE").is_some() {
-                    let t = format!("{message:?}");
-                    eprintln!("{:?} {from}->{to} {}", self.now, &t[..t.len().min(120)]);
-                }
                 let passes = self.cut_off.contains(&from) == self.cut_off.contains(&to);
                 let known = self.peers.get(&to).is_some_and(|peer| peer.facts.member(from).is_some());
                 if !passes || !known {
@@ -316,10 +312,6 @@ impl Net {
     pub(super) fn weight(&self, host: u64) -> usize {
         let held = self.peers[&id(host)].configs.held().get(&id(host)).expect("a host has its own config");
         codec::encode(&HeldConfig { member: id(host), config: SignedConfig::clone(held) }).len()
-    }
-
-    pub(super) fn key_of(counter: u64) -> CheapKeys {
-        CheapKeys::of(counter)
     }
 }
 

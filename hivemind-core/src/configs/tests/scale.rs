@@ -99,7 +99,7 @@ fn when_all_consumers_are_lost_the_next_one_finds_everything() {
 }
 
 #[test]
-fn a_later_consumer_gets_twenty_thousand_configs_from_one_fellow_in_chunks() {
+fn a_later_consumer_gets_thousands_of_configs_from_one_fellow_in_chunks() {
     let mut net = Net::new(2_500, 2_502);
     net.start(2_501);
     for host in 1..=2_500 {

@@ -218,3 +218,34 @@ fn a_crash_while_a_snapshot_is_made_leaves_the_one_before() {
     net.restart(V1);
     net.until(LONG, "v2 votes", |net| net.voters(V1) == [V1, V2]);
 }
+
+/// One voter that commits 40 events, and what its disk holds then.
+fn with_history(snapshot_entries: u64, collect_events: u64) -> (Net, usize) {
+    let mut settings = Settings::default();
+    settings.control.voters = 1;
+    settings.control.snapshot_entries = snapshot_entries;
+    settings.control.collect_events = collect_events;
+    let mut net = Net::of(1, 1, settings);
+    for seq in 1..=40 {
+        net.decide(V1, Command::Addresses { node: V1, seq, addresses: Vec::new() });
+    }
+    net.run(Duration::from_secs(1));
+    let entries = net.hosts[&V1].disk.found().entries.len();
+    (net, entries)
+}
+
+#[test]
+fn cutting_the_log_collects_no_history() {
+    let (net, entries) = with_history(4, 1000);
+    let facts = net.facts(V1);
+    assert!(entries < 10, "{entries}");
+    assert_eq!((facts.floor().0, facts.epoch().number, net.control(V1).tail().len()), (1, 1, 40));
+}
+
+#[test]
+fn collecting_history_cuts_no_log() {
+    let (net, entries) = with_history(1000, 8);
+    let facts = net.facts(V1);
+    assert!(facts.floor().0 > 30 && facts.epoch().number > 2);
+    assert!(entries >= 40, "{entries}");
+}

@@ -240,10 +240,13 @@ impl World {
         }
         let facts = self.checkers.history.last().map(|last| &last.facts);
         let slot_of = |observer: &NodeId| self.keys.get(&facts?.member(*observer)?.key).copied();
-        // Each of them must have been parted from it, lately: the one for which that is longest ago decides.
-        let apart: Option<Vec<Time>> =
-            observers.iter().map(|observer| self.network.last_apart(place.slot, slot_of(observer)?, self.now)).collect();
-        let parted = apart.and_then(|apart| apart.into_iter().min()).unwrap_or(Time::ZERO);
+        // As many of them as the rule asks for must have been parted from it, lately: of those that were so last, the one for
+        // which that is longest ago decides.
+        let mut apart: Vec<Time> =
+            observers.iter().filter_map(|observer| self.network.last_apart(place.slot, slot_of(observer)?, self.now)).collect();
+        apart.sort_unstable_by(|one, other| other.cmp(one));
+        let needed = self.common.settings.control.observers.min(observers.len());
+        let parted = needed.checked_sub(1).and_then(|last| apart.get(last)).copied().unwrap_or(Time::ZERO);
         Liveness::Since(place.undisturbed.max(parted))
     }
 }
