@@ -70,7 +70,7 @@ impl Liar {
         assert_eq!(self.ids(), before, "nobody joined anew");
         assert!(VOTERS.iter().all(|name| self.net.machine(name).status().voter == VoterPart::Voter));
         let moved = |name: &&str| self.net.places[*name].reports.iter().any(|report| format!("{report:?}").contains("Resyncing"));
-        assert!(!HONEST.iter().any(|name| moved(&name)), "nobody threw its view away");
+        assert!(!HONEST.iter().any(moved), "nobody threw its view away");
     }
 }
 

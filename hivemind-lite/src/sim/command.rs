@@ -222,6 +222,7 @@ mod tests {
             events: 0,
             virtual_time: Duration::ZERO,
             load_time: Duration::ZERO,
+            leader_sent: None,
             samples: Samples::default(),
             traffic: Traffic::default(),
             steps: 0,

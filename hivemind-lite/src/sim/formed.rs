@@ -60,3 +60,42 @@ fn config(id: NodeId, node: &SimNode) -> Option<SignedConfig> {
     sections.sort_by(|one, other| one.kind.cmp(&other.kind));
     Some(SignedConfig::new(HostConfig { node: id, seq: Seq(1), sections }, node.keys.as_ref()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use hivemind_core::ids::NodeName;
+    use hivemind_core::settings::Settings;
+
+    use super::super::checkers::Calm;
+    use super::super::network::Slot;
+    use super::super::profile::Profile;
+    use super::super::roles;
+    use super::super::world::{World, WorldOptions};
+    use super::*;
+
+    #[test]
+    fn a_formed_cluster_of_several_neighborhoods_resumes_without_an_event_and_answers_for_all_hosts() {
+        let mut world = World::new(WorldOptions { seed: 3, profile: Profile::default(), settings: Settings::default() }, 3);
+        for number in 0..120 {
+            let (part, sections) = match number {
+                0..3 => (Part::Voter, Vec::new()),
+                3..5 => (Part::Consumer, Vec::new()),
+                _ => (Part::Host, roles::sections(number, 0)),
+            };
+            world.add(NodeName::new(&format!("node{number}")).expect("a valid name"), part, sections);
+        }
+        world.form(3);
+        let (formed, ids) = (world.committed(), 1..=120);
+        (0..120).for_each(|slot| world.start(Slot(slot)).expect("its disk is whole"));
+        let calm = Calm::begin(world.now(), &Settings::default(), BTreeSet::new());
+        while !calm.look(&world).expect("within the bounds") {
+            world.run_for(Duration::from_millis(50)).expect("no violation");
+        }
+        assert_eq!(world.committed(), formed, "nobody had to join");
+        assert!(world.nodes().iter().map(SimNode::id).eq(ids.map(|counter| Some(NodeId::new(1, counter)))));
+        assert!(world.facts().is_some_and(|facts| facts.neighborhood_count() > 2));
+    }
+}

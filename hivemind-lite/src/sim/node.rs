@@ -79,6 +79,8 @@ pub struct SimNode {
     pub undisturbed: Time,
     /// When it was killed, until its leave is committed.
     pub crashed: Option<Time>,
+    /// The bytes that it sent, as on the wire.
+    pub sent: u64,
     /// What happened here last.
     pub lines: LastLines,
 }
@@ -140,6 +142,7 @@ impl SimNode {
             halted: None,
             undisturbed: Time::ZERO,
             crashed: None,
+            sent: 0,
             lines: LastLines::default(),
         }
     }

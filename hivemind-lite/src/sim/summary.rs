@@ -32,6 +32,11 @@ impl Cost {
     pub fn speed(&self, virtual_time: Duration) -> f64 {
         virtual_time.as_secs_f64() / self.real.as_secs_f64().max(1e-9)
     }
+
+    /// The real time that a second of virtual time takes.
+    pub fn per_virtual_second(&self, virtual_time: Duration) -> Duration {
+        self.real.div_f64(virtual_time.as_secs_f64().max(1e-9))
+    }
 }
 
 /// The summary of one run, for people. It ends with a line break.
@@ -46,6 +51,9 @@ pub fn text(outcome: &Outcome, cost: Cost) -> String {
     happened(&mut out, &outcome.incidents);
     convergence(&mut out, &outcome.samples);
     traffic(&mut out, &outcome.traffic, outcome.load_time, options.nodes);
+    if let Some(bytes) = leader_rate(outcome) {
+        row(&mut out, "leader", &format!("sends {bytes:.0} bytes a second on the wire"));
+    }
     row(&mut out, "trace", &outcome.trace);
     out
 }
@@ -96,8 +104,8 @@ pub fn json(outcome: &Outcome, cost: Cost) -> String {
         })
         .collect();
     let rate = |count: Count| {
-        let (messages, bytes) = per_node_second(count, outcome.load_time, options.nodes);
-        json!({ "messages": messages, "bytes": bytes })
+        let (messages, bytes, wire) = per_node_second(count, outcome.load_time, options.nodes);
+        json!({ "messages": messages, "bytes": bytes, "wire": wire })
     };
     let kinds: Map<String, Value> = outcome.traffic.kinds().map(|(kind, count)| (kind.to_string(), rate(count))).collect();
     let incidents: Map<String, Value> =
@@ -120,7 +128,10 @@ pub fn json(outcome: &Outcome, cost: Cost) -> String {
         "load_seconds": outcome.load_time.as_secs_f64(),
         "real_seconds": cost.real.as_secs_f64(),
         "times_real_time": cost.speed(outcome.virtual_time),
+        "real_ms_per_virtual_second": cost.per_virtual_second(outcome.virtual_time).as_secs_f64() * 1e3,
         "peak_kib": cost.peak_kib,
+        "peak_kib_per_node": cost.peak_kib as f64 / f64::from(options.nodes),
+        "leader_wire_bytes_per_second": leader_rate(outcome),
         "convergence": series,
         "per_node_second": { "all": rate(outcome.traffic.total()), "kinds": kinds },
     });
@@ -133,7 +144,8 @@ fn row(out: &mut String, title: &str, what: &str) {
 
 fn time(virtual_time: Duration, cost: Cost) -> String {
     let (simulated, real, speed) = (virtual_time.as_secs_f64(), cost.real.as_secs_f64(), cost.speed(virtual_time));
-    format!("{simulated:.1} s virtual in {real:.1} s real: {speed:.0} times real time; peak memory {} MiB", cost.peak_kib / 1024)
+    let (millis, peak) = (cost.per_virtual_second(virtual_time).as_secs_f64() * 1e3, cost.peak_kib / 1024);
+    format!("{simulated:.1} s virtual in {real:.1} s real: {speed:.0} times real time, {millis:.1} ms a second; peak memory {peak} MiB")
 }
 
 /// What happened, a few kinds to a row.
@@ -158,18 +170,23 @@ fn convergence(out: &mut String, samples: &Samples) {
     }
 }
 
-fn per_node_second(count: Count, time: Duration, nodes: u32) -> (f64, f64) {
+fn per_node_second(count: Count, time: Duration, nodes: u32) -> (f64, f64, f64) {
     let by = (f64::from(nodes) * time.as_secs_f64()).max(1e-9);
-    (count.messages as f64 / by, count.bytes as f64 / by)
+    (count.messages as f64 / by, count.bytes as f64 / by, count.wire as f64 / by)
+}
+
+/// What the leader sent in a second of the load.
+fn leader_rate(outcome: &Outcome) -> Option<f64> {
+    outcome.leader_sent.map(|sent| sent as f64 / outcome.load_time.as_secs_f64().max(1e-9))
 }
 
 fn traffic(out: &mut String, traffic: &Traffic, time: Duration, nodes: u32) {
     let expected = "writing to a string does not fail";
-    writeln!(out, "  {:<30}{:>11}{:>11}", "sent, per node and second", "messages", "bytes").expect(expected);
+    writeln!(out, "  {:<30}{:>11}{:>11}{:>11}", "sent, per node and second", "messages", "bytes", "on wire").expect(expected);
     let all = std::iter::once(("all".to_owned(), traffic.total()));
     for (kind, count) in all.chain(traffic.kinds().map(|(kind, count)| (kind.to_string(), count))) {
-        let (messages, bytes) = per_node_second(count, time, nodes);
-        writeln!(out, "    {kind:<28}{messages:>11.2}{bytes:>11.1}").expect(expected);
+        let (messages, bytes, wire) = per_node_second(count, time, nodes);
+        writeln!(out, "    {kind:<28}{messages:>11.2}{bytes:>11.1}{wire:>11.1}").expect(expected);
     }
 }
 
@@ -192,6 +209,7 @@ mod tests {
             events: 400,
             virtual_time: Duration::from_secs(1000),
             load_time: Duration::from_secs(900),
+            leader_sent: Some(900_000),
             samples,
             traffic: Traffic::default(),
             steps: 5,
@@ -207,7 +225,7 @@ mod tests {
     fn the_summary_says_how_fast_what_converged() {
         let text = text(&outcome(), COST);
         assert!(text.contains("seed 7: 48 nodes, scenario crash, faults lan"), "{text}");
-        assert!(text.contains("1000.0 s virtual in 10.0 s real: 100 times real time; peak memory 50 MiB"), "{text}");
+        assert!(text.contains("1000.0 s virtual in 10.0 s real: 100 times real time, 10.0 ms a second; peak memory 50 MiB"), "{text}");
         assert!(text.contains("  happened  200 crashes\n"), "{text}");
         assert!(text.contains("crash to gone from answers       200  1000.0 ms  1900.0 ms  1980.0 ms  2000.0 ms"), "{text}");
     }

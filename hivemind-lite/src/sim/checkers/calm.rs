@@ -148,7 +148,9 @@ fn configs(running: &[&SimNode]) -> Option<(Slot, String)> {
     of(Part::Consumer).flat_map(|consumer| hosts.iter().map(move |host| (consumer, host))).find_map(|(consumer, host)| {
         let answer = consumer.process.as_ref()?.names.as_ref().and_then(|names| names.get(&host.name));
         let same = answer.is_some_and(|answer| (answer.node, answer.seq) == (host.node, host.own_seq));
-        (!same).then(|| (consumer.slot, format!("it answers for {} with {answer:?}, which is at {} of {}", host.name, host.own_seq, host.node)))
+        (!same).then(|| {
+            (consumer.slot, format!("it answers for {} with {answer:?}, which is at {} of {}", host.name, host.own_seq, host.node))
+        })
     })
 }
 

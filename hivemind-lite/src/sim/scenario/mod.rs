@@ -139,6 +139,8 @@ pub struct Outcome {
     pub virtual_time: Duration,
     /// The part of it under load.
     pub load_time: Duration,
+    /// The bytes that the leader sent under load, as on the wire; absent where it was not one leader from begin to end.
+    pub leader_sent: Option<u64>,
     /// What was measured under load.
     pub samples: Samples,
     /// What was sent under load.
@@ -163,6 +165,7 @@ pub struct Run<'a> {
     voters: u32,
     chaos: Chaos,
     load_time: Duration,
+    leader_sent: Option<u64>,
     traffic: Traffic,
     next_host: u32,
 }
@@ -184,6 +187,7 @@ pub fn run(options: RunOptions, progress: &mut dyn FnMut(&World)) -> Outcome {
         voters,
         chaos: Chaos::default(),
         load_time: Duration::ZERO,
+        leader_sent: None,
         traffic: Traffic::default(),
         next_host: 1,
     };
@@ -197,6 +201,8 @@ impl Run<'_> {
     fn whole(&mut self) -> Result<(), Violation> {
         self.form()?;
         let (begin, before) = (self.world.now(), self.world.traffic().clone());
+        let leader = self.world.leader();
+        let sent = leader.map_or(0, |leader| self.world.node(leader).sent);
         self.world.measure(true);
         let loaded = match self.options.scenario {
             Scenario::Idle => self.idle(),
@@ -209,6 +215,8 @@ impl Run<'_> {
         self.world.measure(false);
         self.load_time = self.world.now().since(begin);
         self.traffic = self.world.traffic().since(&before);
+        let still = leader.filter(|leader| self.world.leader() == Some(*leader));
+        self.leader_sent = still.map(|leader| self.world.node(leader).sent - sent);
         loaded?;
         self.calm()
     }
@@ -331,6 +339,7 @@ impl Run<'_> {
             events: world.committed().0,
             virtual_time: world.now().since_origin(),
             load_time: self.load_time,
+            leader_sent: self.leader_sent,
             samples: world.samples().clone(),
             traffic: self.traffic,
             steps: world.steps(),

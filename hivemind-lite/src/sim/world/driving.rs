@@ -13,7 +13,7 @@ use super::super::network::{Passage, Slot};
 use super::super::node::Part;
 use super::super::samples::Series;
 use super::super::trace::Did;
-use super::super::traffic::{Kind, peek};
+use super::super::traffic::{Kind, on_wire, peek};
 use super::super::watch::Goal;
 use super::{Due, Happening, World};
 
@@ -191,11 +191,16 @@ impl World {
             let what = format!("a datagram of {} bytes ({kind}); {DATAGRAM_LIMIT} is the most", bytes.len());
             return Err(self.at(slot).violates(Invariant::Sound, what));
         }
-        self.traffic.count(kind, bytes.len());
+        self.traffic.count(kind, channel, bytes.len());
+        self.nodes[slot.at()].sent += on_wire(channel, bytes.len());
         self.trace.word(u64::from(slot.0) << 8 | 32 | channel as u64);
         self.trace.bytes(&bytes);
         let Some(target) = self.target(slot, to) else { return Ok(()) };
         self.note(slot, Did::Sent(kind, target));
+        if self.nodes[slot.at()].liar.is_none() {
+            self.transmit(slot, target, to.key.is_some(), channel, bytes);
+            return Ok(());
+        }
         for bytes in self.told(slot, channel, bytes) {
             self.transmit(slot, target, to.key.is_some(), channel, bytes);
         }

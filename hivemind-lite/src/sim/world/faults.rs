@@ -213,7 +213,7 @@ impl World {
         let (channel, message) = unasked(header, position, left);
         let bytes = Frame { header, message }.encode();
         let Some((_, kind)) = peek(&bytes) else { return Err(self.at(slot).violates(Invariant::Sound, "a flood of what are no frames")) };
-        self.traffic.count(kind, bytes.len());
+        self.traffic.count(kind, channel, bytes.len());
         self.trace.word(u64::from(slot.0) << 8 | 14);
         self.transmit(slot, to, true, channel, bytes);
         if left > 1 {

@@ -369,6 +369,15 @@ impl World {
         &self.watches
     }
 
+    /// Where the leader runs, where one leads.
+    pub fn leader(&self) -> Option<Slot> {
+        let leads = |node: &&SimNode| {
+            let status = node.process.as_ref().map(|process| process.machine.status());
+            status.is_some_and(|status| status.leader == Some(status.node))
+        };
+        self.nodes.iter().filter(|node| node.part == Part::Voter).find(leads).map(|node| node.slot)
+    }
+
     /// What was sent.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
