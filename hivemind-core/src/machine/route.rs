@@ -293,8 +293,6 @@ impl Machine {
                     control.handle_evidence(own, suspect, &mut context!(self));
                 }
             }
-            // Events travel as messages of their own.
-            MembershipOutput::Broadcast { .. } => {}
         }
     }
 

@@ -5,9 +5,9 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
 
 use bytes::Bytes;
-use foca::{BroadcastHandler, Config, Foca, Identity, Invalidates, Member, Message, Notification, PeriodicParams, Runtime, State};
+use foca::{Config, Foca, Identity, Member, Message, NoCustomBroadcast, Notification, PeriodicParams, Runtime, State};
 
-use super::packet::{self, Packet, PacketError, PeerCodec};
+use super::packet::{self, Packet, PeerCodec};
 use super::peer::Peer;
 use super::retired::Retired;
 use crate::context::{Context, Junk, Report};
@@ -18,9 +18,6 @@ use crate::settings::MembershipSettings;
 use crate::timers::Timer;
 use crate::wire::frame::Channel;
 use crate::wire::message;
-
-/// The most broadcasts that wait to be passed on. Above it, pulling serves better than pushing.
-const BACKLOG_LIMIT: usize = 64;
 
 /// No list is longer: foca's costs are linear in it. The node itself is one of the neighborhood.
 const PEERS_LIMIT: usize = NeighborhoodLimits::MOST as usize - 1;
@@ -49,7 +46,7 @@ pub(super) enum Change {
 pub(super) struct Instance {
     number: u64,
     codec: PeerCodec,
-    foca: Foca<Peer, PeerCodec, Rng, Keyed>,
+    foca: Foca<Peer, PeerCodec, Rng, NoCustomBroadcast>,
     /// The other members of the neighborhood by the event log. foca's list is a subset of it.
     peers: BTreeSet<NodeId>,
     slots: Slots,
@@ -68,7 +65,7 @@ impl Instance {
     pub(super) fn start(number: u64, neighborhood: NeighborhoodId, created: Index, ctx: &mut Context<'_>) -> Self {
         let own = Peer::started(ctx.node, neighborhood, created, ctx.boot);
         let codec = PeerCodec { neighborhood, created };
-        let foca = Foca::with_custom_broadcast(own, config(&ctx.settings.membership), ctx.rng.fork(), codec, Keyed);
+        let foca = Foca::new(own, config(&ctx.settings.membership), ctx.rng.fork(), codec);
         Instance { number, codec, foca, peers: BTreeSet::new(), slots: Slots::default(), changes: Vec::new() }
     }
 
@@ -194,11 +191,11 @@ impl Instance {
         }
     }
 
-    /// Takes a packet that came from `from`, and returns the batches in it.
+    /// Takes a packet that came from `from`.
     ///
     /// # Errors
     /// [`Junk`]: it did not reach foca.
-    pub(super) fn receive(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) -> Result<Vec<(Index, Bytes)>, Junk> {
+    pub(super) fn receive(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) -> Result<(), Junk> {
         if !self.peers.contains(&from) {
             return Err(Junk::NotAMember);
         }
@@ -210,57 +207,33 @@ impl Instance {
         // Sender and recipient need not be at the same event: not junk, but nothing for foca either.
         let known = |peer: &Peer| peer.node == own.node || self.peers.contains(&peer.node);
         if packet.third_party().is_some_and(|peer| !known(&peer)) {
-            return Ok(packet.batches);
+            return Ok(());
         }
         let is_readdressed = own.win_addr_conflict(&packet.header.dst);
         if is_readdressed {
             // The sender knows an earlier identity of this node. What it asks is meant for this node all
             // the same, and the answer tells it the present one; that the earlier one is down is true.
             if packet.header.message == Message::TurnUndead {
-                return Ok(packet.batches);
+                return Ok(());
             }
             packet.header.dst = own;
         }
         let said = packet.updates.len();
         packet.updates.retain(|update| self.peers.contains(&update.id().node) || *update.id() == own);
         // Most packets are fit for foca as they came: encoding them again would be a good part of what they cost.
-        let clean = if is_readdressed || packet.updates.len() < said || !packet.batches.is_empty() {
+        let clean = if is_readdressed || packet.updates.len() < said {
             Bytes::from(packet.encode_for_foca(self.codec).map_err(|_| Junk::Invalid("a SWIM packet that does not decode"))?)
         } else {
             bytes.clone()
         };
-        self.bridged(ctx, |foca, runtime| foca.handle_data(&clean, runtime))
-            .map_err(|_| Junk::Invalid("a SWIM packet that makes no sense"))?;
-        Ok(packet.batches)
-    }
-
-    /// Passes a batch on: to `first` at once, and to anyone while foca's backlog lasts. Whether there was room.
-    pub(super) fn spread(&mut self, index: Index, batch: &[u8], first: &[NodeId], ctx: &mut Context<'_>) -> bool {
-        let item = packet::broadcast_item(index, batch);
-        let from = *self.foca.identity();
-        for &node in first {
-            let packet = packet::broadcast_packet(from, self.identity_of(node), &item, self.codec);
-            self.send(node, packet.expect("the caller keeps to the limit of a batch"), ctx);
-        }
-        if self.foca.num_members() == 0 {
-            return true;
-        }
-        if self.foca.custom_broadcast_backlog() >= BACKLOG_LIMIT {
-            return false;
-        }
-        self.foca.add_broadcast(&item).expect("an item of ours has an index and is below the limit of a packet")
-    }
-
-    fn send(&self, to: NodeId, packet: Bytes, ctx: &mut Context<'_>) {
-        let (neighborhood, created) = self.home();
-        ctx.send(to, Channel::Datagram, message::Message::Membership(message::Membership::Swim { neighborhood, created, packet }));
+        self.bridged(ctx, |foca, runtime| foca.handle_data(&clean, runtime)).map_err(|_| Junk::Invalid("a SWIM packet that makes no sense"))
     }
 
     /// For calls that can only fail by a bug of ours or foca's: neither may stop a node.
     fn with_foca(
         &mut self,
         ctx: &mut Context<'_>,
-        call: impl FnOnce(&mut Foca<Peer, PeerCodec, Rng, Keyed>, &mut Bridge<'_, '_>) -> Result<(), foca::Error>,
+        call: impl FnOnce(&mut Foca<Peer, PeerCodec, Rng, NoCustomBroadcast>, &mut Bridge<'_, '_>) -> Result<(), foca::Error>,
     ) {
         let result = self.bridged(ctx, call);
         debug_assert!(result.is_ok(), "foca refused what only this module asks of it: {result:?}");
@@ -269,7 +242,7 @@ impl Instance {
     fn bridged<T>(
         &mut self,
         ctx: &mut Context<'_>,
-        call: impl FnOnce(&mut Foca<Peer, PeerCodec, Rng, Keyed>, &mut Bridge<'_, '_>) -> Result<T, foca::Error>,
+        call: impl FnOnce(&mut Foca<Peer, PeerCodec, Rng, NoCustomBroadcast>, &mut Bridge<'_, '_>) -> Result<T, foca::Error>,
     ) -> Result<T, foca::Error> {
         let mut runtime = Bridge { instance: self.number, peers: &self.peers, slots: &mut self.slots, changes: &mut self.changes, ctx };
         call(&mut self.foca, &mut runtime)
@@ -331,27 +304,5 @@ impl Runtime<Peer> for Bridge<'_, '_> {
         self.slots.next += 1;
         self.slots.waiting.insert(slot, event);
         self.ctx.after(after, Timer::Swim { instance: self.instance, slot });
-    }
-}
-
-/// Batches are known to foca by their index. It never sees those that come in: they are passed on once
-/// their content was verified.
-struct Keyed;
-
-#[derive(PartialEq)]
-struct BatchKey(Index);
-
-impl Invalidates for BatchKey {
-    fn invalidates(&self, other: &Self) -> bool {
-        self == other
-    }
-}
-
-impl BroadcastHandler<Peer> for Keyed {
-    type Key = BatchKey;
-    type Error = PacketError;
-
-    fn receive_item(&mut self, data: &[u8], _sender: Option<&Peer>) -> Result<Option<BatchKey>, PacketError> {
-        packet::item_index(data).map(|index| Some(BatchKey(index)))
     }
 }

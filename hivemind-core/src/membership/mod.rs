@@ -1,4 +1,4 @@
-//! Failure detection: probes the neighborhood, produces evidence, carries broadcasts.
+//! Failure detection: probes the neighborhood, produces evidence.
 //!
 //! SWIM (foca) finds out cheaply who might be down, and tells everyone. What it says is one node's
 //! opinion, so nothing follows from it but that each node asks for itself ([`doubt`]): only its own
@@ -25,7 +25,7 @@ mod retired;
 mod tests;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,10 +44,6 @@ use crate::wire::frame::Channel;
 use crate::wire::member::Acquaintance;
 use crate::wire::message::{self, Message};
 
-/// The largest batch that [`Membership::broadcast`] carries, in bytes. A larger one is pulled.
-pub const BATCH_LIMIT: usize = packet::BATCH_LIMIT;
-/// So many indices are remembered as passed on; all below them count as passed on.
-const PASSED_LIMIT: usize = 1_024;
 /// After so many repetitions of evidence without a leave, the next voter in rank is told as well.
 const SILENT_REPETITIONS: u32 = 2;
 /// No more instances of former neighborhoods answer: changes so close together are rare.
@@ -64,14 +60,6 @@ pub enum Output {
         node: NodeId,
         /// What it is now.
         reachable: bool,
-    },
-    /// A neighbor passed on a batch that this node has not passed on. It is not verified. Once it is,
-    /// hand it to [`Membership::broadcast`]: only then does it travel on.
-    Broadcast {
-        /// The neighbor.
-        from: NodeId,
-        /// As it was given to [`Membership::broadcast`] there.
-        batch: Bytes,
     },
     /// Evidence for a voter that is this node itself.
     Evidence {
@@ -99,9 +87,6 @@ pub struct Membership {
     /// Those of `doubts` that failed.
     unreachable: OrdSet<NodeId>,
     voters: Vec<NodeId>,
-    passed: BTreeSet<Index>,
-    /// What fell out of `passed` was below this.
-    passed_below: Index,
     outputs: VecDeque<Output>,
 }
 
@@ -226,11 +211,7 @@ impl Membership {
     pub fn handle_message(&mut self, from: NodeId, message: message::Membership, facts: &Facts, ctx: &mut Context<'_>) -> Result<(), Junk> {
         match message {
             message::Membership::Swim { neighborhood, created, packet } => {
-                for (index, batch) in self.handle_packet(from, (neighborhood, created), &packet, ctx)? {
-                    if !self.was_passed(index) {
-                        self.outputs.push_back(Output::Broadcast { from, batch });
-                    }
-                }
+                self.handle_packet(from, (neighborhood, created), &packet, ctx)?;
             }
             // Answered whatever foca thinks of the asker: it is what refutes a false alarm.
             message::Membership::Ping { token } => {
@@ -248,28 +229,21 @@ impl Membership {
 
     /// A SWIM packet goes to the instance that it is of. Sender and recipient need not be at the same event: a
     /// neighborhood of another event is one that this node does not know yet, or that its sender knows still.
-    fn handle_packet(
-        &mut self,
-        from: NodeId,
-        of: (NeighborhoodId, Index),
-        packet: &Bytes,
-        ctx: &mut Context<'_>,
-    ) -> Result<Vec<(Index, Bytes)>, Junk> {
+    fn handle_packet(&mut self, from: NodeId, of: (NeighborhoodId, Index), packet: &Bytes, ctx: &mut Context<'_>) -> Result<(), Junk> {
         if let Some(retired) = self.retired.iter_mut().find(|retired| retired.home() == of) {
-            let answer = retired.answer(from, packet)?;
-            if let Some(packet) = answer.packet {
+            if let Some(packet) = retired.answer(from, packet)? {
                 let swim = message::Membership::Swim { neighborhood: of.0, created: of.1, packet };
                 ctx.send(from, Channel::Datagram, Message::Membership(swim));
             }
-            return Ok(answer.batches);
+            return Ok(());
         }
         match &mut self.home {
             Some(home) if home.home() == of => {
-                let batches = home.receive(from, packet, ctx)?;
+                home.receive(from, packet, ctx)?;
                 self.follow_changes(ctx);
-                Ok(batches)
+                Ok(())
             }
-            Some(home) if home.home().1 != of.1 => Ok(Vec::new()),
+            Some(home) if home.home().1 != of.1 => Ok(()),
             Some(_) | None => Err(Junk::Invalid("a SWIM packet of another neighborhood")),
         }
     }
@@ -370,32 +344,6 @@ impl Membership {
         }
     }
 
-    /// Passes a verified batch, whose last event is `index`, on to the neighborhood: once per index. One
-    /// of more than [`BATCH_LIMIT`] bytes does not travel so: the neighbors see the new position in the
-    /// header of any frame, and pull.
-    pub fn broadcast(&mut self, index: Index, batch: Bytes, ctx: &mut Context<'_>) {
-        if self.was_passed(index) {
-            return;
-        }
-        self.passed.insert(index);
-        if self.passed.len() > PASSED_LIMIT
-            && let Some(lowest) = self.passed.pop_first()
-        {
-            self.passed_below = lowest.next();
-        }
-        if batch.is_empty() || batch.len() > BATCH_LIMIT {
-            ctx.report(Report::Limit("a batch of events is too large to be broadcast"));
-            return;
-        }
-        if let Some(home) = &mut self.home {
-            let reachable: BTreeSet<NodeId> = home.peers().iter().copied().filter(|node| !self.unreachable.contains(node)).collect();
-            let first = rank::successors(ctx.node, &reachable);
-            if !home.spread(index, &batch, &first, ctx) {
-                ctx.report(Report::Limit("broadcasts that wait to be passed on"));
-            }
-        }
-    }
-
     /// Members that this node itself fails to reach.
     pub fn unreachable(&self) -> &OrdSet<NodeId> {
         &self.unreachable
@@ -425,10 +373,6 @@ impl Membership {
 
     fn is_home_peer(&self, node: NodeId) -> bool {
         self.home.as_ref().is_some_and(|home| home.peers().contains(&node))
-    }
-
-    fn was_passed(&self, index: Index) -> bool {
-        index < self.passed_below || self.passed.contains(&index)
     }
 
     /// foca's list changed.

@@ -1,7 +1,8 @@
 //! foca's packets: the compact encoding, and the reading of a whole packet before foca sees it.
 //!
-//! A packet is a header, a counted list of updates, and broadcasts. All identities in it are of one
-//! neighborhood, which the frame around it names: so they take about nine bytes each.
+//! A packet is a header and a counted list of updates. All identities in it are of one neighborhood, which
+//! the frame around it names: so they take about nine bytes each. foca's broadcasts are not used: events
+//! travel as messages of their own.
 
 use bytes::{Buf, BufMut, Bytes};
 use foca::{Codec, Header, Member, Message, State};
@@ -13,12 +14,6 @@ use crate::ids::{BootNonce, Index, NeighborhoodId, NodeId};
 /// The largest packet that foca makes or takes. What the frame around it needs at most (less than 100
 /// bytes, all numbers at their longest) stays free below [`DATAGRAM_LIMIT`](crate::wire::frame::DATAGRAM_LIMIT).
 pub(super) const PACKET_LIMIT: usize = 1_050;
-/// The largest batch of events that travels as a broadcast: fits a packet together with the longest
-/// header.
-pub(super) const BATCH_LIMIT: usize = PACKET_LIMIT - 64 - ITEM_HEAD;
-/// The length and the index before a batch.
-const ITEM_HEAD: usize = 2 + INDEX_LEN;
-const INDEX_LEN: usize = 8;
 /// Room for the longest encoded header: three identities of at most 24 bytes, and what is around them.
 const LONGEST: usize = 96;
 
@@ -58,8 +53,6 @@ pub(super) struct Packet {
     pub(super) header: Header<Peer>,
     /// What the sender says of others.
     pub(super) updates: Vec<Member<Peer>>,
-    /// Batches of events, by the index of their last one.
-    pub(super) batches: Vec<(Index, Bytes)>,
 }
 
 impl Packet {
@@ -79,22 +72,13 @@ impl Packet {
                 updates.push(codec.decode_member(&mut rest)?);
             }
         }
-        let mut batches = Vec::new();
-        while rest.has_remaining() {
-            if matches!(header.message, Message::Announce | Message::TurnUndead) {
-                return Err(PacketError::Trailing);
-            }
-            let length = usize::from(rest.try_get_u16().map_err(|_| PacketError::Truncated)?);
-            if length <= INDEX_LEN || rest.len() < length {
-                return Err(PacketError::Truncated);
-            }
-            let mut item = rest.split_to(length);
-            batches.push((Index(item.get_u64()), item));
+        if rest.has_remaining() {
+            return Err(PacketError::Trailing);
         }
-        Ok(Packet { header, updates, batches })
+        Ok(Packet { header, updates })
     }
 
-    /// The packet as foca gets it: without the broadcasts, which are not its business.
+    /// The packet as foca gets it.
     pub(super) fn encode_for_foca(&self, mut codec: PeerCodec) -> Result<Vec<u8>, PacketError> {
         let mut bytes = Vec::new();
         codec.encode_header(&self.header, &mut bytes)?;
@@ -123,32 +107,8 @@ impl Packet {
     }
 }
 
-/// A packet with one batch, for one recipient.
-pub(super) fn broadcast_packet(from: Peer, to: Peer, item: &[u8], mut codec: PeerCodec) -> Result<Bytes, PacketError> {
-    // The incarnation is foca's own affair; zero never contradicts what the recipient knows.
-    let header = Header { src: from, src_incarnation: 0, dst: to, message: Message::Broadcast };
-    let mut bytes = Vec::with_capacity(LONGEST + item.len());
-    codec.encode_header(&header, &mut bytes)?;
-    bytes.put_u16(u16::try_from(item.len()).map_err(|_| PacketError::Range)?);
-    bytes.put_slice(item);
-    Ok(bytes.into())
-}
-
-/// A batch as it is handed to foca: the index, then the batch.
-pub(super) fn broadcast_item(index: Index, batch: &[u8]) -> Vec<u8> {
-    let mut item = Vec::with_capacity(INDEX_LEN + batch.len());
-    item.put_u64(index.0);
-    item.put_slice(batch);
-    item
-}
-
-/// The index of a [`broadcast_item`].
-pub(super) fn item_index(mut item: &[u8]) -> Result<Index, PacketError> {
-    item.try_get_u64().map(Index).map_err(|_| PacketError::Truncated)
-}
-
 fn has_updates(message: &Message<Peer>) -> bool {
-    !matches!(message, Message::Announce | Message::TurnUndead | Message::Broadcast)
+    !matches!(message, Message::Announce | Message::TurnUndead)
 }
 
 impl PeerCodec {
@@ -185,7 +145,6 @@ impl PeerCodec {
             6 => Message::Announce,
             7 => Message::Feed,
             8 => Message::Gossip,
-            9 => Message::Broadcast,
             10 => Message::TurnUndead,
             _ => return Err(PacketError::Tag),
         })
@@ -202,6 +161,7 @@ impl PeerCodec {
             Message::Announce => (6, None, None),
             Message::Feed => (7, None, None),
             Message::Gossip => (8, None, None),
+            // foca makes none, and none is read.
             Message::Broadcast => (9, None, None),
             Message::TurnUndead => (10, None, None),
         };

@@ -23,13 +23,6 @@ pub(super) struct Retired {
     peers: BTreeSet<NodeId>,
 }
 
-/// What a packet in a former neighborhood is answered with, and the batches in it: they are proven by voters.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) packet: Option<Bytes>,
-    pub(super) batches: Vec<(Index, Bytes)>,
-}
-
 impl Retired {
     /// Of the instance `number`, in which this node was `own` among `peers`.
     pub(super) fn new(number: u64, codec: PeerCodec, own: Peer, peers: BTreeSet<NodeId>) -> Self {
@@ -51,11 +44,11 @@ impl Retired {
         self.peers.remove(&node);
     }
 
-    /// Answers a packet that came from `from`.
+    /// The answer to a packet that came from `from`, if it asks for one.
     ///
     /// # Errors
     /// [`Junk`]: it is of no member of that neighborhood, or no packet.
-    pub(super) fn answer(&mut self, from: NodeId, bytes: &Bytes) -> Result<Answer, Junk> {
+    pub(super) fn answer(&mut self, from: NodeId, bytes: &Bytes) -> Result<Option<Bytes>, Junk> {
         if !self.peers.contains(&from) {
             return Err(Junk::NotAMember);
         }
@@ -83,9 +76,8 @@ impl Retired {
         let reply = message.map(|message| Packet {
             header: Header { src: self.own, src_incarnation: self.incarnation, dst: packet.header.src, message },
             updates: Vec::new(),
-            batches: Vec::new(),
         });
         let bytes = reply.map(|reply| reply.encode_for_foca(self.codec).expect("identities that were just read, and no updates, fit"));
-        Ok(Answer { packet: bytes.map(Bytes::from), batches: packet.batches })
+        Ok(bytes.map(Bytes::from))
     }
 }

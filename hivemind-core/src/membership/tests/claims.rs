@@ -210,55 +210,6 @@ fn a_left_member_is_not_readmitted_by_late_gossip() {
 }
 
 #[test]
-fn a_broadcast_reaches_all_at_once() {
-    let mut times = Vec::new();
-    for seed in 0..50 {
-        let mut net = Net::new(48, seed);
-        net.run(secs(5) + ms(seed * 31 % 500));
-        let sent = net.now;
-        net.broadcast(id(1 + seed % 48), 100 + seed, 300);
-        net.run(secs(2));
-        for node in net.nodes.values() {
-            times.push(node.batches.get(&(100 + seed)).expect("everyone gets it").since(sent));
-        }
-    }
-    times.sort_unstable();
-    let (median, most) = (percentile(&times, 50), percentile(&times, 100));
-    println!("a batch at 48 nodes, no loss: known after {median:?} (median), {most:?} (most)");
-    assert!(most < ms(500), "{most:?}");
-}
-
-#[test]
-fn broadcasts_reach_all_despite_loss_and_crashes() {
-    let mut net = Net::new(48, 16);
-    net.loss_ppm = 10_000;
-    net.run(secs(5));
-    (40..=44).for_each(|node| net.crash(id(node)));
-    let before = (net.frames, net.bytes);
-    for index in 1..=40 {
-        net.broadcast(id(1 + index % 20), index, 8 + (index as usize * 97) % 900);
-        net.run(ms(250));
-    }
-    net.run(secs(2));
-    println!("40 batches in 10 s: {} frames, {} bytes in all", net.frames - before.0, net.bytes - before.1);
-    for (id, node) in net.nodes.iter().filter(|(id, _)| !(40..=44).contains(&id.counter())) {
-        assert_eq!(node.batches.len(), 40, "{id}");
-    }
-}
-
-#[test]
-fn a_batch_is_passed_on_once_by_each_node() {
-    let mut net = Net::new(48, 17);
-    net.run(secs(5));
-    net.broadcast(id(1), 9, 100);
-    net.run(secs(3));
-    let before = net.frames;
-    net.broadcast(id(1), 9, 100);
-    net.broadcast(id(30), 9, 100);
-    assert_eq!(net.frames, before, "a batch went out a second time");
-}
-
-#[test]
 fn one_seed_is_one_trace() {
     let trace = |seed| {
         let mut net = Net::new(24, seed);
@@ -266,7 +217,6 @@ fn one_seed_is_one_trace() {
         net.run(secs(5));
         net.crash(id(3));
         net.starve(id(5), secs(3));
-        net.broadcast(id(7), 1, 200);
         net.run(secs(10));
         net.start(id(3));
         net.run(secs(5));

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::context::{Context, Junk, Outbox, Recipient};
 use crate::facts::Facts;
 use crate::fixture::birth;
@@ -59,7 +57,6 @@ pub(super) struct Node {
     asleep_until: Time,
     inbox: VecDeque<(NodeId, BootNonce, Message)>,
     boots: BTreeMap<NodeId, BootNonce>,
-    pub(super) batches: BTreeMap<u64, Time>,
 }
 
 pub(super) struct Net {
@@ -138,7 +135,6 @@ impl Net {
             asleep_until: Time::ZERO,
             inbox: VecDeque::new(),
             boots: BTreeMap::new(),
-            batches: BTreeMap::new(),
         };
         self.nodes.insert(node, fresh);
         let (peers, voters): (Vec<NodeId>, _) = (self.members.iter().copied().collect(), self.voters.clone());
@@ -204,22 +200,12 @@ impl Net {
             timers: &mut at.timers,
         };
         let result = call(&mut at.membership, &mut ctx);
-        let mut outputs = Vec::new();
-        while let Some(output) = at.membership.poll_output() {
-            if let Output::Broadcast { batch, .. } = &output {
-                // Every batch of these tests is genuine: the machine hands it back.
-                let index = u64::from_be_bytes(batch[..8].try_into().expect("a batch of these tests starts with its index"));
-                at.batches.entry(index).or_insert(self.now);
-                at.membership.broadcast(Index(index), batch.clone(), &mut ctx);
-            }
-            outputs.push(output);
-        }
+        let outputs: Vec<Output> = std::iter::from_fn(|| at.membership.poll_output()).collect();
         for output in outputs {
             self.note(node, || format!("{output:?}"));
             match output {
                 Output::Reachability { reachable, .. } => self.suspicions += u64::from(!reachable),
                 Output::Evidence { suspect } => self.witness(node, suspect, node),
-                Output::Broadcast { .. } => {}
             }
         }
         for sent in out.sends {
@@ -355,15 +341,6 @@ impl Net {
         } else if let Some((from, boot, message)) = node.inbox.pop_front() {
             self.deliver(from, id, boot, message);
         }
-    }
-
-    /// A new event: `node` passes it on.
-    pub(super) fn broadcast(&mut self, node: NodeId, index: u64, size: usize) {
-        let mut batch = index.to_be_bytes().to_vec();
-        batch.resize(size.max(8), 0xEE);
-        let now = self.now;
-        self.nodes.get_mut(&node).expect("a node of the test").batches.insert(index, now);
-        self.with(node, |membership, ctx| membership.broadcast(Index(index), Bytes::from(batch), ctx));
     }
 }
 

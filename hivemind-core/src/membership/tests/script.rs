@@ -123,7 +123,7 @@ fn show_packet(packet: &Packet) -> String {
         Swim::Announce => "announce".into(),
         Swim::Feed => "feed".into(),
         Swim::Gossip => "gossip".into(),
-        Swim::Broadcast => "broadcast".into(),
+        Swim::Broadcast => unreachable!("it does not decode"),
         Swim::TurnUndead => "you-are-down".into(),
     };
     let mut line = format!("swim {what} as {} to {}", show_peer(&packet.header.src), show_peer(&packet.header.dst));
@@ -134,9 +134,6 @@ fn show_packet(packet: &Packet) -> String {
             State::Down => "down",
         };
         write!(line, "; {} {state}@{}", show_peer(update.id()), update.incarnation()).expect("text takes it");
-    }
-    for (index, _) in &packet.batches {
-        write!(line, "; batch {index}").expect("text takes it");
     }
     line
 }

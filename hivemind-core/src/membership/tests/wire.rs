@@ -7,13 +7,15 @@ use foca::{Header, Member, Message as Swim, State};
 use super::net::{CREATED, HOOD, Net, id};
 use crate::context::Junk;
 use crate::ids::{BootNonce, ClusterId, Epoch, Index, NeighborhoodId, NodeId};
-use crate::membership::packet::{BATCH_LIMIT, PACKET_LIMIT, Packet, PeerCodec, broadcast_item, broadcast_packet};
+use crate::membership::packet::{PACKET_LIMIT, Packet, PacketError, PeerCodec};
 use crate::membership::peer::Peer;
-use crate::membership::rank::{rank, successors};
+use crate::membership::rank::rank;
 use crate::rng::Rng;
 use crate::wire::frame::{Beat, DATAGRAM_LIMIT, Frame, Header as FrameHeader};
 use crate::wire::message::{Membership as Wire, Message};
 
+/// A broadcast as foca appends it: its length, then what is in it.
+const CARRIED: [u8; 11] = [0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 7];
 const CODEC: PeerCodec = PeerCodec { neighborhood: HOOD, created: CREATED };
 
 fn peer(rng: &mut Rng) -> Peer {
@@ -23,7 +25,7 @@ fn peer(rng: &mut Rng) -> Peer {
 
 fn message(rng: &mut Rng) -> Swim<Peer> {
     let probe_number = rng.next() as u8;
-    match rng.below(11) {
+    match rng.below(10) {
         0 => Swim::Ping(probe_number),
         1 => Swim::Ack(probe_number),
         2 => Swim::PingReq { target: peer(rng), probe_number },
@@ -33,7 +35,6 @@ fn message(rng: &mut Rng) -> Swim<Peer> {
         6 => Swim::Announce,
         7 => Swim::Feed,
         8 => Swim::Gossip,
-        9 => Swim::Broadcast,
         _ => Swim::TurnUndead,
     }
 }
@@ -43,11 +44,11 @@ fn packets_come_back_as_they_were() {
     let mut rng = Rng::new(1);
     for _ in 0..10_000 {
         let header = Header { src: peer(&mut rng), src_incarnation: rng.next() as u16, dst: peer(&mut rng), message: message(&mut rng) };
-        let bare = matches!(header.message, Swim::Announce | Swim::TurnUndead | Swim::Broadcast);
+        let bare = matches!(header.message, Swim::Announce | Swim::TurnUndead);
         let count = if bare { 0 } else { rng.below(10) };
         let states = [State::Alive, State::Suspect, State::Down];
         let updates = (0..count).map(|_| Member::new(peer(&mut rng), rng.next() as u16, states[rng.below(3) as usize])).collect::<Vec<_>>();
-        let packet = Packet { header, updates, batches: Vec::new() };
+        let packet = Packet { header, updates };
         let bytes = Bytes::from(packet.encode_for_foca(CODEC).expect("it fits"));
         assert_eq!(Packet::decode(&bytes, CODEC), Ok(packet));
         let cut = rng.below(bytes.len() as u64) as usize;
@@ -76,10 +77,22 @@ fn the_longest_frame_fits_a_datagram() {
     };
     let length = frame.encode().len();
     assert!(length <= DATAGRAM_LIMIT, "{length}");
-    let longest =
-        Peer { node: NodeId::from_u64(u64::MAX), neighborhood: HOOD, created: CREATED, boot: BootNonce(u64::MAX), renewal: u32::MAX };
-    let batch = broadcast_packet(longest, longest, &broadcast_item(Index(u64::MAX), &vec![7; BATCH_LIMIT]), CODEC).expect("it fits");
-    assert!(batch.len() <= PACKET_LIMIT, "{}", batch.len());
+}
+
+#[test]
+fn no_packet_carries_a_broadcast() {
+    let mut rng = Rng::new(2);
+    for _ in 0..1_000 {
+        let header = Header { src: peer(&mut rng), src_incarnation: 0, dst: peer(&mut rng), message: message(&mut rng) };
+        let bare = matches!(header.message, Swim::Announce | Swim::TurnUndead);
+        let updates = if bare { Vec::new() } else { vec![Member::new(peer(&mut rng), 0, State::Alive)] };
+        let mut bytes = Packet { header, updates }.encode_for_foca(CODEC).expect("it fits");
+        bytes.extend(CARRIED);
+        assert_eq!(Packet::decode(&bytes.into(), CODEC), Err(PacketError::Trailing));
+    }
+    let header = Header { src: peer(&mut rng), src_incarnation: 0, dst: peer(&mut rng), message: Swim::Broadcast };
+    let bytes = Packet { header, updates: Vec::new() }.encode_for_foca(CODEC).expect("it fits");
+    assert_eq!(Packet::decode(&bytes.into(), CODEC), Err(PacketError::Tag));
 }
 
 /// One bit, one octet, a cut, or bytes of chance, in a packet of SWIM.
@@ -141,9 +154,13 @@ fn hand_over(net: &mut Net, from: NodeId, neighborhood: NeighborhoodId, created:
 }
 
 fn ping_from(node: NodeId) -> Bytes {
+    packet_from(node, Swim::Ping(1))
+}
+
+fn packet_from(node: NodeId, message: Swim<Peer>) -> Bytes {
     let src = Peer::started(node, HOOD, CREATED, BootNonce(u64::MAX));
-    let header = Header { src, src_incarnation: 0, dst: Peer::unheard(id(1), HOOD, CREATED), message: Swim::Ping(1) };
-    Packet { header, updates: Vec::new(), batches: Vec::new() }.encode_for_foca(CODEC).expect("it fits").into()
+    let header = Header { src, src_incarnation: 0, dst: Peer::unheard(id(1), HOOD, CREATED), message };
+    Packet { header, updates: Vec::new() }.encode_for_foca(CODEC).expect("it fits").into()
 }
 
 #[test]
@@ -161,7 +178,11 @@ fn foreign_frames_reach_no_foca() {
     assert_eq!(hand_over(&mut net, id(3), HOOD, CREATED, ping_from(id(4))), (Err(borrowed), false));
     let broken = Junk::Invalid("a SWIM packet that does not decode");
     assert_eq!(hand_over(&mut net, id(3), HOOD, CREATED, Bytes::new()), (Err(broken.clone()), false));
-    assert_eq!(hand_over(&mut net, id(3), HOOD, CREATED, Bytes::from(vec![0; 4_096])), (Err(broken), false));
+    assert_eq!(hand_over(&mut net, id(3), HOOD, CREATED, Bytes::from(vec![0; 4_096])), (Err(broken.clone()), false));
+    let mut carrying = packet_from(id(3), Swim::Ping(1)).to_vec();
+    carrying.extend(CARRIED);
+    assert_eq!(hand_over(&mut net, id(3), HOOD, CREATED, carrying.into()), (Err(broken.clone()), false));
+    assert_eq!(hand_over(&mut net, id(3), HOOD, CREATED, packet_from(id(3), Swim::Broadcast)), (Err(broken), false));
     net.with(id(1), |membership, _| membership.leave_all());
     let gone = Junk::Invalid("a SWIM packet of another neighborhood");
     assert_eq!(hand_over(&mut net, id(2), HOOD, CREATED, ping_from(id(2))), (Err(gone), false));
@@ -182,18 +203,4 @@ fn evidence_goes_to_voters_in_an_order_that_all_agree_on() {
     }
     assert_eq!(first.len(), 5, "suspects spread over the voters");
     assert!(rank(id(1), &[]).is_empty());
-}
-
-#[test]
-fn passing_on_to_successors_reaches_every_node() {
-    for count in 1..=60 {
-        let all: BTreeSet<NodeId> = (1..=count).map(id).collect();
-        let mut reached = BTreeSet::from([id(1)]);
-        for _hop in 0..9 {
-            let next: Vec<NodeId> = reached.iter().flat_map(|&node| successors(node, &all)).collect();
-            reached.extend(next);
-        }
-        assert_eq!(reached, all);
-        assert!(all.iter().all(|&node| !successors(node, &all).contains(&node)));
-    }
 }
