@@ -25,7 +25,7 @@ pub fn who_is_below_the_floor_resyncs_and_keeps_its_id<S: Stage>(options: S::Opt
     stage
 }
 
-/// The same for those that were running all the time, and cut off. What they missed may still be on SWIM's
+/// The same for those that were running all the time, and cut off. What they missed may still reach
 /// them; then they cross into the new epoch like the others.
 pub fn who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id<S: Stage>(options: S::Options) -> S {
     let away = |stage: &mut S| {
