@@ -170,6 +170,25 @@ impl Configs {
         }
     }
 
+    /// The facts `from` are about to be replaced as a whole by `to`, before [`Configs::replaced`]. The events between them
+    /// are never seen here: a host that joined again in one of them keeps what is in force of it, as with that event.
+    pub fn inherit(&mut self, from: &Facts, to: &Facts, ctx: &mut Context<'_>) {
+        let again = |&old: &NodeId| {
+            let host = to.with_key(&from.member(old)?.key)?;
+            (host.node > old).then_some((old, host.node))
+        };
+        let ended = self.store.held().keys().filter(|member| to.member(**member).is_none());
+        let moved: Vec<(NodeId, NodeId)> = ended.filter_map(again).collect();
+        for (old, new) in moved {
+            self.uncache(old, ctx);
+            if self.store.hand_on(old, new)
+                && let Some(inherited) = self.store.entry(new)
+            {
+                self.in_force(&inherited, ctx);
+            }
+        }
+    }
+
     /// The facts were replaced as a whole: what belongs to nobody any more goes.
     pub fn replaced(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
         self.forget_strangers(around, ctx);

@@ -115,12 +115,7 @@ impl Store {
     /// force until the new one's first. It counts where it is `consumed`.
     pub(super) fn joined(&mut self, member: NodeId, supersedes: Option<NodeId>, consumed: bool) -> Option<HeldConfig> {
         if let Some(old) = supersedes {
-            self.summary.release(old);
-            if let Some(config) = self.held.remove(&old) {
-                let version = self.versions.remove(&old).expect("every config that is held has its version beside it");
-                self.held.insert(member, config);
-                self.versions.insert(member, version);
-            }
+            self.hand_on(old, member);
         }
         if consumed {
             self.summary.consume(member, self.versions.get(&member));
@@ -129,6 +124,19 @@ impl Store {
         // Ids are given in order: nobody will join under one below it any more.
         self.ahead = self.ahead.split_off(&member);
         waited
+    }
+
+    /// The host that was `old` is `new`: what is held of it stays in force, unless something newer is. Whether it moved.
+    pub(super) fn hand_on(&mut self, old: NodeId, new: NodeId) -> bool {
+        self.summary.release(old);
+        let Some(config) = self.held.remove(&old) else { return false };
+        let version = self.versions.remove(&old).expect("every config that is held has its version beside it");
+        let moves = self.versions.get(&new).is_none_or(|known| *known < version);
+        if moves {
+            self.held.insert(new, config);
+            self.versions.insert(new, version);
+        }
+        moves
     }
 
     /// A membership ended: its config goes.

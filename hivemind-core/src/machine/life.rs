@@ -216,7 +216,10 @@ impl Machine {
     pub(super) fn begin_with(&mut self, facts: Facts) {
         let limit = if facts.is_voter(self.node()) { self.settings.events.voter_tail_bytes } else { self.settings.events.tail_bytes };
         match &mut self.log {
-            Some(log) => log.replace(facts, &context!(self)),
+            Some(log) => {
+                self.configs.inherit(log.facts(), &facts, &mut context!(self));
+                log.replace(facts, &context!(self));
+            }
             None => self.log = Some(EventLog::new(facts, limit)),
         }
         if let (Some(control), Some(log)) = (&mut self.control, &self.log) {

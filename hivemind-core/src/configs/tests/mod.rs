@@ -3,6 +3,7 @@ mod comparing;
 mod disks;
 mod net;
 mod publish;
+mod resync;
 mod scale;
 mod store;
 
