@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::{Machine, Phase};
-use crate::context::{Junk, Report};
+use crate::context::{Junk, Recipient, Report};
 use crate::ids::{BootNonce, NodeId, PublicKey};
 use crate::planted::{self, Planted};
 use crate::time::Time;
@@ -164,10 +164,20 @@ impl Machine {
                 return Ok(());
             }
             self.observe(header);
+            if let (Message::Membership(Membership::Ping { token }), Phase::Member) = (&message, self.phase) {
+                self.answer_stranger(peer, *token);
+                return Ok(());
+            }
             return self.admit_early_config(header, message);
         }
         self.tell_gone(header.from, peer, header.index);
         Err(Junk::NotAMember)
+    }
+
+    /// A member that joined while this node was cut off asks whether it lives. Without an answer, newcomers would bear witness
+    /// against a live node that they reach well.
+    fn answer_stranger(&mut self, peer: PublicKey, token: u64) {
+        context!(self).send_to(Recipient::Key(peer), Channel::Datagram, Message::Membership(Membership::Pong { token }));
     }
 
     /// Nobody whom this member knows has told it of a leader for long.

@@ -337,6 +337,26 @@ fn only_a_voter_says_what_became_of_a_proposal() {
     assert_eq!(attack.net.phase("h1"), Some(Phase::Member), "it has not left");
 }
 
+/// It joined while this node was cut off from all others, and must not bear witness against it.
+#[test]
+fn a_member_that_is_not_known_yet_hears_that_a_node_lives() {
+    let mut attack = Attack::begin(1);
+    let index = attack.net.machine("h1").status().position.expect("a member").index;
+    let newcomer = NodeId::new(attack.header.from.generation(), 1000);
+    let mut answers = |index| {
+        attack.net.tap = Some(Vec::new());
+        let message = Message::Membership(Membership::Ping { token: 77 });
+        let bytes = Frame { header: Header { from: newcomer, index, ..attack.header }, message }.encode();
+        let (peer, source) = (TestKeys::of("newcomer").0, attack.net.places["mallory"].address);
+        attack.net.hand("h1", Input::Received { peer, source, channel: Channel::Datagram, bytes });
+        let said = attack.net.tap.take().expect("it is wanted");
+        let frames = said.iter().filter_map(|(channel, bytes)| Frame::decode(bytes, *channel).ok());
+        frames.filter(|frame| frame.message == Message::Membership(Membership::Pong { token: 77 })).count()
+    };
+    assert_eq!(answers(index.next()), 1);
+    assert_eq!(answers(index), 0, "it would know one who joined by then");
+}
+
 #[test]
 fn one_clock_that_is_ahead_does_not_carry_the_time_of_commands_off() {
     let mut attack = Attack::begin(1);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use hivemind_core::facts::Facts;
-use hivemind_core::ids::{Index, NeighborhoodId, NodeId, NodeName, Position};
+use hivemind_core::ids::{Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey};
 use hivemind_core::time::Time;
 use hivemind_core::wire::event::LogEvent;
 use imbl::ordmap::DiffItem;
@@ -88,6 +88,11 @@ impl History {
         self.entries.get(usize::try_from(index.0.checked_sub(first.0)?).ok()?)
     }
 
+    /// The key of a node that is a member, or was one lately.
+    pub fn key_of(&self, node: NodeId) -> Option<PublicKey> {
+        self.entries.iter().rev().find_map(|entry| entry.facts.member(node)).map(|member| member.key)
+    }
+
     /// A voter applied an event. True where it is the first to do so.
     ///
     /// # Errors
@@ -126,6 +131,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use hivemind_core::wire::event::{Event, LeaveReason};
+
     use super::super::fabricated::{at, history, join, name};
     use super::*;
 
@@ -167,5 +174,19 @@ mod tests {
         let history = history(4);
         assert_eq!(history.at(Index(2)).expect("in the window").facts.members().len(), 3);
         assert!(history.at(Index(9)).is_none());
+    }
+
+    #[test]
+    fn the_key_of_one_that_left_is_known_still() {
+        let mut history = history(3);
+        let key = history.key_of(NodeId::new(1, 3));
+        let last = &history.last().expect("begun").facts;
+        let event = Event::Left { node: NodeId::new(1, 3), reason: LeaveReason::Asked, listed: vec![] };
+        let gone = LogEvent::new(last.position().index.next(), &event);
+        let mut after = last.clone();
+        after.apply(&gone).expect("it fits");
+        history.commit(at(&name("voter1")), after.position(), &gone).expect("it follows");
+        assert!(key.is_some() && history.last().expect("begun").facts.member(NodeId::new(1, 3)).is_none());
+        assert_eq!(history.key_of(NodeId::new(1, 3)), key);
     }
 }

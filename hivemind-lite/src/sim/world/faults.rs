@@ -238,8 +238,8 @@ impl World {
         if observers.len() < self.observers_of(slot, place.slot) {
             return Liveness::Since(place.undisturbed);
         }
-        let facts = self.checkers.history.last().map(|last| &last.facts);
-        let slot_of = |observer: &NodeId| self.keys.get(&facts?.member(*observer)?.key).copied();
+        // An observer may have left itself since it spoke: many leaves follow the end of a partition.
+        let slot_of = |observer: &NodeId| self.keys.get(&self.checkers.history.key_of(*observer)?).copied();
         // As many of them as the rule asks for must have been parted from it, lately: of those that were so last, the one for
         // which that is longest ago decides.
         let mut apart: Vec<Time> =
