@@ -168,7 +168,9 @@ impl Configs {
         let fresh = Asking { with, upto: index, since: ctx.now.time, before, answered: false, complete: false, rest: false, moved: false };
         self.exchanges.asking = Some(fresh);
         self.silence.expect(with, ctx.now.time);
-        ctx.send(with, Channel::Datagram, Message::Configs(ConfigsMessage::Compare { index, buckets }));
+        // A node that waits for its first comparison does not lose it with a packet.
+        let channel = if self.bootstrap.is_complete() { Channel::Datagram } else { Channel::Ordered };
+        ctx.send(with, channel, Message::Configs(ConfigsMessage::Compare { index, buckets }));
     }
 
     /// What this node and `with` both consume, of members that had joined by `upto`.

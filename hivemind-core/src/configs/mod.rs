@@ -32,6 +32,7 @@ use self::pulls::Pulls;
 use self::roster::Roster;
 use self::silence::Silence;
 use self::store::{Store, Taken};
+pub(crate) use self::summary::BUCKETS;
 use crate::context::{Context, Junk, Report};
 use crate::facts::Facts;
 use crate::ids::{NodeId, Seq};

@@ -8,7 +8,7 @@ use crate::rng::split_mix;
 use crate::wire::config::{ConfigDigest, HeldVersion, LeafHashes, Leaves};
 
 /// How many buckets. Their hashes fit a datagram.
-pub(super) const BUCKETS: usize = 64;
+pub(crate) const BUCKETS: usize = 64;
 /// The most leaves of a bucket, as a power of two.
 const WIDEST_LOG2: u8 = 8;
 /// A bucket of so many is listed at once: its leaves' hashes would save less than their round trip costs.

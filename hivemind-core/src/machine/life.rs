@@ -69,6 +69,7 @@ impl Machine {
             leaving: false,
             confirmed: false,
             senders: Default::default(),
+            early: Default::default(),
             visitors: Default::default(),
             parts: Default::default(),
             pulse: Default::default(),

@@ -29,6 +29,7 @@ macro_rules! context {
 mod admission;
 mod condition;
 mod credence;
+mod early;
 mod formed;
 mod history;
 mod io;
@@ -55,6 +56,7 @@ pub use startup::{Birth, StartError, Startup};
 use self::admission::Seeking;
 use self::condition::Pulse;
 use self::credence::Credence;
+use self::early::EarlyFrames;
 use self::parts::Parts;
 use self::pending::Pending;
 use self::persist::Tickets;
@@ -119,6 +121,7 @@ pub struct Machine {
     /// Its membership is known to go on in this start: by its birth, a grant, or a member's word. A voter speaks before that.
     confirmed: bool,
     senders: Senders,
+    early: EarlyFrames,
     visitors: Visitors,
     parts: Parts,
     pulse: Pulse,

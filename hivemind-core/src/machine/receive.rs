@@ -11,7 +11,7 @@ use crate::planted::{self, Planted};
 use crate::time::Time;
 use crate::wire::command::{Outcome, Refusal};
 use crate::wire::frame::{Channel, Frame, Header};
-use crate::wire::message::{Admission, Configs, Control, Events, Membership, Message};
+use crate::wire::message::{Admission, Control, Events, Membership, Message};
 
 /// What is known of the senders of frames.
 #[derive(Debug, Default)]
@@ -54,12 +54,12 @@ impl Machine {
         }
     }
 
-    fn drop_junk(&mut self, peer: PublicKey, why: Junk) {
+    pub(super) fn drop_junk(&mut self, peer: PublicKey, why: Junk) {
         self.out.reports.push_back(Report::Dropped { peer, why });
     }
 
     /// Lets a frame through to its subsystem, or says why not.
-    fn admit(&mut self, peer: PublicKey, source: SocketAddr, frame: Frame) -> Result<(), Junk> {
+    pub(super) fn admit(&mut self, peer: PublicKey, source: SocketAddr, frame: Frame) -> Result<(), Junk> {
         let Frame { header, message } = frame;
         if let Message::Admission(Admission::Join(join)) = message {
             self.check_cluster(&header, true)?;
@@ -98,7 +98,7 @@ impl Machine {
                 self.hear_source(header.from, source, known);
             }
             None if facts.is_member(header.from) && !facts.is_full() => return self.admit_visitor(peer, header, message),
-            None => return self.admit_stranger(peer, &header, message),
+            None => return self.admit_stranger(peer, source, Frame { header, message }),
         }
         if header.from == self.node() {
             return self.admit_double(peer, &header);
@@ -144,14 +144,15 @@ impl Machine {
     /// Someone who is no member by what this node knows: new, and this node is behind; or put out, and it
     /// is told. While this node itself resyncs, a later member may be the one that helps; so it may be where this node was
     /// away for so long that all whom it knew have other memberships by now.
-    fn admit_stranger(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
+    fn admit_stranger(&mut self, peer: PublicKey, source: SocketAddr, frame: Frame) -> Result<(), Junk> {
+        let Frame { header, message } = frame;
         match message {
             Message::Events(Events::Snapshot(digest)) if matches!(self.phase, Phase::Resyncing | Phase::Member) => {
                 self.resynced(peer, *digest);
                 return Ok(());
             }
             Message::Admission(answer @ Admission::Resumed { .. }) if self.phase == Phase::Resuming || self.is_lost() => {
-                self.admitted(peer, header, answer);
+                self.admitted(peer, &header, answer);
                 return Ok(());
             }
             _ => {}
@@ -163,12 +164,12 @@ impl Machine {
                 self.resync();
                 return Ok(());
             }
-            self.observe(header);
+            self.observe(&header);
             if let (Message::Membership(Membership::Ping { token }), Phase::Member) = (&message, self.phase) {
                 self.answer_stranger(peer, *token);
                 return Ok(());
             }
-            return self.admit_early_config(header, message);
+            return self.admit_early(peer, source, Frame { header, message });
         }
         self.tell_gone(header.from, peer, header.index);
         Err(Junk::NotAMember)
@@ -183,17 +184,6 @@ impl Machine {
     /// Nobody whom this member knows has told it of a leader for long.
     pub(super) fn is_lost(&self) -> bool {
         self.phase == Phase::Member && self.condition.degraded
-    }
-
-    /// A new member's config may come before the event of its join: it waits for that, unproven, in a
-    /// bounded buffer. All else of one that is not known yet is dropped; it is said again.
-    fn admit_early_config(&mut self, header: &Header, message: Message) -> Result<(), Junk> {
-        match message {
-            Message::Configs(Configs::Offer { entry, root }) if entry.member == header.from && self.phase == Phase::Member => {
-                self.dispatch(header.from, Message::Configs(Configs::Offer { entry, root }))
-            }
-            Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => Ok(()),
-        }
     }
 
     /// A frame from this node's own id: a copy of its disk lives elsewhere.

@@ -234,6 +234,9 @@ impl Machine {
         self.tell_event(position, logged, event.clone());
         self.own_fate(own, &event);
         self.serve_grants();
+        if let Event::Joined { member, .. } = &event {
+            self.hear_early(&member.key);
+        }
     }
 
     /// Neighborhoods split or merged. Where it is the own one, the node probes others from here on, and the records in its scope
