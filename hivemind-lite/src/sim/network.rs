@@ -165,7 +165,9 @@ impl Network {
 
     /// Sends `length` bytes on the connection between two nodes, and makes one where there is none.
     pub fn send(&mut self, now: Time, from: Slot, to: Slot, channel: Channel, length: usize) -> Passage {
-        let Some(end) = self.ends[from.at()].get(&to).copied() else {
+        // Who is not told of the end of a connection makes another one all the same.
+        let lives = |end: &&End| end.failing.is_none_or(|breaks| now <= breaks);
+        let Some(end) = self.ends[from.at()].get(&to).filter(lives).copied() else {
             return match self.connect(now, from, to) {
                 Ok(end) => self.carry(now, from, to, end, channel, length),
                 Err(passage) => passage,
@@ -306,6 +308,17 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_whose_end_nobody_told_of_is_made_anew() {
+        let mut network = pair(Faults::None);
+        network.send(millis(0), A, B, Channel::Ordered, 10);
+        network.down(B);
+        network.up(B, 2);
+        let Passage::Breaks(at) = network.send(millis(10), A, B, Channel::Ordered, 10) else { panic!("an old connection carried") };
+        assert_eq!(network.send(at, A, B, Channel::Ordered, 10), Passage::Lost);
+        assert!(matches!(network.send(at + Duration::from_millis(1), A, B, Channel::Ordered, 10), Passage::Arrives { .. }));
+    }
+
+    #[test]
     fn an_isolated_node_reaches_nobody_until_it_is_healed() {
         let mut network = pair(Faults::None);
         network.isolate(B);
@@ -318,6 +331,7 @@ mod tests {
         network.heal(millis(4));
         assert!(matches!(network.send(millis(4), A, B, Channel::Ordered, 10), Passage::Arrives { .. }), "the connection is still there");
     }
+
     #[test]
     fn a_one_way_cut_stops_one_direction_and_every_new_connection() {
         let mut network = pair(Faults::None);
@@ -330,6 +344,7 @@ mod tests {
         network.forget(B, A);
         assert!(matches!(network.send(millis(10), B, A, Channel::Datagram, 10), Passage::Breaks(_)), "no answer comes back");
     }
+
     #[test]
     fn a_reset_that_does_not_come_through_is_a_time_out() {
         let mut network = pair(Faults::None);

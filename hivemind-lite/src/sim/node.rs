@@ -99,6 +99,8 @@ pub struct Process {
     pub names: Option<Names>,
     /// What its DNS answers from, where it is a consumer.
     pub zone: Option<Zone>,
+    /// When it started.
+    pub began: Time,
     /// When it started, until it is a member.
     pub joining: Option<Time>,
     /// When it started, until it has caught up.
@@ -185,8 +187,8 @@ impl SimNode {
         };
         let machine = Machine::new(startup, self.clock.at(now))?;
         let (since, before) = (Some(now), self.disk.identity().map(|identity| identity.node).filter(|node| !node.is_none()));
-        self.process =
-            Some(Process { machine, wake: None, view: None, before, names: None, zone: None, joining: since, catching_up: since });
+        let (names, zone) = (None, None);
+        self.process = Some(Process { machine, wake: None, view: None, before, names, zone, began: now, joining: since, catching_up: since });
         Ok(())
     }
 

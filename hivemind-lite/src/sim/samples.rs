@@ -18,6 +18,10 @@ pub enum Series {
     Gone,
     /// From its crash until its leave is committed.
     LeaveCommitted,
+    /// From the crash of half of the nodes until 99.9 % of the others have applied the next event.
+    MostKnown,
+    /// From the end of a partition until all consumers answer alike.
+    Equal,
     /// From a publish until every consumer answers with it.
     Everywhere,
 }
@@ -32,6 +36,8 @@ impl Series {
             Series::InViews => "start to in all views",
             Series::Gone => "crash to gone from answers",
             Series::LeaveCommitted => "crash to leave committed",
+            Series::MostKnown => "event known by 99.9 % of half",
+            Series::Equal => "healed to equal",
             Series::Everywhere => "publish to all answers",
         }
     }
@@ -45,6 +51,8 @@ impl Series {
             Series::InViews => "in_views",
             Series::Gone => "gone",
             Series::LeaveCommitted => "leave_committed",
+            Series::MostKnown => "most_known",
+            Series::Equal => "equal",
             Series::Everywhere => "everywhere",
         }
     }

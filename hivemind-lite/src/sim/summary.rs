@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::incidents::{Incident, Incidents};
 use super::samples::Samples;
-use super::scenario::Outcome;
+use super::scenario::{Made, Outcome};
 use super::traffic::{Count, Traffic};
+use super::world::Sources;
 
 /// What a run cost the machine that it ran on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub fn text(outcome: &Outcome, cost: Cost) -> String {
     if let Some(bytes) = leader_rate(outcome) {
         row(&mut out, "leader", &format!("sends {bytes:.0} bytes a second on the wire"));
     }
+    sources(&mut out, outcome.sources);
+    made(&mut out, &outcome.made);
     row(&mut out, "trace", &outcome.trace);
     out
 }
@@ -132,6 +135,8 @@ pub fn json(outcome: &Outcome, cost: Cost) -> String {
         "peak_kib": cost.peak_kib,
         "peak_kib_per_node": cost.peak_kib as f64 / f64::from(options.nodes),
         "leader_wire_bytes_per_second": leader_rate(outcome),
+        "newcomers": { "events_from_voters": outcome.sources.voters, "events_from_others": outcome.sources.others },
+        "made_equal": outcome.made.iter().map(|made| json!({ "lacked": made.lacked, "sent": made.sent })).collect::<Vec<_>>(),
         "convergence": series,
         "per_node_second": { "all": rate(outcome.traffic.total()), "kinds": kinds },
     });
@@ -146,6 +151,24 @@ fn time(virtual_time: Duration, cost: Cost) -> String {
     let (simulated, real, speed) = (virtual_time.as_secs_f64(), cost.real.as_secs_f64(), cost.speed(virtual_time));
     let (millis, peak) = (cost.per_virtual_second(virtual_time).as_secs_f64() * 1e3, cost.peak_kib / 1024);
     format!("{simulated:.1} s virtual in {real:.1} s real: {speed:.0} times real time, {millis:.1} ms a second; peak memory {peak} MiB")
+}
+
+/// From whom newcomers had their events, where there were any.
+fn sources(out: &mut String, Sources { voters, others }: Sources) {
+    let all = voters + others;
+    if all > 0 {
+        let percent = others as f64 * 100.0 / all as f64;
+        row(out, "newcomers", &format!("had {all} events in their first seconds, {percent:.1} % of them from members that do not vote"));
+    }
+}
+
+/// What it took to make consumers equal again.
+fn made(out: &mut String, made: &[Made]) {
+    let (lacked, sent) = made.iter().fold((0, 0), |(lacked, sent), one| (lacked + one.lacked, sent + one.sent));
+    if lacked > 0 {
+        let (times, ratio) = (made.len(), sent as f64 / lacked as f64);
+        row(out, "equal", &format!("{times} times: {sent} bytes about configs for {lacked} that were lacking: {ratio:.2} times as many"));
+    }
 }
 
 /// What happened, a few kinds to a row.

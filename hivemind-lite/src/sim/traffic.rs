@@ -25,6 +25,9 @@ const NAMES: [(&str, &[&str]); 5] = [
     ("configs", &["offer", "advert", "stored", "compare", "alike", "busy", "differ", "versions", "want", "batch", "seq-ask"]),
 ];
 
+/// The number of the messages about configs.
+const CONFIGS: u8 = 4;
+
 impl Kind {
     /// Whether it may come from a node that is not at the receiver's history: it asks to be let in or to be brought up
     /// to date, or it is the answer to that.
@@ -101,6 +104,11 @@ impl Traffic {
     /// Everything together.
     pub fn total(&self) -> Count {
         self.kinds.values().fold(Count::default(), |sum, count| sum.plus(*count))
+    }
+
+    /// The bytes of the frames about configs.
+    pub fn of_configs(&self) -> u64 {
+        self.kinds().filter(|(kind, _)| kind.0 == CONFIGS).map(|(_, count)| count.bytes).sum()
     }
 
     /// By kind.

@@ -22,12 +22,14 @@ const REMEMBERED: usize = 4096;
 pub struct Holders {
     /// So many voters have it on their disks.
     pub holding: usize,
+    /// So many lost their logs, and may have had it: the others need not make up for a loss that has come already.
+    pub lost: usize,
     /// Of so many.
     pub voters: usize,
 }
 
 impl Holders {
-    /// Counts those of `logs`, one for each voter, that hold `command` durably: as an entry, or in a snapshot. It may have been
+    /// Counts those of `logs`, one for each voter (`None`: lost), that hold `command` durably: as an entry, or in a snapshot. It may have been
     /// proposed more than once, and a log may hold a copy that is in no other. Who holds a later entry holds those before it,
     /// so that the copy that most of them hold says it for the one that took effect.
     pub fn of(logs: &[Option<&RecoveredLog>], command: &Command) -> Self {
@@ -40,12 +42,13 @@ impl Holders {
             in_snapshot || place.is_ok_and(|place| log.entries[place].term == term)
         };
         let holding = copies.into_iter().map(|copy| logs.iter().flatten().filter(|log| holds(log, copy)).count()).max();
-        Holders { holding: holding.unwrap_or(0), voters: logs.len() }
+        let lost = logs.iter().filter(|log| log.is_none()).count();
+        Holders { holding: holding.unwrap_or(0), lost, voters: logs.len() }
     }
 
     /// Whether one is left, whichever minority loses its disks.
     pub fn survive(self) -> bool {
-        self.holding > self.voters.saturating_sub(1) / 2
+        self.holding > 0 && self.holding + self.lost > self.voters.saturating_sub(1) / 2
     }
 }
 
@@ -137,7 +140,9 @@ mod tests {
         };
         judge(&[Some(&whole), Some(&whole), Some(&short)]).expect("two of three hold it");
         judge(&[Some(&whole), Some(&whole), None]).expect("two of three hold it");
-        assert_eq!(judge(&[Some(&whole), Some(&short), None]).expect_err("one of three").invariant, Invariant::S8);
+        judge(&[Some(&whole), Some(&short), None]).expect("the third held it until its disk was lost");
+        assert_eq!(judge(&[Some(&whole), Some(&short), Some(&short)]).expect_err("one of three").invariant, Invariant::S8);
+        judge(&[Some(&short), Some(&short), None]).expect_err("nobody is left");
         judge(&[Some(&short), Some(&short), Some(&short)]).expect_err("nobody");
     }
 
@@ -147,7 +152,7 @@ mod tests {
         // Of a leader that lost the next election.
         astray.entries[1].term = 2;
         assert!(Holders::of(&[Some(&astray), Some(&whole), Some(&whole)], &command()).survive());
-        assert!(!Holders::of(&[Some(&astray), Some(&whole), None], &command()).survive());
+        assert!(!Holders::of(&[Some(&astray), Some(&whole), Some(&log(3..5, None))], &command()).survive());
     }
 
     #[test]
@@ -155,7 +160,7 @@ mod tests {
         let whole = log(3..8, Some(6));
         let snapshot = |index| RecoveredLog { snapshot: Some(LogSnapshot { index, term: 1, bytes: Bytes::new() }), ..log(9..9, None) };
         assert!(Holders::of(&[Some(&whole), Some(&snapshot(6)), None], &command()).survive());
-        assert!(!Holders::of(&[Some(&whole), Some(&snapshot(5)), None], &command()).survive());
+        assert!(!Holders::of(&[Some(&whole), Some(&snapshot(5)), Some(&snapshot(5))], &command()).survive());
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! What a run does: a cluster is formed, loaded in one of six ways, and must be calm again at the end.
+//! What a run does: a cluster is formed, loaded in one of nine ways, and must be calm again at the end.
 
 mod calm;
 mod chaos;
 mod crash;
 mod disturb;
 mod event;
+mod halve;
 mod idle;
 mod join;
 mod load;
+mod part;
 mod publish;
+mod starve;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -28,7 +31,7 @@ use super::profile::Faults;
 use super::roles;
 use super::samples::{Samples, Series};
 use super::traffic::Traffic;
-use super::world::{World, WorldOptions};
+use super::world::{Sources, World, WorldOptions};
 
 /// So many samples are taken where no duration is asked for: enough that a 99th percentile is not the maximum.
 pub const SAMPLES: usize = 200;
@@ -50,6 +53,12 @@ pub enum Scenario {
     Join,
     /// Hosts change what they publish: how fast all consumers answer with it.
     Publish,
+    /// A tenth of the hosts is starved and another loses a fifth of what it sends, while some of the others crash.
+    Starve,
+    /// Half of the nodes crash at once: how fast the others hear of the next event.
+    Halve,
+    /// Half of the consumers are parted from everybody while hosts publish: how fast they are equal again, and for how many bytes.
+    Part,
     /// Everything that the faults allow goes wrong while members come, go and publish; then all faults stop. The seed draws
     /// the settings, the mix and, where none is asked for, the size.
     Chaos,
@@ -64,6 +73,9 @@ impl Scenario {
             Scenario::Crash => "crash",
             Scenario::Join => "join",
             Scenario::Publish => "publish",
+            Scenario::Starve => "starve",
+            Scenario::Halve => "halve",
+            Scenario::Part => "part",
             Scenario::Chaos => "chaos",
         }
     }
@@ -71,7 +83,7 @@ impl Scenario {
     /// What decides how long the load lasts where no duration is asked for.
     fn measures(self) -> Option<Series> {
         match self {
-            Scenario::Idle | Scenario::Chaos => None,
+            Scenario::Idle | Scenario::Chaos | Scenario::Starve | Scenario::Halve | Scenario::Part => None,
             Scenario::Event => Some(Series::EventKnown),
             Scenario::Crash => Some(Series::Gone),
             Scenario::Join => Some(Series::InViews),
@@ -82,8 +94,15 @@ impl Scenario {
     /// How many nodes there are where none are asked for.
     pub fn nodes(self, seed: u64) -> u32 {
         match self {
-            Scenario::Idle | Scenario::Event | Scenario::Crash | Scenario::Join | Scenario::Publish => 48,
             Scenario::Chaos => chaos::nodes(seed),
+            Scenario::Idle
+            | Scenario::Event
+            | Scenario::Crash
+            | Scenario::Join
+            | Scenario::Publish
+            | Scenario::Starve
+            | Scenario::Halve
+            | Scenario::Part => 48,
         }
     }
 }
@@ -95,7 +114,8 @@ pub struct RunOptions {
     pub nodes: u32,
     /// Where all chance comes from.
     pub seed: u64,
-    /// How long the load lasts, in virtual time; until there are [`SAMPLES`] where absent (idle: 60 s, chaos: 20 s).
+    /// How long the load lasts, in virtual time; until there are [`SAMPLES`] where absent (idle: 60 s, chaos: 20 s, starve: an hour,
+    /// halve: 3 times, part: 10 times).
     pub duration: Option<Duration>,
     /// The load.
     pub scenario: Scenario,
@@ -145,6 +165,10 @@ pub struct Outcome {
     pub samples: Samples,
     /// What was sent under load.
     pub traffic: Traffic,
+    /// What it took to make parted consumers equal, each time.
+    pub made: Vec<Made>,
+    /// From whom newcomers had their events.
+    pub sources: Sources,
     /// How many things happened.
     pub steps: u64,
     /// What happened to nodes and links, and what they made of it.
@@ -153,6 +177,15 @@ pub struct Outcome {
     pub junk: u64,
     /// Where it failed: what was violated, and the last lines of the nodes in it.
     pub violation: Option<(Violation, Vec<String>)>,
+}
+
+/// What it took to make consumers equal that were parted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The bytes of the configs that they lacked, over all of them.
+    pub lacked: u64,
+    /// The bytes of all that was sent about configs.
+    pub sent: u64,
 }
 
 /// A run under way.
@@ -167,6 +200,7 @@ pub struct Run<'a> {
     load_time: Duration,
     leader_sent: Option<u64>,
     traffic: Traffic,
+    made: Vec<Made>,
     next_host: u32,
 }
 
@@ -174,10 +208,15 @@ pub struct Run<'a> {
 pub fn run(options: RunOptions, progress: &mut dyn FnMut(&World)) -> Outcome {
     let profile = options.faults.profile();
     let Mix { settings, profile, voters } = match options.scenario {
-        Scenario::Idle | Scenario::Event | Scenario::Crash | Scenario::Join | Scenario::Publish => {
-            Mix { settings: Settings::default(), profile, voters: RunOptions::VOTERS }
-        }
         Scenario::Chaos => Mix::of(options.seed, profile),
+        Scenario::Idle
+        | Scenario::Event
+        | Scenario::Crash
+        | Scenario::Join
+        | Scenario::Publish
+        | Scenario::Starve
+        | Scenario::Halve
+        | Scenario::Part => Mix { settings: Settings::default(), profile, voters: RunOptions::VOTERS },
     };
     let mut run = Run {
         options,
@@ -189,6 +228,7 @@ pub fn run(options: RunOptions, progress: &mut dyn FnMut(&World)) -> Outcome {
         load_time: Duration::ZERO,
         leader_sent: None,
         traffic: Traffic::default(),
+        made: Vec::new(),
         next_host: 1,
     };
     // A panic of a machine is a finding with a seed like any other.
@@ -210,6 +250,9 @@ impl Run<'_> {
             Scenario::Crash => self.crashes(),
             Scenario::Join => self.joins(),
             Scenario::Publish => self.publishes(),
+            Scenario::Starve => self.starves(),
+            Scenario::Halve => self.halves(),
+            Scenario::Part => self.parts(),
             Scenario::Chaos => self.chaos(),
         };
         self.world.measure(false);
@@ -342,6 +385,8 @@ impl Run<'_> {
             leader_sent: self.leader_sent,
             samples: world.samples().clone(),
             traffic: self.traffic,
+            made: self.made,
+            sources: world.sources(),
             steps: world.steps(),
             incidents: *world.incidents(),
             junk: world.junk(),

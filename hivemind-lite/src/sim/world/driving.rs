@@ -101,7 +101,10 @@ impl World {
         }
         self.trace_input(slot, 1, u64::from(from.0));
         self.trace.bytes(&bytes);
-        self.feed(slot, Input::Received { peer, source, channel, bytes }, forbidden)
+        self.speaker = Some(from);
+        let fed = self.feed(slot, Input::Received { peer, source, channel, bytes }, forbidden);
+        self.speaker = None;
+        fed
     }
 
     fn trace_input(&mut self, slot: Slot, kind: u64, detail: u64) {

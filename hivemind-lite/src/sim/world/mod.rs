@@ -20,6 +20,7 @@ use hivemind_core::machine::{Birth, Effect, Input, Reply};
 use hivemind_core::rng::Rng;
 use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
+use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::frame::Channel;
@@ -82,6 +83,15 @@ struct Asked {
     publishes: bool,
 }
 
+/// From whom newcomers had the events of their first seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// From one that votes.
+    pub voters: u64,
+    /// From any other.
+    pub others: u64,
+}
+
 /// A world.
 pub struct World {
     now: Time,
@@ -103,6 +113,9 @@ pub struct World {
     complete_group: bool,
     checkers: Checkers,
     watches: Watches,
+    sources: Sources,
+    /// Whose frame is being handled.
+    speaker: Option<Slot>,
     traffic: Traffic,
     trace: TraceHash,
     steps: u64,
@@ -142,6 +155,8 @@ impl World {
             complete_group: false,
             checkers: Checkers::default(),
             watches: Watches::default(),
+            sources: Sources::default(),
+            speaker: None,
             traffic: Traffic::default(),
             trace: TraceHash::default(),
             steps: 0,
@@ -396,6 +411,22 @@ impl World {
     /// What happened so far.
     pub fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    /// From whom newcomers had their events.
+    pub fn sources(&self) -> Sources {
+        self.sources
+    }
+
+    /// Adds to what is measured.
+    pub fn sample(&mut self, series: Series, took: Duration) {
+        self.watches.samples.add(series, took);
+    }
+
+    /// How large the config of a host is, encoded, as its own disk has it.
+    pub fn config_size(&self, slot: Slot) -> u64 {
+        let own = self.nodes[slot.at()].disk.recover().own;
+        own.map_or(0, |config| codec::encode(&config).len() as u64)
     }
 
     /// How many frames were dropped as junk.

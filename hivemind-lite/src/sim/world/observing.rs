@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hivemind_core::context::Report;
 use hivemind_core::facts::Facts;
@@ -21,6 +22,9 @@ use super::super::samples::Series;
 use super::super::trace::Did;
 use super::super::watch::Goal;
 use super::World;
+
+/// For so long after its start a node is a newcomer.
+const NEW: Duration = Duration::from_secs(10);
 
 /// Where something was seen. A method would borrow the whole world, checkers included.
 macro_rules! at {
@@ -133,9 +137,22 @@ impl World {
         self.trace.word(u64::from(slot.0) << 8 | 50);
         self.trace.word(position.chain.prefix());
         self.note(slot, Did::Applied(logged.index));
+        self.count_source(slot);
         self.checkers.order.applied(at!(self, slot), logged.index)?;
         self.checkers.durable.applied(at!(self, slot), position)?;
         self.checkers.agreement.applied(at!(self, slot), &self.checkers.history, position, logged)
+    }
+
+    /// Whom a newcomer had an event from.
+    fn count_source(&mut self, slot: Slot) {
+        let began = self.nodes[slot.at()].process.as_ref().map(|process| process.began);
+        let is_new = began.is_some_and(|began| self.now.since(began) < NEW);
+        if let Some(from) = self.speaker.filter(|_| self.measuring && is_new) {
+            match self.nodes[from.at()].part {
+                Part::Voter => self.sources.voters += 1,
+                Part::Host | Part::Consumer => self.sources.others += 1,
+            }
+        }
     }
 
     pub(super) fn viewed(&mut self, slot: Slot, view: Arc<View>, changed: &Changed) -> Result<(), Violation> {
