@@ -234,6 +234,7 @@ impl Machine {
     pub(super) fn become_member(&mut self) {
         self.set_phase(Phase::Member);
         self.seeking.stop();
+        self.parts.settled();
         self.credence.settled();
         self.pulse.begin(self.now.time);
         self.enter_neighborhood();
