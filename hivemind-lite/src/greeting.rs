@@ -56,7 +56,7 @@ fn queries(hosts: &[HostFile], zone: &str) -> Vec<String> {
     if let Some(record) = cname(host) {
         queries.push(format!("+tcp {} CNAME", record.trim_end_matches('.')));
     } else if let Some(record) = host.dns.records.first() {
-        queries.push(format!("+tcp {} {}", record.name.trim_end_matches('.'), record_type(&record.data)));
+        queries.push(format!("+tcp {} {}", record.name.trim_end_matches('.'), record.data.type_name()));
     }
     queries
 }
@@ -67,17 +67,6 @@ fn cname(host: &HostFile) -> Option<&str> {
 
 fn address_type(address: &IpAddr) -> &'static str {
     if address.is_ipv4() { "A" } else { "AAAA" }
-}
-
-fn record_type(data: &RecordData) -> &'static str {
-    match data {
-        RecordData::A(_) => "A",
-        RecordData::Aaaa(_) => "AAAA",
-        RecordData::Cname(_) => "CNAME",
-        RecordData::Txt(_) => "TXT",
-        RecordData::Srv { .. } => "SRV",
-        RecordData::Ptr(_) => "PTR",
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The main job: start a cluster, follow the host files, take commands, stop.
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_host::watch::WatchError;
 use hivemind_host::{FolderChange, FolderWatch, HostFile};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::args::{RunArgs, RunOptions};
 use crate::cluster::{Cluster, PrepareError, Progress, StartError};
@@ -152,28 +153,29 @@ async fn greet(cluster: &Cluster, options: &RunOptions, seen: &[HostFile], began
 /// for a while.
 async fn ready(cluster: &Cluster) -> Result<Progress, RunError> {
     let screen = cluster.screen();
-    let last = Mutex::new((Progress::default(), Instant::now()));
-    let slow = async {
-        let mut told = Instant::now();
-        loop {
-            tokio::time::sleep(SLOW_START / 10).await;
-            let (progress, since) = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if since.elapsed() >= SLOW_START && progress.led {
-                return progress;
+    let (moved, mut progress) = watch::channel(Progress::default());
+    let ready = cluster.ready(|now| {
+        moved.send_if_modified(|last| {
+            let has_moved = now != last;
+            if has_moved {
+                screen.last_line(&now.line());
+                *last = now.clone();
             }
-            if told.elapsed() >= SLOW_START {
-                told = Instant::now();
-                screen.notice(&format!("still waiting for {}", progress.missing()));
+            has_moved
+        });
+    });
+    let slow = async {
+        let mut since = Instant::now();
+        let mut tell = interval_at(since + SLOW_START, SLOW_START);
+        loop {
+            let is_led = progress.borrow_and_update().led;
+            tokio::select! {
+                _ = progress.changed() => since = Instant::now(),
+                () = sleep_until(since + SLOW_START), if is_led => return progress.borrow().clone(),
+                _ = tell.tick() => screen.notice(&format!("still waiting for {}", progress.borrow().missing())),
             }
         }
     };
-    let ready = cluster.ready(|progress| {
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        if *progress != last.0 {
-            screen.last_line(&progress.line());
-            *last = (progress.clone(), Instant::now());
-        }
-    });
     tokio::select! {
         ready = ready => Ok(ready?),
         progress = slow => Ok(progress),

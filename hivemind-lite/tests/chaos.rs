@@ -4,14 +4,12 @@
 //! replays it.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use hivemind_lite::sim::incidents::{Incident, Incidents};
 use hivemind_lite::sim::profile::Faults;
 use hivemind_lite::sim::scenario::{Outcome, RunOptions, Scenario, run};
+use hivemind_lite::sim::sweep::sweep;
 
 /// The seeds that every build runs.
 const SEEDS: Range<u64> = 0..201;
@@ -45,29 +43,6 @@ fn options(seed: u64) -> RunOptions {
     RunOptions { nodes: scenario.nodes(seed), seed, duration: Some(LASTS), scenario, faults: Faults::Chaos }
 }
 
-/// Runs all seeds, one world per thread.
-fn sweep(seeds: Range<u64>) -> Vec<Outcome> {
-    let (next, outcomes) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
-    let threads = thread::available_parallelism().map_or(2, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
-                    let outcome = run(options(seed), &mut |_| {});
-                    outcomes.lock().expect("no thread panics with it").push(outcome);
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().expect("no thread panics with it");
-    outcomes.sort_by_key(|outcome| outcome.options.seed);
-    outcomes
-}
-
 fn story(outcome: &Outcome) -> Option<String> {
     let (violation, lines) = outcome.violation.as_ref()?;
     Some(format!("{violation}\n  {}\nreplay it with:\n  {}\n", lines.join("\n  "), outcome.options.command()))
@@ -82,7 +57,7 @@ fn seeds() -> Range<u64> {
 #[test]
 fn once_chaos_ends_everybody_is_where_everybody_is_and_nothing_forbidden_happened() {
     let seeds = seeds();
-    let outcomes = sweep(seeds.clone());
+    let outcomes = sweep(seeds.clone().map(options));
     let mut sum = Incidents::default();
     outcomes.iter().for_each(|outcome| sum.merge(&outcome.incidents));
     let all: Vec<String> = sum.happened().map(|(incident, count)| format!("{count} {}", incident.title())).collect();

@@ -1,6 +1,6 @@
 //! Many seeds of chaos: what happened in them, and every seed that broke a rule, as JSON.
 //!
-//! `cargo run --release -p hivemind-benches --bin soak -- --seeds 1000..2000 --duration 12 --out docs/results/soak.json`
+//! `cargo run --release -p hivemind-benches --bin soak -- --seeds 1000..2000 --duration 12 --out docs/results/chaos.json`
 //!
 //! Each seed is a run of `hivemind-lite sim --scenario chaos --faults chaos` with a cluster of 20 to 120 nodes that the seed draws.
 //! One world per thread. It ends with an error where a seed broke a rule; the file is written all the same.
@@ -8,15 +8,13 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use hivemind_lite::sim::incidents::Incidents;
 use hivemind_lite::sim::profile::Faults;
-use hivemind_lite::sim::scenario::{Outcome, RunOptions, Scenario, run};
+use hivemind_lite::sim::scenario::{Outcome, RunOptions, Scenario};
+use hivemind_lite::sim::sweep::sweep;
 use serde_json::{Map, Value, json};
 
 const USAGE: &str = "usage: soak [--seeds A..B] [--duration SECS] [--out FILE]";
@@ -28,10 +26,17 @@ struct Wanted {
     out: Option<PathBuf>,
 }
 
+impl Wanted {
+    fn run(&self, seed: u64) -> RunOptions {
+        let scenario = Scenario::Chaos;
+        RunOptions { nodes: scenario.nodes(seed), seed, duration: Some(self.duration), scenario, faults: Faults::Chaos }
+    }
+}
+
 fn main() -> Result<()> {
     let wanted = arguments()?;
     let begun = Instant::now();
-    let outcomes = sweep(&wanted);
+    let outcomes = sweep(wanted.seeds.clone().map(|seed| wanted.run(seed)));
     let (result, broken) = result(&wanted, &outcomes, begun.elapsed());
     let text = serde_json::to_string_pretty(&result)?;
     match &wanted.out {
@@ -62,31 +67,6 @@ fn arguments() -> Result<Wanted> {
 fn range(text: &str) -> Result<Range<u64>> {
     let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parts.filter(|seeds: &Range<u64>| !seeds.is_empty()).with_context(|| format!("{text} is no range of seeds such as 0..1000\n{USAGE}"))
-}
-
-fn sweep(wanted: &Wanted) -> Vec<Outcome> {
-    let (next, outcomes) = (AtomicU64::new(wanted.seeds.start), Mutex::new(Vec::new()));
-    let threads = thread::available_parallelism().map_or(2, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= wanted.seeds.end {
-                        break;
-                    }
-                    let scenario = Scenario::Chaos;
-                    let nodes = scenario.nodes(seed);
-                    let options = RunOptions { nodes, seed, duration: Some(wanted.duration), scenario, faults: Faults::Chaos };
-                    let outcome = run(options, &mut |_| {});
-                    outcomes.lock().expect("no thread panics with it").push(outcome);
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().expect("no thread panics with it");
-    outcomes.sort_by_key(|outcome| outcome.options.seed);
-    outcomes
 }
 
 /// The result, and how many seeds broke a rule.

@@ -189,6 +189,11 @@ impl Configs {
 
     /// A fellow's summary came.
     pub(super) fn compared(&mut self, from: NodeId, index: Index, theirs: &[u64], around: &Surroundings<'_>, ctx: &mut Context<'_>) {
+        if !self.roster.is_fellow(from) {
+            // Nobody else has a store like this one, and to find out in what they differ would cost.
+            ctx.send(from, Channel::Datagram, Message::Configs(ConfigsMessage::Busy));
+            return;
+        }
         let own = around.facts.position().index;
         let crossing = self.exchanges.asking.as_ref().is_some_and(|asking| asking.with == from && !asking.answered);
         if crossing {
@@ -197,7 +202,7 @@ impl Configs {
                 return;
             }
             self.exchanges.asking = None;
-        } else if index > own && self.roster.is_fellow(from) && !self.exchanges.is_asking() {
+        } else if index > own && !self.exchanges.is_asking() {
             self.compare_with(from, 0, around, ctx);
             return;
         }
@@ -206,7 +211,7 @@ impl Configs {
         let complete = self.bootstrap.is_complete();
         let answer = if differing.is_empty() {
             ConfigsMessage::Alike { complete }
-        } else if self.is_engaged_beside(from, ctx) || !self.roster.is_fellow(from) {
+        } else if self.is_engaged_beside(from, ctx) {
             ConfigsMessage::Busy
         } else if differing.iter().any(|bucket| bucket.hashes.len() > 1) {
             self.exchanges.serving = Some(Serving { to: from, upto: index, since: now });

@@ -118,16 +118,21 @@ impl Configs {
     }
 
     fn batch(&mut self, from: NodeId, configs: Vec<HeldConfig>, missing: &[NodeId], around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        let given: BTreeSet<NodeId> = configs.iter().map(|entry| entry.member).collect();
+        let (mut given, mut any_news) = (BTreeSet::new(), false);
         for entry in configs {
-            let member = entry.member;
+            let (member, version) = (entry.member, entry.config.config.digest());
             let news = self.take(entry, Some(from), around, ctx);
             if news {
+                any_news = true;
                 self.exchanges.moved(from);
+            }
+            // What is not to be believed is not given.
+            if self.store.version(member).is_some_and(|held| *held >= version) {
+                given.insert(member);
             }
             self.came(member, news, around, ctx);
         }
-        self.pulls.answered(from, &given, missing);
+        self.pulls.answered(from, &given, any_news, missing);
         self.pull_on(from, around, ctx);
         self.hosts_answered(from, &given, missing, around, ctx);
         self.exchange_on(from, around, ctx);

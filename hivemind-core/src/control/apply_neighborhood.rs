@@ -19,19 +19,8 @@ impl Applied {
             }
             other => other,
         };
-        let may_shrink = match &event {
-            Event::Left { .. } => true,
-            Event::Joined { supersedes, .. } => supersedes.is_some(),
-            Event::Split { .. }
-            | Event::Merged { .. }
-            | Event::Voter { .. }
-            | Event::Restarting { .. }
-            | Event::Restarted { .. }
-            | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => false,
-        };
         logged.push(self.record(&event));
-        if may_shrink {
+        if event.ended().is_some() {
             logged.extend(self.merge().map(|merge| self.record(&merge)));
         }
         logged

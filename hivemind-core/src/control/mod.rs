@@ -370,11 +370,6 @@ impl Control {
         self.applied.as_ref().and_then(|applied| applied.registry.grants.get(&(key, nonce)).copied())
     }
 
-    /// Whether an operator evicted this key.
-    pub fn is_revoked(&self, key: &PublicKey) -> bool {
-        self.applied.as_ref().is_some_and(|applied| applied.registry.revoked.contains(key))
-    }
-
     /// Whether this node has a part in the group and the state that goes with it. Without, it is for the
     /// control plane what every member is: it proposes and reads by messages to a voter.
     pub fn has_part(&self) -> bool {

@@ -4,7 +4,6 @@ use imbl::OrdMap;
 
 use super::{Facts, LISTED, Scope};
 use crate::ids::NodeId;
-use crate::wire::event::Event;
 use crate::wire::member::MemberRecord;
 
 impl Facts {
@@ -62,20 +61,5 @@ impl Facts {
             }
         }
         successors
-    }
-
-    /// Whether an event changes who is in the neighborhood of `node`, other than by one who comes or goes.
-    pub fn rearranges(&self, event: &Event, node: NodeId) -> bool {
-        let home = self.neighborhood_of(node).map(|(number, _)| number);
-        match event {
-            Event::Split { from, into, .. } | Event::Merged { from, into, .. } => home == Some(*from) || home == Some(*into),
-            Event::Joined { .. }
-            | Event::Left { .. }
-            | Event::Voter { .. }
-            | Event::Restarting { .. }
-            | Event::Restarted { .. }
-            | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => false,
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::persist::Then;
 use super::{Birth, Effect, HaltReason, Machine, Phase, StartError, Startup};
 use crate::configs::{Configs, Surroundings};
-use crate::context::{Outbox, Report};
+use crate::context::{Context, Outbox, Report};
 use crate::control::{Control, Output as ControlOutput};
 use crate::events::EventLog;
 use crate::facts::Facts;
@@ -234,6 +234,7 @@ impl Machine {
     pub(super) fn become_member(&mut self) {
         self.set_phase(Phase::Member);
         self.seeking.stop();
+        self.parts.settled();
         self.credence.settled();
         self.pulse.begin(self.now.time);
         self.enter_neighborhood();
@@ -405,7 +406,12 @@ impl Machine {
             }
             Timer::Pull { .. } | Timer::Announce { .. } => self.events_timer(timer),
             Timer::Admission { attempt } => self.seek_again(attempt),
-            Timer::Offer { .. } | Timer::Compare { .. } => self.configs_timer(timer),
+            Timer::Offer { round } => {
+                self.repair_configs(|configs, around, ctx| configs.handle_offer_timer(round, around, ctx));
+            }
+            Timer::Compare { round } => {
+                self.repair_configs(|configs, around, ctx| configs.handle_compare_timer(round, around, ctx));
+            }
             Timer::Roles => self.run_roles(),
         }
     }
@@ -417,30 +423,13 @@ impl Machine {
         log.handle_timer(timer, &peers, &mut context!(self));
     }
 
-    fn configs_timer(&mut self, timer: Timer) {
+    fn repair_configs(&mut self, repair: impl FnOnce(&mut Configs, &Surroundings<'_>, &mut Context<'_>)) {
         let Some(log) = self.log.as_ref().filter(|_| self.phase == Phase::Member) else { return };
         if planted::has(&self.settings, Planted::ConfigsNeverRepaired) {
             return;
         }
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
-        match timer {
-            Timer::Offer { round } => self.configs.handle_offer_timer(round, &around, &mut context!(self)),
-            Timer::Compare { round } => self.configs.handle_compare_timer(round, &around, &mut context!(self)),
-            Timer::RaftTick
-            | Timer::Beat
-            | Timer::Judge { .. }
-            | Timer::Pending
-            | Timer::Housekeeping
-            | Timer::Swim { .. }
-            | Timer::Confirm { .. }
-            | Timer::Overlap { .. }
-            | Timer::Sample { .. }
-            | Timer::Keepalive { .. }
-            | Timer::Pull { .. }
-            | Timer::Announce { .. }
-            | Timer::Admission { .. }
-            | Timer::Roles => debug_assert!(false, "only timers of the configs come here"),
-        }
+        repair(&mut self.configs, &around, &mut context!(self));
     }
 }
 

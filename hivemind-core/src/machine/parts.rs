@@ -18,6 +18,8 @@ const WHOLE: usize = 1_000;
 const PART: usize = 256 << 10;
 /// The largest digest that is taken, in bytes: some 200,000 members.
 const LIMIT: usize = 32 << 20;
+/// One that begins anew so often, since its position moves on, is not waited for any longer.
+const BEGINNINGS: u32 = 8;
 /// So many positions are kept encoded, for those who are still collecting.
 const KEPT: usize = 4;
 
@@ -26,6 +28,9 @@ const KEPT: usize = 4;
 pub(super) struct Parts {
     handed: VecDeque<(Position, Bytes)>,
     collected: Option<Collected>,
+    /// Whose digest came to nothing since this node last asked, and the time before.
+    spent: Option<PublicKey>,
+    passed_over: Option<PublicKey>,
 }
 
 /// What has come of a digest.
@@ -35,12 +40,41 @@ struct Collected {
     position: Position,
     total: usize,
     bytes: Vec<u8>,
+    /// How often it began, at a later position each time.
+    begun: u32,
 }
 
 impl Parts {
-    /// Nothing is collected any more.
+    /// Nothing is collected any more: this node asks anew. Whose digest came to nothing is passed over for once, so that it can
+    /// not be the first to answer each time.
     pub(super) fn abandon(&mut self) {
         self.collected = None;
+        self.passed_over = self.spent.take();
+    }
+
+    /// A part came: what is being collected of `from`, where it is that one's turn.
+    fn collected_of(&mut self, from: PublicKey, position: Position, total: usize, begins: bool) -> Option<&mut Collected> {
+        let had_its_turn = [self.spent, self.passed_over].contains(&Some(from));
+        if begins && !had_its_turn && self.collected.as_ref().is_none_or(|collected| collected.from == from) {
+            let begun = self.collected.as_ref().map_or(0, |collected| collected.begun) + 1;
+            self.collected = Some(Collected { from, position, total, bytes: Vec::new(), begun });
+            if begun > BEGINNINGS {
+                self.finish();
+            }
+        }
+        self.collected.as_mut().filter(|collected| collected.from == from)
+    }
+
+    /// This node has what it looked for.
+    pub(super) fn settled(&mut self) {
+        (self.collected, self.spent, self.passed_over) = (None, None, None);
+    }
+
+    /// Nothing more is taken from the one that this node collected from.
+    fn finish(&mut self) -> Vec<u8> {
+        let collected = self.collected.take();
+        self.spent = collected.as_ref().map(|collected| collected.from);
+        collected.map(|collected| collected.bytes).unwrap_or_default()
     }
 
     fn keep(&mut self, position: Position, bytes: Bytes) {
@@ -59,13 +93,15 @@ impl Parts {
 }
 
 impl Collected {
-    /// Takes a part that goes on where the last one ended. False where it is none.
+    /// Takes a part that goes on where the last one ended. False where it is none: no part but the last is small, so that
+    /// nobody makes collecting last for ever.
     fn take(&mut self, position: Position, total: usize, offset: usize, bytes: &[u8]) -> bool {
-        let fits = self.position == position && self.total == total && self.bytes.len() == offset && offset + bytes.len() <= total;
+        let is_next = self.position == position && self.total == total && self.bytes.len() == offset;
+        let fits = is_next && !bytes.is_empty() && bytes.len() == PART.min(total.saturating_sub(offset));
         if fits {
             self.bytes.extend_from_slice(bytes);
         }
-        fits && !bytes.is_empty()
+        fits
     }
 }
 
@@ -110,11 +146,7 @@ impl Machine {
         if total > LIMIT {
             return Err(Junk::Invalid("a digest larger than any"));
         }
-        let begins = offset == 0 && self.parts.collected.as_ref().is_none_or(|collected| collected.from == peer);
-        if begins {
-            self.parts.collected = Some(Collected { from: peer, position, total, bytes: Vec::new() });
-        }
-        let Some(collected) = self.parts.collected.as_mut().filter(|collected| collected.from == peer) else { return Ok(()) };
+        let Some(collected) = self.parts.collected_of(peer, position, total, offset == 0) else { return Ok(()) };
         if !collected.take(position, total, offset as usize, bytes) {
             return Ok(());
         }
@@ -123,8 +155,7 @@ impl Machine {
             self.ask_for_part();
             return Ok(());
         }
-        let whole = std::mem::take(&mut collected.bytes);
-        self.parts.abandon();
+        let whole = self.parts.finish();
         let digest = codec::decode::<Digest, LIMIT>(&whole).map_err(Junk::Wire)?;
         self.collected(peer, digest);
         Ok(())
@@ -159,14 +190,40 @@ mod tests {
         let whole: Vec<u8> = (0..3 * PART + 5).map(|at| at as u8).collect();
         let mut parts = Parts::default();
         parts.keep(position, whole.clone().into());
-        let mut collected = Collected { from: PublicKey([1; 32]), position, total: whole.len(), bytes: Vec::new() };
+        let mut collected = Collected { from: PublicKey([1; 32]), position, total: whole.len(), bytes: Vec::new(), begun: 1 };
         assert!(!collected.take(position, whole.len(), 7, &[1]), "it begins at the beginning");
         while let Some(Admission::Part { position, total, offset, bytes }) = parts.part(position, collected.bytes.len()) {
             assert!(!collected.take(position, total as usize + 1, offset as usize, &bytes), "of another digest");
+            assert!(!collected.take(position, total as usize, offset as usize, &bytes[..1]), "a part of a part");
             assert!(collected.take(position, total as usize, offset as usize, &bytes));
             assert!(!collected.take(position, total as usize, offset as usize, &bytes), "a second time");
         }
         assert_eq!(collected.bytes, whole);
+    }
+
+    #[test]
+    fn one_whose_digest_came_to_nothing_lets_another_go_first() {
+        let position = crate::fixture::birth().position();
+        let (liar, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        let mut parts = Parts::default();
+        assert!(parts.collected_of(liar, position, 1, true).expect("the first to answer").take(position, 1, 0, &[7]));
+        assert!(parts.collected_of(other, position, 1, true).is_none(), "one at a time");
+        assert_eq!(parts.finish(), [7]);
+        assert!(parts.collected_of(liar, position, 1, true).is_none());
+        parts.abandon();
+        assert!(parts.collected_of(liar, position, 1, true).is_none(), "it had its turn");
+        assert!(parts.collected_of(other, position, 1, true).is_some());
+        parts.abandon();
+        assert!(parts.collected_of(liar, position, 1, true).is_some(), "there may be nobody else");
+    }
+
+    #[test]
+    fn one_that_begins_again_and_again_is_not_waited_for() {
+        let position = crate::fixture::birth().position();
+        let mut parts = Parts::default();
+        let begun = (0..100).take_while(|_| parts.collected_of(PublicKey([1; 32]), position, 1, true).is_some());
+        assert_eq!(begun.count() as u32, super::BEGINNINGS);
+        assert!(parts.collected_of(PublicKey([2; 32]), position, 1, true).is_some());
     }
 
     #[test]

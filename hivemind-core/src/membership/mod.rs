@@ -177,14 +177,6 @@ impl Membership {
         self.follow_changes(ctx);
     }
 
-    /// Members of other neighborhoods that the caller knows of: links are made of them as of those that a sample tells of.
-    pub fn introduce(&mut self, members: impl IntoIterator<Item = Acquaintance>, ctx: &mut Context<'_>) {
-        let wanted = ctx.settings.membership.far_links;
-        let (own, home) = (ctx.node, &self.home);
-        let is_far = |node: NodeId| node != own && !home.as_ref().is_some_and(|home| home.peers().contains(&node));
-        self.far.learn(members, wanted, ctx.rng, is_far);
-    }
-
     /// The members of other neighborhoods that this node exchanges with: at most
     /// [`far_links`](crate::settings::MembershipSettings::far_links), none where there is one neighborhood.
     /// Nobody vouches for what is said of them.

@@ -89,6 +89,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The member whose membership ends with this event, by a leave or because it joined again.
+    pub fn ended(&self) -> Option<NodeId> {
+        match self {
+            Event::Left { node, .. } => Some(*node),
+            Event::Joined { supersedes, .. } => *supersedes,
+            Event::Split { .. }
+            | Event::Merged { .. }
+            | Event::Voter { .. }
+            | Event::Restarting { .. }
+            | Event::Restarted { .. }
+            | Event::Addresses { .. }
+            | Event::EpochAdvanced { .. } => None,
+        }
+    }
+}
+
 /// Why a membership ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaveReason {

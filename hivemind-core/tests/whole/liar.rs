@@ -40,6 +40,12 @@ impl Liar {
         Liar { net, header }
     }
 
+    /// All history so far is collected.
+    fn collect_history(&mut self) {
+        let floor = self.net.machine("v1").status().position.expect("a member").index;
+        self.net.propose("v1", 30, Command::AdvanceEpoch { floor });
+    }
+
     fn say(&mut self, to: &str, header: Header, message: Message) {
         let (peer, source) = (self.net.places["mallory"].keys.0, self.net.places["mallory"].address);
         let bytes = Frame { header, message }.encode();
@@ -74,28 +80,27 @@ impl Liar {
     }
 }
 
-#[test]
-fn one_member_can_not_stop_others_by_calling_them_copies() {
+/// Nobody moves, whatever `answer` one member gives everybody about itself.
+fn nobody_moves_on(answer: ResumeAnswer, epoch: u32) {
     let mut liar = Liar::among_honest_ones();
     let before = liar.ids();
-    liar.tell_all(ResumeAnswer::Duplicate, 0);
+    liar.tell_all(answer, epoch);
     liar.assert_nobody_moved(&before);
+}
+
+#[test]
+fn one_member_can_not_stop_others_by_calling_them_copies() {
+    nobody_moves_on(ResumeAnswer::Duplicate, 0);
 }
 
 #[test]
 fn one_member_can_not_make_others_join_anew_or_voters_forget_their_log() {
-    let mut liar = Liar::among_honest_ones();
-    let before = liar.ids();
-    liar.tell_all(ResumeAnswer::Gone, 0);
-    liar.assert_nobody_moved(&before);
+    nobody_moves_on(ResumeAnswer::Gone, 0);
 }
 
 #[test]
 fn one_member_can_not_make_others_throw_their_view_away() {
-    let mut liar = Liar::among_honest_ones();
-    let before = liar.ids();
-    liar.tell_all(ResumeAnswer::Fenced, 1_000);
-    liar.assert_nobody_moved(&before);
+    nobody_moves_on(ResumeAnswer::Fenced, 1_000);
 }
 
 /// A world in which the liar is the only voter, and `node` a member at a position far ahead.
@@ -133,8 +138,7 @@ fn a_resync_takes_no_world_that_no_known_voter_signed() {
         liar.net.propose("v1", 20 + request, Command::Restarting { node: other, grace: Duration::from_secs(1) });
         liar.net.run(Duration::from_secs(1));
     }
-    let floor = liar.net.machine("v1").status().position.expect("a member").index;
-    liar.net.propose("v1", 30, Command::AdvanceEpoch { floor });
+    liar.collect_history();
     liar.net.run(Duration::from_secs(1));
     ["v1", "v2", "v3", "c1"].iter().for_each(|name| liar.net.cut_way(name, "h1", true));
     liar.net.restart("h1");
@@ -208,8 +212,7 @@ fn one_that_is_really_gone_believes_so_when_voters_say_it() {
     let former = liar.net.node("h1");
     liar.net.cut("h1", true);
     liar.net.run(Duration::from_secs(20));
-    let floor = liar.net.machine("v1").status().position.expect("a member").index;
-    liar.net.propose("v1", 30, Command::AdvanceEpoch { floor });
+    liar.collect_history();
     liar.net.run(Duration::from_secs(2));
     liar.net.cut("h1", false);
     liar.net.run(Duration::from_secs(10));

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -10,6 +11,7 @@ use clap::Args;
 use super::profile::Faults;
 use super::scenario::{Outcome, RunOptions, Scenario, run as run_seed};
 use super::summary::{self, Cost};
+use super::sweep::sweep_with;
 use super::world::World;
 
 /// A run that says nothing for so long tells how far it is.
@@ -25,7 +27,8 @@ pub struct SimArgs {
     /// Where all chance comes from: one seed, one run.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Run a band of seeds, the last one not included, and sum up; or so many seeds from --seed on.
+    /// Run a band of seeds, the last one not included, and sum up; or so many seeds from --seed on. As many run at once as the
+    /// machine has cores; what came of them is told in their order.
     #[arg(long, value_name = "A..B|COUNT")]
     pub seeds: Option<Band>,
     /// Seconds of virtual time under load [default: until there are 200 samples; idle: 60; chaos: 20].
@@ -94,7 +97,7 @@ impl SimArgs {
 
 /// Runs the command: summaries to `stdout`; progress and violations, with the command that replays them, to `stderr`.
 /// The status is 0, 1 after a violation, 2 where `stdout` can not be written.
-pub fn run(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> ExitCode {
+pub fn run(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut (dyn Write + Send)) -> ExitCode {
     match run_all(args, stdout, stderr) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -106,13 +109,16 @@ pub fn run(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Ex
     }
 }
 
-fn run_all(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<bool> {
+fn run_all(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut (dyn Write + Send)) -> io::Result<bool> {
     let begin = real_now();
+    let stderr = Mutex::new(stderr);
     let mut outcomes = Vec::new();
-    for seed in args.all_seeds() {
+    let play = |options| {
         let started = real_now();
-        let outcome = run_with_progress(args.options(seed), stderr);
-        let cost = Cost::after(started.elapsed());
+        let outcome = run_with_progress(options, &stderr);
+        (outcome, Cost::after(started.elapsed()))
+    };
+    sweep_with(args.all_seeds().map(|seed| args.options(seed)), play, |(outcome, cost)| {
         let told = match (args.json, args.seeds) {
             (true, _) => summary::json(&outcome, cost),
             (false, None) => summary::text(&outcome, cost),
@@ -120,24 +126,31 @@ fn run_all(args: &SimArgs, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io
         };
         stdout.write_all(told.as_bytes())?;
         stdout.flush()?;
-        tell_violation(&outcome, stderr)?;
+        with(&stderr, |stderr| tell_violation(&outcome, stderr))?;
         outcomes.push(outcome);
-    }
+        Ok::<(), io::Error>(())
+    })?;
     if args.seeds.is_some() && !args.json {
         stdout.write_all(summary::sum(&outcomes, Cost::after(begin.elapsed())).as_bytes())?;
     }
     Ok(outcomes.iter().all(|outcome| outcome.violation.is_none()))
 }
 
-fn run_with_progress(options: RunOptions, stderr: &mut dyn Write) -> Outcome {
+/// What is told at once stands together, whoever else tells something.
+fn with<T>(stderr: &Mutex<&mut (dyn Write + Send)>, tell: impl FnOnce(&mut dyn Write) -> T) -> T {
+    tell(*stderr.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn run_with_progress(options: RunOptions, stderr: &Mutex<&mut (dyn Write + Send)>) -> Outcome {
     let mut told = real_now();
     run_seed(options, &mut |world: &World| {
         if told.elapsed() >= PROGRESS_EVERY {
             told = real_now();
             let (now, events, samples) = (world.now().since_origin().as_secs(), world.committed(), samples_of(world));
             // Progress that nobody can see is not worth failing for.
-            let _ =
-                writeln!(stderr, "seed {}: {now} s virtual, {} members, {events} events, {samples} samples", options.seed, world.members());
+            let _ = with(stderr, |stderr| {
+                writeln!(stderr, "seed {}: {now} s virtual, {} members, {events} events, {samples} samples", options.seed, world.members())
+            });
         }
     })
 }

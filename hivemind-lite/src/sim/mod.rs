@@ -11,7 +11,7 @@
 //! | [`clients`] | who proposes and reads, so that it can be judged |
 //! | [`watch`], [`samples`], [`traffic`], [`trace`] | what is measured and remembered |
 //! | [`cluster`] | plain verbs over a world, for scenarios in tests |
-//! | [`scenario`], [`summary`], [`command`] | what `hivemind-lite sim` runs and tells |
+//! | [`scenario`], [`sweep`], [`summary`], [`command`] | what `hivemind-lite sim` runs and tells |
 //!
 //! Nothing that decides reads a clock or iterates in an order that is not its keys': one seed, one trace.
 
@@ -37,6 +37,7 @@ pub mod roles;
 pub mod samples;
 pub mod scenario;
 pub mod summary;
+pub mod sweep;
 pub mod trace;
 pub mod traffic;
 pub mod watch;

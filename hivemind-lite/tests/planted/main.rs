@@ -31,59 +31,31 @@ fn is_found_by(bug: Planted, invariant: Invariant, consequences: &[Invariant]) {
     panic!("{bug:?} was not found within {SEEDS} seeds");
 }
 
-#[test]
-fn a_view_that_skips_an_event_is_found() {
-    is_found_by(Planted::ViewSkipsEvent, Invariant::S1, &[]);
+/// One test per bug, so that they run side by side: the bug, the invariant whose checker finds it, and which its consequences may
+/// break before.
+macro_rules! bugs {
+    ($($claim:ident: $bug:ident => $invariant:ident $(, after $consequence:ident)?;)+) => {
+        $(
+            #[test]
+            fn $claim() {
+                is_found_by(Planted::$bug, Invariant::$invariant, &[$(Invariant::$consequence)?]);
+            }
+        )+
+    };
 }
 
-#[test]
-fn an_apply_that_reads_a_clock_is_found() {
+bugs! {
+    a_view_that_skips_an_event_is_found: ViewSkipsEvent => S1;
     // Who applied another event acknowledges a position that nobody else has.
-    is_found_by(Planted::ApplyReadsClock, Invariant::S2, &[Invariant::S8]);
-}
-
-#[test]
-fn an_event_that_is_skipped_is_found() {
-    is_found_by(Planted::EventSkipped, Invariant::S3, &[]);
-}
-
-#[test]
-fn an_older_config_that_is_taken_is_found() {
+    an_apply_that_reads_a_clock_is_found: ApplyReadsClock => S2, after S8;
+    an_event_that_is_skipped_is_found: EventSkipped => S3;
     // Two consumers that each take the other's version may never agree.
-    is_found_by(Planted::OlderConfigTaken, Invariant::S4, &[Invariant::L1]);
-}
-
-#[test]
-fn a_host_that_swim_alone_drops_is_found() {
-    is_found_by(Planted::SwimDecides, Invariant::S5, &[]);
-}
-
-#[test]
-fn a_frame_from_below_the_floor_that_is_taken_is_found() {
-    is_found_by(Planted::FenceOpen, Invariant::S6, &[]);
-}
-
-#[test]
-fn a_stale_linearizable_read_is_found() {
-    is_found_by(Planted::StaleRead, Invariant::S7, &[]);
-}
-
-#[test]
-fn an_acknowledgement_before_the_disks_is_found() {
-    is_found_by(Planted::AcknowledgedEarly, Invariant::S8, &[]);
-}
-
-#[test]
-fn configs_that_are_never_repaired_is_found() {
-    is_found_by(Planted::ConfigsNeverRepaired, Invariant::L1, &[]);
-}
-
-#[test]
-fn a_leave_on_the_word_of_one_is_found() {
-    is_found_by(Planted::OneObserverSuffices, Invariant::L2, &[]);
-}
-
-#[test]
-fn a_crashed_member_that_never_leaves_is_found() {
-    is_found_by(Planted::NobodyLeaves, Invariant::L2, &[]);
+    an_older_config_that_is_taken_is_found: OlderConfigTaken => S4, after L1;
+    a_host_that_swim_alone_drops_is_found: SwimDecides => S5;
+    a_frame_from_below_the_floor_that_is_taken_is_found: FenceOpen => S6;
+    a_stale_linearizable_read_is_found: StaleRead => S7;
+    an_acknowledgement_before_the_disks_is_found: AcknowledgedEarly => S8;
+    configs_that_are_never_repaired_is_found: ConfigsNeverRepaired => L1;
+    a_leave_on_the_word_of_one_is_found: OneObserverSuffices => L2;
+    a_crashed_member_that_never_leaves_is_found: NobodyLeaves => L2;
 }

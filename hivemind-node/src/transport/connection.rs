@@ -178,7 +178,7 @@ async fn drive(
 /// Hands a frame to the machine; waits while its inbox is full, and so slows the peer down.
 async fn deliver(shared: &Shared, live: &Live, channel: Channel, bytes: Bytes) -> Result<(), End> {
     let source = live.remote();
-    if !shared.filter.passes(Some(&live.peer), Some(source)) {
+    if !shared.filter.passes(Some(&live.peer)) {
         shared.counters.discarded(Discard::Blocked, 1);
         return Ok(());
     }

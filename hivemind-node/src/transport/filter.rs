@@ -1,8 +1,6 @@
 //! Partitions on purpose: for tests, and for `isolate` and `heal` of hivemind-lite.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hivemind_core::ids::PublicKey;
@@ -11,55 +9,29 @@ use hivemind_core::ids::PublicKey;
 /// same filter. What it blocks is dropped in both directions, silently as a network would; connections stay.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    rules: Arc<RwLock<Rules>>,
-}
-
-#[derive(Debug, Default)]
-struct Rules {
-    group: Option<BTreeSet<PublicKey>>,
-    keys: BTreeSet<PublicKey>,
-    hosts: BTreeSet<IpAddr>,
-    addresses: BTreeSet<SocketAddr>,
+    group: Arc<RwLock<Option<BTreeSet<PublicKey>>>>,
 }
 
 impl Filter {
     /// Lets through only what these peers send or are sent. Replaces an earlier group.
     pub fn isolate(&self, group: impl IntoIterator<Item = PublicKey>) {
-        let group = group.into_iter().collect();
-        self.change(|rules| rules.group = Some(group));
-    }
-
-    /// Blocks these peers, beside those that are blocked already.
-    pub fn block_keys(&self, keys: impl IntoIterator<Item = PublicKey>) {
-        self.change(|rules| rules.keys.extend(keys));
-    }
-
-    /// Blocks whoever is at these addresses.
-    pub fn block_addresses(&self, addresses: impl IntoIterator<Item = SocketAddr>) {
-        self.change(|rules| rules.addresses.extend(addresses));
-    }
-
-    /// Blocks whoever is at these hosts, at any port.
-    pub fn block_hosts(&self, hosts: impl IntoIterator<Item = IpAddr>) {
-        self.change(|rules| rules.hosts.extend(hosts));
+        self.set(Some(group.into_iter().collect()));
     }
 
     /// Blocks nothing any more.
     pub fn heal(&self) {
-        self.change(|rules| *rules = Rules::default());
+        self.set(None);
     }
 
-    /// Whether frames may pass between this node and a peer. A key that is not known yet passes as far
-    /// as keys are concerned: it is asked again once it is known.
-    pub fn passes(&self, key: Option<&PublicKey>, address: Option<SocketAddr>) -> bool {
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        let key_passes = key.is_none_or(|key| !rules.keys.contains(key) && rules.group.as_ref().is_none_or(|group| group.contains(key)));
-        let place_passes = address.is_none_or(|at| !rules.addresses.contains(&at) && !rules.hosts.contains(&at.ip()));
-        key_passes && place_passes
+    /// Whether frames may pass between this node and a peer. Where the key is not known yet, they pass: it is asked again
+    /// once it is known.
+    pub fn passes(&self, key: Option<&PublicKey>) -> bool {
+        let group = self.group.read().unwrap_or_else(PoisonError::into_inner);
+        key.is_none_or(|key| group.as_ref().is_none_or(|group| group.contains(key)))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Rules)) {
-        change(&mut self.rules.write().unwrap_or_else(PoisonError::into_inner));
+    fn set(&self, group: Option<BTreeSet<PublicKey>>) {
+        *self.group.write().unwrap_or_else(PoisonError::into_inner) = group;
     }
 }
 
@@ -74,25 +46,12 @@ mod tests {
     #[test]
     fn a_group_hears_only_itself_until_healed() {
         let filter = Filter::default();
-        let at = "127.0.0.1:1".parse().unwrap();
-        assert!(filter.passes(Some(&key(1)), Some(at)));
+        assert!(filter.passes(Some(&key(1))));
         filter.isolate([key(1)]);
-        assert!(filter.passes(Some(&key(1)), Some(at)));
-        assert!(!filter.passes(Some(&key(2)), Some(at)));
+        assert!(filter.passes(Some(&key(1))));
+        assert!(!filter.passes(Some(&key(2))));
+        assert!(filter.passes(None), "who it is will be known later");
         filter.heal();
-        assert!(filter.passes(Some(&key(2)), Some(at)));
-    }
-
-    #[test]
-    fn keys_addresses_and_hosts_are_blocked_each_by_itself() {
-        let filter = Filter::default();
-        let at: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        filter.block_keys([key(1)]);
-        assert!(!filter.passes(Some(&key(1)), None));
-        filter.block_addresses([at]);
-        assert!(!filter.passes(Some(&key(2)), Some(at)));
-        assert!(filter.passes(Some(&key(2)), Some("127.0.0.1:2".parse().unwrap())));
-        filter.block_hosts([at.ip()]);
-        assert!(!filter.passes(None, Some("127.0.0.1:2".parse().unwrap())));
+        assert!(filter.passes(Some(&key(2))));
     }
 }

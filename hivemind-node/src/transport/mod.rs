@@ -184,8 +184,7 @@ impl Transport {
         if bytes.is_empty() || bytes.len() > STREAM_LIMIT {
             return shared.counters.discarded(Discard::TooLarge, 1);
         }
-        let first = to.addresses.first().copied();
-        if !shared.filter.passes(to.key.as_ref(), if to.key.is_some() { None } else { first }) {
+        if !shared.filter.passes(to.key.as_ref()) {
             return shared.counters.discarded(Discard::Blocked, 1);
         }
         let route = shared.registry().route(to, channel, bytes, &shared.settings);
@@ -238,6 +237,7 @@ impl Shared {
     /// Waits until nothing of the transport runs, and each connection has let go of the socket.
     async fn ended(&self) {
         self.tasks.all_ended().await;
+        // quinn does not say when it drops a socket.
         while self.socket.strong_count() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -245,7 +245,7 @@ impl Shared {
 
     /// Sends a frame on an established connection, without waiting.
     fn transmit(&self, live: &Live, channel: Channel, bytes: Bytes) {
-        if !self.filter.passes(Some(&live.peer), Some(live.remote())) {
+        if !self.filter.passes(Some(&live.peer)) {
             return self.counters.discarded(Discard::Blocked, 1);
         }
         let length = bytes.len();

@@ -146,6 +146,20 @@ pub enum RecordData {
     Ptr(String),
 }
 
+impl RecordData {
+    /// The type's name as it stands in zone files (RFC 1035, RFC 3596, RFC 2782).
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            RecordData::A(_) => "A",
+            RecordData::Aaaa(_) => "AAAA",
+            RecordData::Cname(_) => "CNAME",
+            RecordData::Txt(_) => "TXT",
+            RecordData::Srv { .. } => "SRV",
+            RecordData::Ptr(_) => "PTR",
+        }
+    }
+}
+
 impl Section for HostSection {
     const KIND: &'static str = "host";
 }

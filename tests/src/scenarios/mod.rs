@@ -38,6 +38,31 @@ const VOTERS: [&str; 3] = ["voter1", "voter2", "voter3"];
 /// How long a node that says that it restarts keeps its place: longer than any scenario takes.
 const GRACE: Duration = Duration::from_secs(600);
 
+/// Calls a macro with the names of all bodies: what plays them leaves none out.
+#[macro_export]
+macro_rules! every_body {
+    ($call:ident) => {
+        $call! {
+            a_change_reaches_every_consumer,
+            a_host_that_is_back_before_its_leave_keeps_its_id,
+            a_killed_host_leaves_and_comes_back_under_a_new_id,
+            a_killed_leader_is_replaced_and_votes_again_when_it_is_back,
+            a_later_consumer_gets_everything_from_its_fellows,
+            a_name_in_use_by_another_key_is_refused_and_nothing_else_happens,
+            a_node_joins_through_a_member_that_does_not_vote,
+            a_node_that_is_evicted_stays_out,
+            a_node_that_leaves_is_gone_for_all,
+            a_node_that_others_let_leave_stays_away,
+            a_node_that_restarts_with_its_data_goes_on_as_the_same_member,
+            a_stale_config_never_overwrites_a_newer_one,
+            the_first_consumer_gets_everything_from_the_hosts,
+            who_is_below_the_floor_resyncs_and_keeps_its_id,
+            who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id,
+            without_a_quorum_all_say_so_and_everything_but_membership_goes_on,
+        }
+    };
+}
+
 /// A body over some stage.
 pub type Body<S> = fn(<S as Stage>::Options) -> S;
 
@@ -46,24 +71,7 @@ pub fn all<S: Stage>() -> Vec<(&'static str, Body<S>)> {
     macro_rules! named {
         ($($body:ident),* $(,)?) => { vec![$((stringify!($body), $body::<S> as Body<S>)),*] };
     }
-    named![
-        a_change_reaches_every_consumer,
-        a_host_that_is_back_before_its_leave_keeps_its_id,
-        a_killed_host_leaves_and_comes_back_under_a_new_id,
-        a_killed_leader_is_replaced_and_votes_again_when_it_is_back,
-        a_later_consumer_gets_everything_from_its_fellows,
-        a_name_in_use_by_another_key_is_refused_and_nothing_else_happens,
-        a_node_joins_through_a_member_that_does_not_vote,
-        a_node_that_is_evicted_stays_out,
-        a_node_that_leaves_is_gone_for_all,
-        a_node_that_others_let_leave_stays_away,
-        a_node_that_restarts_with_its_data_goes_on_as_the_same_member,
-        a_stale_config_never_overwrites_a_newer_one,
-        the_first_consumer_gets_everything_from_the_hosts,
-        who_is_below_the_floor_resyncs_and_keeps_its_id,
-        who_was_cut_off_below_the_floor_resyncs_and_keeps_its_id,
-        without_a_quorum_all_say_so_and_everything_but_membership_goes_on,
-    ]
+    every_body!(named)
 }
 
 /// A node that may vote.

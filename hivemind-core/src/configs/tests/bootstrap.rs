@@ -61,3 +61,23 @@ fn a_new_member_whose_config_came_first_gets_it_with_its_join() {
     assert_eq!(configs.poll_output(), Some(Output::Changed { member: id(9) }));
     assert!(configs.held().contains_key(&id(9)));
 }
+
+#[test]
+fn configs_that_their_hosts_did_not_sign_make_no_consumer_complete() {
+    let facts = cluster(4, 5);
+    let (mut configs, mut surround) = (Configs::new(None, Seq(0), 8), Surround::new(5));
+    configs.member(&around(&facts), &mut surround.ctx());
+    let forged = (1..=4).map(|host| {
+        let genuine = config(host, 1, b"x");
+        HeldConfig { config: SignedConfig::new(genuine.config.config, &CheapKeys::of(2)), ..genuine }
+    });
+    let forged: Vec<HeldConfig> = forged.filter(|forged| forged.member != id(2)).collect();
+    configs.handle_message(id(2), ConfigsMessage::Batch { configs: forged, missing: vec![id(2)] }, &around(&facts), &mut surround.ctx());
+    let outputs: Vec<Output> = std::iter::from_fn(|| configs.poll_output()).collect();
+    assert!(!outputs.contains(&Output::Completeness { complete: true }), "{outputs:?}");
+    for host in [1, 3, 4] {
+        let answer = ConfigsMessage::Batch { configs: vec![config(host, 1, b"x")], missing: vec![] };
+        configs.handle_message(id(host), answer, &around(&facts), &mut surround.ctx());
+    }
+    assert_eq!(std::iter::from_fn(|| configs.poll_output()).last(), Some(Output::Completeness { complete: true }));
+}

@@ -67,6 +67,30 @@ fn who_is_behind_asks_and_who_is_ahead_answers() {
 }
 
 #[test]
+fn one_that_claims_to_have_all_that_is_new_does_not_keep_it_from_being_asked_of_others() {
+    let (mut configs, mut surround, facts) = consumer();
+    configs.take(config(1, 1, b"x"), None, &around(&facts), &mut surround.ctx());
+    let news = config(1, 2, b"y");
+    let claim = |seq| ConfigsMessage::Stored { member: id(1), version: Some(config(1, seq, b"z").config.config.digest()) };
+    let wants = |surround: &mut Surround| {
+        let wants = surround.sent().into_iter().filter(|out| matches!(out.message, Message::Configs(ConfigsMessage::Want { .. })));
+        wants.map(|out| out.to).collect::<Vec<_>>()
+    };
+    surround.sent();
+    configs.handle_message(id(3), claim(u64::MAX), &around(&facts), &mut surround.ctx());
+    assert_eq!(wants(&mut surround), [Recipient::Node(id(3))]);
+    surround.now.time = surround.now.time + surround.settings.configs.offer_retry * 5;
+    configs.handle_compare_timer(configs.compare_round, &around(&facts), &mut surround.ctx());
+    surround.sent();
+    configs.handle_message(id(3), claim(u64::MAX), &around(&facts), &mut surround.ctx());
+    let stored = ConfigsMessage::Stored { member: id(1), version: Some(news.config.config.digest()) };
+    configs.handle_message(id(6), stored, &around(&facts), &mut surround.ctx());
+    assert_eq!(wants(&mut surround), [Recipient::Node(id(3)), Recipient::Node(id(6))]);
+    configs.handle_message(id(6), ConfigsMessage::Batch { configs: vec![news], missing: vec![] }, &around(&facts), &mut surround.ctx());
+    assert_eq!(configs.held().get(&id(1)).map(|held| held.config.seq), Some(Seq(2)));
+}
+
+#[test]
 fn a_member_that_the_other_can_not_know_is_left_out() {
     let (mut configs, mut surround, facts) = consumer();
     configs.exchanges.forget(id(6));

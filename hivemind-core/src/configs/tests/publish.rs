@@ -8,12 +8,23 @@ fn host() -> (Configs, Surround, Facts) {
     (Configs::new(None, Seq(0), 8), Surround::new(2), facts)
 }
 
+fn section(body: &'static [u8]) -> Section {
+    Section { kind: kind("host"), body: bytes::Bytes::from_static(body) }
+}
+
+/// Makes the host a member of what it has `around` it, with a first config that is durable and offered.
+fn publish_first(configs: &mut Configs, around: &Surroundings<'_>, surround: &mut Surround) {
+    configs.member(around, &mut surround.ctx());
+    configs.publish(&[section(b"a")], &mut surround.ctx());
+    assert!(configs.handle_stored(Seq(1)));
+    configs.enforce_own(around, &mut surround.ctx());
+}
+
 #[test]
 fn nothing_is_offered_before_it_is_durable_and_seqs_are_reserved_with_it() {
     let (mut configs, mut surround, facts) = host();
     configs.member(&around(&facts), &mut surround.ctx());
-    let section = Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") };
-    assert_eq!(configs.publish(std::slice::from_ref(&section), &mut surround.ctx()), Published::Storing(Seq(1)));
+    assert_eq!(configs.publish(&[section(b"a")], &mut surround.ctx()), Published::Storing(Seq(1)));
     assert_eq!(offers(&mut surround), vec![]);
     let persist: Vec<Output> = std::iter::from_fn(|| configs.poll_output()).collect();
     assert!(matches!(&persist[..], [Output::Persist { version: Seq(1), reserve: Some(Seq(257)), .. }]), "{persist:?}");
@@ -22,29 +33,25 @@ fn nothing_is_offered_before_it_is_durable_and_seqs_are_reserved_with_it() {
     let mut offered = offers(&mut surround);
     offered.sort();
     assert_eq!(offered, vec![id(1), id(3), id(4), id(5)], "two consumers and two neighbors");
-    assert_eq!(configs.publish(&[section], &mut surround.ctx()), Published::Unchanged(Seq(1)));
+    assert_eq!(configs.publish(&[section(b"a")], &mut surround.ctx()), Published::Unchanged(Seq(1)));
 }
 
 #[test]
 fn a_restart_goes_above_every_seq_that_may_have_been_used() {
     let (mut configs, mut surround, facts) = host();
-    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
+    configs.publish(&[section(b"a")], &mut surround.ctx());
     let Some(Output::Persist { write: Write::Own(own), reserve: Some(reserved), .. }) = configs.poll_output() else {
         panic!("it is stored")
     };
     let mut restarted = Configs::new(own, reserved, 8);
     restarted.member(&around(&facts), &mut surround.ctx());
-    let changed = Section { kind: kind("host"), body: bytes::Bytes::from_static(b"b") };
-    assert_eq!(restarted.publish(&[changed], &mut surround.ctx()), Published::Storing(Seq(reserved.0 + 1)));
+    assert_eq!(restarted.publish(&[section(b"b")], &mut surround.ctx()), Published::Storing(Seq(reserved.0 + 1)));
 }
 
 #[test]
 fn a_host_that_sees_its_own_version_above_its_own_jumps_above_it() {
     let (mut configs, mut surround, facts) = host();
-    configs.member(&around(&facts), &mut surround.ctx());
-    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    assert!(configs.handle_stored(Seq(1)));
-    configs.enforce_own(&around(&facts), &mut surround.ctx());
+    publish_first(&mut configs, &around(&facts), &mut surround);
     let forgotten = config(2, 50, b"forgotten");
     let stored = ConfigsMessage::Stored { member: id(2), version: Some(forgotten.config.config.digest()) };
     surround.sent();
@@ -61,10 +68,7 @@ fn a_host_that_sees_its_own_version_above_its_own_jumps_above_it() {
 #[test]
 fn nobody_can_talk_a_host_into_giving_its_seqs_away() {
     let (mut configs, mut surround, facts) = host();
-    configs.member(&around(&facts), &mut surround.ctx());
-    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    assert!(configs.handle_stored(Seq(1)));
-    configs.enforce_own(&around(&facts), &mut surround.ctx());
+    publish_first(&mut configs, &around(&facts), &mut surround);
     let mut claimed = config(2, u64::MAX, b"claimed");
     let stored = ConfigsMessage::Stored { member: id(2), version: Some(claimed.config.config.digest()) };
     configs.handle_message(id(4), stored, &around(&facts), &mut surround.ctx());
@@ -77,8 +81,7 @@ fn nobody_can_talk_a_host_into_giving_its_seqs_away() {
 #[test]
 fn what_became_durable_while_the_host_was_no_member_is_offered_until_it_is_held() {
     let (mut configs, mut surround, facts) = host();
-    let section = Section { kind: kind("host"), body: bytes::Bytes::from_static(b"x") };
-    configs.publish(&[section], &mut surround.ctx());
+    configs.publish(&[section(b"x")], &mut surround.ctx());
     configs.member(&around(&facts), &mut surround.ctx());
     assert!(offers(&mut surround).is_empty(), "it is not durable yet");
     assert!(configs.handle_stored(Seq(1)));
@@ -92,10 +95,7 @@ fn what_became_durable_while_the_host_was_no_member_is_offered_until_it_is_held(
 #[test]
 fn who_does_not_answer_is_offered_it_again() {
     let (mut configs, mut surround, facts) = host();
-    configs.member(&around(&facts), &mut surround.ctx());
-    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    assert!(configs.handle_stored(Seq(1)));
-    configs.enforce_own(&around(&facts), &mut surround.ctx());
+    publish_first(&mut configs, &around(&facts), &mut surround);
     let own = configs.held().get(&id(2)).expect("in force here").config.digest();
     offers(&mut surround);
     for node in [1, 3, 4] {
@@ -118,10 +118,7 @@ fn consumers_that_were_out_of_reach_are_offered_it_when_they_return() {
     let (mut configs, mut surround, facts) = host();
     let cut_off = OrdSet::from_iter([id(1), id(3), id(4), id(5)]);
     let alone = Surroundings { facts: &facts, unreachable: &cut_off };
-    configs.member(&alone, &mut surround.ctx());
-    configs.publish(&[Section { kind: kind("host"), body: bytes::Bytes::from_static(b"a") }], &mut surround.ctx());
-    assert!(configs.handle_stored(Seq(1)));
-    configs.enforce_own(&alone, &mut surround.ctx());
+    publish_first(&mut configs, &alone, &mut surround);
     for _ in 0..3 {
         configs.handle_offer_timer(1, &alone, &mut surround.ctx());
         assert_eq!(offers(&mut surround), vec![]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::net::{TestKeys, V1, V2, key_of, request, signed};
+use super::net::{TestKeys, V1, V2, first_member, key_of, request, signed};
 use crate::control::applied::{Applied, MAX_TAIL_BYTES};
 use crate::control::apply_voter::Change;
 use crate::control::configuration::Joint;
@@ -11,7 +11,7 @@ use crate::ids::{BootNonce, ClusterId, Epoch, Index, NodeId, NodeName, ProposalI
 use crate::time::Timestamp;
 use crate::wire::command::{Command, MAX_RESTART_GRACE, Outcome, Proposal, Refusal};
 use crate::wire::event::{Event, LeaveReason, VoterPart};
-use crate::wire::member::{MAX_ADDRESSES, MemberRecord};
+use crate::wire::member::MAX_ADDRESSES;
 
 struct State {
     applied: Applied,
@@ -21,17 +21,7 @@ struct State {
 
 impl State {
     fn new() -> State {
-        let first = MemberRecord {
-            node: V1,
-            name: NodeName::new("v1").unwrap(),
-            key: key_of("v1"),
-            addresses: Vec::new(),
-            roles: Vec::new(),
-            voter_eligible: true,
-            address_seq: 0,
-            joined: Index(0),
-        };
-        let applied = Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, Default::default(), first);
+        let applied = Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, Default::default(), first_member());
         State { applied, counter: 0, time: 1000 }
     }
 

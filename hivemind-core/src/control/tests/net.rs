@@ -11,12 +11,12 @@ use std::time::Duration;
 use disk::Disk;
 pub(super) use disk::Faults;
 pub(super) use drive::raft;
-pub(super) use wishes::{TestKeys, key_of, request, signed};
+pub(super) use wishes::{TestKeys, first_member, key_of, request, signed};
 
 use crate::context::{Context, Outbox, Recipient, Report};
 use crate::control::{Control, Output};
 use crate::facts::Facts;
-use crate::ids::{BootNonce, ClusterId, Digest256, Index, NodeId, NodeName, ProposalId, PublicKey};
+use crate::ids::{BootNonce, ClusterId, Digest256, Index, NodeId, ProposalId, PublicKey};
 use crate::keys::hash;
 use crate::rng::Rng;
 use crate::settings::Settings;
@@ -25,7 +25,6 @@ use crate::time::{Now, Time, Timestamp};
 use crate::timers::{Timer, Timers};
 use crate::wire::command::Outcome;
 use crate::wire::event::LogEvent;
-use crate::wire::member::MemberRecord;
 use crate::wire::message::{self, Message};
 
 /// One node: its control plane, if it has one, and what came out of it.
@@ -109,18 +108,8 @@ impl Net {
             sent: Vec::new(),
             checks: true,
         };
-        let first = MemberRecord {
-            node: V1,
-            name: NodeName::new("v1").unwrap(),
-            key: key_of("v1"),
-            addresses: Vec::new(),
-            roles: Vec::new(),
-            voter_eligible: true,
-            address_seq: 0,
-            joined: Index(0),
-        };
         net.add_host(V1);
-        net.with_host(V1, |host, ctx| host.control = Some(Control::birth(ClusterId(7), 9, first, seed, ctx)));
+        net.with_host(V1, |host, ctx| host.control = Some(Control::birth(ClusterId(7), 9, first_member(), seed, ctx)));
         net
     }
 

@@ -242,31 +242,35 @@ impl Net {
 
 /// One that lies about being ahead has nothing new to give.
 fn old(message: Events) -> Events {
-    match message {
-        Events::Range(mut batch) | Events::Push(mut batch) => {
-            batch.events.truncate(1);
-            batch.events.iter_mut().for_each(|logged| logged.index = Index(1));
-            Events::Range(batch)
-        }
-        other @ (Events::Announce
-        | Events::Pull { .. }
-        | Events::Collected { .. }
-        | Events::AskAnother
-        | Events::Resync
-        | Events::Snapshot(_)) => other,
+    let old = |batch: &mut EventBatch| {
+        batch.events.truncate(1);
+        batch.events.iter_mut().for_each(|logged| logged.index = Index(1));
+    };
+    match with_batch(message, old) {
+        Events::Push(batch) => Events::Range(batch),
+        other => other,
     }
 }
 
 fn altered(message: Events) -> Events {
-    let alter = |mut batch: EventBatch| {
+    with_batch(message, |batch| {
         for logged in &mut batch.events {
             *logged = LogEvent::new(logged.index, &Event::Restarted { node: id(1) });
         }
-        batch
-    };
+    })
+}
+
+/// A message with its events, where it has any, changed.
+fn with_batch(message: Events, change: impl FnOnce(&mut EventBatch)) -> Events {
     match message {
-        Events::Range(batch) => Events::Range(alter(batch)),
-        Events::Push(batch) => Events::Push(alter(batch)),
+        Events::Range(mut batch) => {
+            change(&mut batch);
+            Events::Range(batch)
+        }
+        Events::Push(mut batch) => {
+            change(&mut batch);
+            Events::Push(batch)
+        }
         other @ (Events::Announce
         | Events::Pull { .. }
         | Events::Collected { .. }

@@ -2,7 +2,7 @@
 
 use hivemind_core::ids::{Index, NodeId, NodeName};
 use hivemind_core::view::View;
-use hivemind_core::wire::event::{Event, LogEvent};
+use hivemind_core::wire::event::LogEvent;
 use hivemind_dns_processor::zone::Zone;
 use imbl::ordmap::DiffItem;
 
@@ -76,7 +76,7 @@ impl Presence {
 /// Whether the join at `index` replaced the membership `old` in one event.
 fn supersedes(history: &History, index: Index, old: NodeId) -> bool {
     let joined = history.at(index).and_then(|committed| committed.logged.as_ref()).map(LogEvent::event);
-    matches!(joined, Some(Ok(Event::Joined { supersedes: Some(node), .. })) if node == old)
+    joined.is_some_and(|joined| joined.is_ok_and(|event| event.ended() == Some(old)))
 }
 
 #[cfg(test)]

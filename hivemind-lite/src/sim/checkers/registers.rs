@@ -79,22 +79,13 @@ impl Registers {
     /// An event was committed, the first time that a voter applied it. A member may raise its own version; its register
     /// ends with its membership.
     pub fn committed(&mut self, event: &Event) {
-        match event {
-            Event::Addresses { node, seq, addresses: _ } => {
-                if let Some(window) = self.windows.get_mut(node) {
-                    window.raised_by_another(*seq);
-                }
-            }
-            Event::Left { node, .. } | Event::Joined { supersedes: Some(node), .. } => {
-                self.windows.remove(node);
-            }
-            Event::Joined { supersedes: None, .. }
-            | Event::Voter { .. }
-            | Event::Restarting { .. }
-            | Event::Restarted { .. }
-            | Event::EpochAdvanced { .. }
-            | Event::Split { .. }
-            | Event::Merged { .. } => {}
+        if let Some(node) = event.ended() {
+            self.windows.remove(&node);
+        }
+        if let Event::Addresses { node, seq, addresses: _ } = event
+            && let Some(window) = self.windows.get_mut(node)
+        {
+            window.raised_by_another(*seq);
         }
     }
 

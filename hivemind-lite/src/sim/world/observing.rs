@@ -99,18 +99,12 @@ impl World {
 
     fn measure_event(&mut self, position: Position, event: &Event) {
         let before = hivemind_core::ids::Index(position.index.0.saturating_sub(1));
-        let key = match event {
-            Event::Left { node, .. } => {
-                self.checkers.history.at(before).and_then(|before| before.facts.member(*node)).map(|member| member.key)
-            }
-            Event::Joined { member, .. } => Some(member.key),
-            Event::Split { .. }
-            | Event::Merged { .. }
-            | Event::Voter { .. }
-            | Event::Restarting { .. }
-            | Event::Restarted { .. }
-            | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => None,
+        // One that joins again keeps its key.
+        let key = if let Event::Joined { member, .. } = event {
+            Some(member.key)
+        } else {
+            let former = self.checkers.history.at(before).zip(event.ended()).and_then(|(before, node)| before.facts.member(node));
+            former.map(|member| member.key)
         };
         let subject = key.and_then(|key| self.keys.get(&key).copied());
         let crashed = match (event, subject) {

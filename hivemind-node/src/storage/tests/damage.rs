@@ -18,6 +18,15 @@ fn flip(file: &Path, place: usize) {
     fs::write(file, content).expect("it is written");
 }
 
+/// The damage is before the last record, which a crash can not do.
+fn voter_with_damaged_log(dir: &Path) {
+    let mut storage = voter(dir);
+    let file = dir.join("raft/0000000000000001.raftlog");
+    storage.write(&[append(11..=12, 1)]).expect("written");
+    drop(storage);
+    flip(&file, fs::metadata(&file).expect("it is there").len() as usize / 2);
+}
+
 fn assert_damaged(dir: &Path, part: &str) {
     match refusal(dir) {
         OpenError::Damaged { file, repair, .. } => {
@@ -91,22 +100,14 @@ fn a_missing_snapshot_is_refused() {
 #[test]
 fn a_damaged_record_before_others_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut storage = voter(dir.path());
-    let file = dir.path().join("raft/0000000000000001.raftlog");
-    storage.write(&[append(11..=12, 1)]).expect("written");
-    drop(storage);
-    flip(&file, fs::metadata(&file).expect("it is there").len() as usize / 2);
+    voter_with_damaged_log(dir.path());
     assert_damaged(dir.path(), "raft");
 }
 
 #[test]
 fn the_repair_that_is_named_keeps_the_node_and_drops_its_raft_data() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut storage = voter(dir.path());
-    let file = dir.path().join("raft/0000000000000001.raftlog");
-    storage.write(&[append(11..=12, 1)]).expect("written");
-    drop(storage);
-    flip(&file, fs::metadata(&file).expect("it is there").len() as usize / 2);
+    voter_with_damaged_log(dir.path());
     let OpenError::Damaged { repair, .. } = refusal(dir.path()) else { panic!("it is damaged") };
     let named: Vec<&str> = repair.split('\'').skip(1).step_by(2).take(2).collect();
     assert_eq!(named, [dir.path().join("raft").to_string_lossy(), dir.path().join("snapshots").to_string_lossy()]);

@@ -232,28 +232,17 @@ impl OwnedNames {
                 }
                 RecordData::Cname(_) => match (self.names.get(name), earlier.first()) {
                     (Some(owned), _) => Some((*owned).to_owned()),
-                    (None, Some(other)) => Some(format!("a record of type {}", type_name(&other.record.data))),
+                    (None, Some(other)) => Some(format!("a record of type {}", other.record.data.type_name())),
                     (None, None) => None,
                 },
                 RecordData::A(_) | RecordData::Aaaa(_) | RecordData::Txt(_) | RecordData::Srv { .. } | RecordData::Ptr(_) => {
                     let cname = earlier.iter().any(|other| matches!(other.record.data, RecordData::Cname(_)));
-                    cname.then(|| format!("a record of type {}", type_name(&placed.record.data)))
+                    cname.then(|| format!("a record of type {}", placed.record.data.type_name()))
                 }
             };
             if let Some(beside) = beside {
                 findings.add(placed.at, &placed.key, Problem::CnameBeside { name: name.to_owned(), beside });
             }
         }
-    }
-}
-
-fn type_name(data: &RecordData) -> &'static str {
-    match data {
-        RecordData::A(_) => "A",
-        RecordData::Aaaa(_) => "AAAA",
-        RecordData::Cname(_) => "CNAME",
-        RecordData::Txt(_) => "TXT",
-        RecordData::Srv { .. } => "SRV",
-        RecordData::Ptr(_) => "PTR",
     }
 }

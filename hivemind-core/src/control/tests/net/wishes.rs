@@ -1,10 +1,11 @@
 //! Keys, and wishes to join that are signed with them.
 
-use crate::ids::{Digest256, NodeName, PublicKey};
+use super::V1;
+use crate::ids::{Digest256, Index, NodeName, PublicKey};
 use crate::keys::{Keys, Purpose, Signature, hash};
 use crate::wire::codec;
 use crate::wire::command::Command;
-use crate::wire::member::{JoinRequest, SignedJoin};
+use crate::wire::member::{JoinRequest, MemberRecord, SignedJoin};
 
 /// A scheme for tests: anybody could forge it, but nothing verifies that was not signed.
 pub(in crate::control::tests) struct TestKeys(pub(in crate::control::tests) PublicKey);
@@ -34,6 +35,20 @@ impl Keys for TestKeys {
 /// The key that a name's node has, unless a test says otherwise.
 pub(in crate::control::tests) fn key_of(name: &str) -> PublicKey {
     PublicKey(hash(&[b"key of", name.as_bytes()]).0)
+}
+
+/// The member that a cluster is born with.
+pub(in crate::control::tests) fn first_member() -> MemberRecord {
+    MemberRecord {
+        node: V1,
+        name: NodeName::new("v1").unwrap(),
+        key: key_of("v1"),
+        addresses: Vec::new(),
+        roles: Vec::new(),
+        voter_eligible: true,
+        address_seq: 0,
+        joined: Index(0),
+    }
 }
 
 pub(in crate::control::tests) fn request(name: &str, nonce: u64) -> JoinRequest {
