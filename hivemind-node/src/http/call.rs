@@ -124,7 +124,12 @@ async fn take_body(desk: &Desk, headers: &HeaderMap, body: axum::body::Body, dea
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Failure::new(ProblemKind::MediaType, "send the body as `Content-Type: application/json`, or leave it out"));
     }
-    serde_json::from_slice(&octets).map_err(|error| Failure::new(ProblemKind::BadBody, format!("the body is not what is taken here: {error}")))
+    let bad = |error: String| Failure::new(ProblemKind::BadBody, format!("the body is not what is taken here: {error}"));
+    // serde would take an array for a struct.
+    if octets.trim_ascii_start().first() != Some(&b'{') {
+        return Err(bad("it is no JSON object".to_owned()));
+    }
+    serde_json::from_slice(&octets).map_err(|error| bad(error.to_string()))
 }
 
 impl Call {

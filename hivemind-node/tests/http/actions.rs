@@ -8,7 +8,7 @@ use hivemind_node::http::model::{ActionResult, ActionStage, Event, EventPage, Le
 use hivemind_node::http::{HttpSettings, Limits};
 
 use crate::client::{ask, get, get_until, within};
-use crate::nodes::{Cluster, Secrets, loopback, name};
+use crate::nodes::{Cluster, Secrets, limits, loopback, name};
 
 const ADMIN: (&str, &str) = ("Authorization", "Bearer admin");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -58,7 +58,7 @@ async fn the_last_voter_can_not_be_put_out() {
 
 #[tokio::test]
 async fn without_a_quorum_nothing_linearizable_is_answered_and_no_outcome_is_made_up() {
-    let limits = Limits { time: Duration::from_millis(500), ..Limits::default() };
+    let limits = Limits { time: Duration::from_millis(500), ..limits() };
     let cluster = admin(HttpSettings { limits, ..loopback() }).await;
     let host = cluster.host("web1", 80).await;
     let others = cluster.two_voters().await;
@@ -76,8 +76,10 @@ async fn without_a_quorum_nothing_linearizable_is_answered_and_no_outcome_is_mad
     assert!(answer.header("retry-after").is_some());
     assert_eq!(act("/api/v1/members/web1/leave?dry_run=true").await.problem(), ProblemKind::NoQuorum);
 
-    let degraded = |answer: &crate::client::Answer| answer.header("hivemind-degraded") == Some("true");
-    let status: Status = get_until(cluster.at, "/api/v1/status", degraded).await.json();
+    within("it knows", cluster.voter.handle().view_where(|view| view.condition.degraded)).await.unwrap();
+    let answer = get(cluster.at, "/api/v1/status").await;
+    assert_eq!(answer.header("hivemind-degraded"), Some("true"));
+    let status: Status = answer.json();
     assert!(status.condition.degraded && status.members == 4);
     assert_eq!(get(cluster.at, "/api/v1/members/web1").await.status, 200, "what is known is still told");
     drop((host, others));

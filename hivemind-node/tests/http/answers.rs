@@ -42,6 +42,22 @@ async fn every_operation_of_the_document_answers_as_it_says() {
     assert_eq!(operations, 17);
 }
 
+/// What the manual must name: every path of the document, and every problem with its status.
+#[test]
+fn the_manual_names_every_path_and_every_problem() {
+    let manual = include_str!("../../../docs/http.md");
+    let document = document();
+    for path in document["paths"].as_object().unwrap().keys().filter(|path| !path.starts_with("/assets/")) {
+        let path = path.replace("{name}", "NAME");
+        let short = path.trim_start_matches("/api/v1");
+        assert!(manual.contains(&path) || manual.contains(&format!("`{short}`")), "docs/http.md says nothing of {path}");
+    }
+    for kind in ProblemKind::ALL {
+        let row = format!("| `{}` | {} |", kind.name(), kind.status());
+        assert!(manual.contains(&row), "docs/http.md has no row `{row}`");
+    }
+}
+
 fn document_again() -> Value {
     serde_json::from_str(&document().to_string()).unwrap()
 }

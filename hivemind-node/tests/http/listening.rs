@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{get, text, within};
-use crate::nodes::{Cluster, Secrets, loopback};
+use crate::nodes::{Cluster, Secrets, limits, loopback};
 
 fn tls() -> (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>) {
     let issued = rcgen::generate_simple_self_signed(["box.example".to_owned()]).unwrap();
@@ -62,7 +62,7 @@ async fn tls_is_spoken_where_it_is_configured() {
 
 #[tokio::test]
 async fn more_connections_than_may_be_wait_and_silent_ones_make_room() {
-    let limits = Limits { connections: 1, time: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { connections: 1, time: Duration::from_millis(300), ..limits() };
     let cluster = Cluster::born(HttpSettings { limits, ..loopback() }).await;
     let silent = TcpStream::connect(cluster.at).await.unwrap();
     assert_eq!(get(cluster.at, "/healthz").await.status, 200, "once the silent one was put out");

@@ -12,7 +12,7 @@ use hivemind_core::view::{Changed, View};
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::event::VoterPart;
 use hivemind_node::authority::Authority;
-use hivemind_node::http::{Access, HttpListener, HttpServer, HttpSettings, NoCredentials, Observer, Right, SecretHash};
+use hivemind_node::http::{Access, HttpListener, HttpServer, HttpSettings, Limits, NoCredentials, Observer, Right, SecretHash};
 use hivemind_node::{Node, NodeBuilder};
 use hivemind_sections::{DnsSection, HostSection, Section as _, Service, ServiceSection};
 
@@ -67,7 +67,12 @@ pub(crate) struct Cluster {
 }
 
 pub(crate) fn loopback() -> HttpSettings {
-    HttpSettings { listen: "127.0.0.1:0".parse().unwrap(), ..HttpSettings::default() }
+    HttpSettings { listen: "127.0.0.1:0".parse().unwrap(), limits: limits(), ..HttpSettings::default() }
+}
+
+/// A test may ask as often as it likes.
+pub(crate) fn limits() -> Limits {
+    Limits { rate: u32::MAX, burst: u32::MAX, ..Limits::default() }
 }
 
 pub(crate) fn builder(authority: &Arc<Authority>, node: &str) -> NodeBuilder {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{ask, get, raw, send, within};
-use crate::nodes::{Cluster, loopback};
+use crate::nodes::{Cluster, limits, loopback};
 
 fn writable(limits: Limits) -> HttpSettings {
     HttpSettings { anonymous: Anonymous::Write, limits, ..loopback() }
@@ -37,7 +37,7 @@ async fn paths_names_and_queries_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn bodies_that_are_huge_deep_or_no_json_are_refused() {
-    let cluster = Cluster::born(writable(Limits::default())).await;
+    let cluster = Cluster::born(writable(limits())).await;
     let at = cluster.at;
     let post = async |body: &str, headers: &[(&str, &str)]| ask(at, "POST", LEAVE, headers, body).await;
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
@@ -60,7 +60,7 @@ async fn bodies_that_are_huge_deep_or_no_json_are_refused() {
 
 #[tokio::test]
 async fn who_is_slow_is_not_waited_for() {
-    let cluster = Cluster::born(writable(Limits { time: Duration::from_millis(300), ..Limits::default() })).await;
+    let cluster = Cluster::born(writable(Limits { time: Duration::from_millis(300), ..limits() })).await;
     let at = cluster.at;
     let half = format!("POST {LEAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{");
     let mut slow = TcpStream::connect(at).await.unwrap();
@@ -125,7 +125,7 @@ async fn pages_and_names_of_elsewhere_are_refused_over_loopback() {
 
 #[tokio::test]
 async fn who_asks_too_often_is_told_when_to_come_again() {
-    let cluster = Cluster::born(HttpSettings { limits: Limits { rate: 1, burst: 3, ..Limits::default() }, ..loopback() }).await;
+    let cluster = Cluster::born(HttpSettings { limits: Limits { rate: 1, burst: 3, ..limits() }, ..loopback() }).await;
     let mut refused = None;
     for _ in 0..20 {
         let answer = get(cluster.at, "/healthz").await;

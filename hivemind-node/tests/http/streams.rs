@@ -7,7 +7,7 @@ use hivemind_node::http::model::{Config, Event, EventPage, Gap, HostGone, Logged
 use hivemind_node::http::{HttpSettings, Limits};
 
 use crate::client::{Answer, Sent, Stream, get, get_until, within};
-use crate::nodes::{Cluster, loopback, name};
+use crate::nodes::{Cluster, limits, loopback, name};
 
 const EVENTS: &str = "/api/v1/events";
 
@@ -44,7 +44,7 @@ async fn events_are_streamed_and_a_stream_resumes_without_a_gap() {
 
 #[tokio::test]
 async fn what_is_not_kept_any_more_is_announced_as_a_gap() {
-    let limits = Limits { events: 1, ..Limits::default() };
+    let limits = Limits { events: 1, ..limits() };
     let cluster = Cluster::born(HttpSettings { limits, ..loopback() }).await;
     let _hosts = [cluster.host("web1", 80).await, cluster.host("web2", 80).await];
     let last = cluster.voter.handle().view().unwrap().facts.position();
@@ -99,7 +99,7 @@ async fn configs_are_streamed_as_a_state_and_its_changes() {
 #[tokio::test]
 async fn streams_are_few_outlive_the_time_of_requests_and_end_with_the_server() {
     let millisecond = Duration::from_millis(1);
-    let limits = Limits { streams: 1, time: millisecond * 50, heartbeat: millisecond * 100, ..Limits::default() };
+    let limits = Limits { streams: 1, time: millisecond * 50, heartbeat: millisecond * 100, ..limits() };
     let cluster = Cluster::born(HttpSettings { limits, ..loopback() }).await;
     let mut stream = Stream::open(cluster.at, EVENTS, &[]).await.unwrap();
     for _ in 0..3 {
