@@ -41,6 +41,7 @@ mod formed;
 mod group;
 mod housekeeping;
 mod log;
+mod log_clock;
 mod making;
 mod output;
 mod pending;
@@ -67,6 +68,7 @@ use evidence::Evidence;
 pub use formed::Formed;
 pub use group::GroupId;
 use log::Log;
+use log_clock::LogClock;
 use making::Making;
 pub use output::Output;
 use pending::{Alarm, Pending};
@@ -115,6 +117,7 @@ pub struct Control {
     applied: Option<Applied>,
     pending: Pending,
     evidence: Evidence,
+    clock: LogClock,
     outputs: VecDeque<Output>,
     /// Who has a part in the group by the view, and at which event.
     view: Option<(Index, OrdMap<NodeId, VoterPart>)>,
@@ -193,6 +196,7 @@ impl Control {
             applied,
             pending: Pending::new(ctx.rng.next()),
             evidence: Evidence::default(),
+            clock: LogClock::default(),
             outputs: VecDeque::new(),
             view: None,
             making: None,

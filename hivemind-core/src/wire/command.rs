@@ -59,7 +59,8 @@ pub const MAX_RESTART_GRACE: Duration = Duration::from_secs(3600);
 pub struct Proposal {
     /// Who waits for the outcome.
     pub id: ProposalId,
-    /// The proposer's wall clock, or the leader's where that is behind it; applying takes at least the previous one's.
+    /// The proposer's wall clock, until the leader puts the clock of the log in its place; applying takes at least the
+    /// previous one's.
     pub time: Timestamp,
     /// What is to be done.
     pub command: Command,
