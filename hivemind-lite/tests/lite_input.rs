@@ -33,9 +33,20 @@ fn help_and_version_are_printed() {
     let version = run(&["--version"]);
     assert_eq!(text(&version.stdout), format!("hivemind-lite {}\n", env!("CARGO_PKG_VERSION")));
     let help = text(&run(&["--help"]).stdout);
-    for flag in
-        ["--hosts", "--zone", "--voters", "--dns ", "--dns-listen", "--http-listen", "--data-dir", "--check", "--verbose", "--help", "--version", "sim"]
-    {
+    for flag in [
+        "--hosts",
+        "--zone",
+        "--voters",
+        "--dns ",
+        "--dns-listen",
+        "--http-listen",
+        "--data-dir",
+        "--check",
+        "--verbose",
+        "--help",
+        "--version",
+        "sim",
+    ] {
         assert!(help.contains(flag), "{flag} in\n{help}");
     }
 }

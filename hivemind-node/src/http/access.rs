@@ -147,7 +147,9 @@ mod tests {
 
     #[test]
     fn a_wrong_credential_is_worse_than_none() {
-        for wrong in [&["Bearer s3creT"][..], &["Basic s3cret"], &["Bearer"], &["Bearer "], &["Bearer a b"], &["Bearer s3cret", "Bearer s3cret"]] {
+        for wrong in
+            [&["Bearer s3creT"][..], &["Basic s3cret"], &["Bearer"], &["Bearer "], &["Bearer a b"], &["Bearer s3cret", "Bearer s3cret"]]
+        {
             assert_eq!(ask(wrong, Anonymous::Write, Right::Read), Some(ProblemKind::Unauthorized), "{wrong:?}");
         }
         assert_eq!(ask(&[], Anonymous::Write, Right::Write), None);

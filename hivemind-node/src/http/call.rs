@@ -159,6 +159,8 @@ impl Call {
     /// Whether a stream is asked for.
     pub(super) fn wants_stream(&self) -> bool {
         let accepted = self.headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-        accepted.flat_map(|accept| accept.split(',')).any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(STREAM_TYPE))
+        accepted
+            .flat_map(|accept| accept.split(','))
+            .any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(STREAM_TYPE))
     }
 }

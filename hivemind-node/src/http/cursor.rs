@@ -15,11 +15,7 @@ pub(super) struct Cursor {
 
 impl Cursor {
     pub(super) fn of(position: &Position) -> Self {
-        Cursor {
-            generation: position.epoch.generation.into(),
-            number: position.epoch.number.into(),
-            index: position.index.0,
-        }
+        Cursor { generation: position.epoch.generation.into(), number: position.epoch.number.into(), index: position.index.0 }
     }
 
     /// The point of `before`'s epoch just before the event at `index`.

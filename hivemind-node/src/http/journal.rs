@@ -245,7 +245,10 @@ mod tests {
         journal.add(at(index), at(index - 1), LoggedEvent { position: at(index).to_string(), event });
     }
 
-    fn ask(journal: &Journal, after: Option<Cursor>, limit: usize) -> (Option<(Option<String>, String)>, Vec<String>, Option<String>, bool) {
+    type Asked = (Option<(Option<String>, String)>, Vec<String>, Option<String>, bool);
+
+    /// The gap's ends, the events, where to go on, and whether there is more.
+    fn ask(journal: &Journal, after: Option<Cursor>, limit: usize) -> Asked {
         let found = journal.after(after, limit);
         let events = found.events.into_iter().map(|event| event.position).collect();
         (found.gap.map(|gap| (gap.after, gap.until)), events, found.next.map(|next| next.to_string()), found.more)

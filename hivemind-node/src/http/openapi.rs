@@ -79,7 +79,8 @@ fn operation_of(operation: &Operation, generator: &mut SchemaGenerator) -> Value
         .collect();
     if operation.path.contains("{name}") {
         let schema = json!({ "type": "string", "pattern": NAME });
-        parameters.push(json!({ "name": "name", "in": "path", "required": true, "description": "The name of a member.", "schema": schema }));
+        parameters
+            .push(json!({ "name": "name", "in": "path", "required": true, "description": "The name of a member.", "schema": schema }));
     }
     let mut described = json!({
         "operationId": operation.id,
@@ -93,7 +94,8 @@ fn operation_of(operation: &Operation, generator: &mut SchemaGenerator) -> Value
         Some(Right::Read | Right::Write | Right::Admin) => json!([{}, { "bearer": [] }]),
     };
     if let Some(right) = operation.right {
-        described["description"] = format!("Needs the right `{}`{}.", right.name(), if right == Right::Admin { "; a dry run, `write`" } else { "" }).into();
+        described["description"] =
+            format!("Needs the right `{}`{}.", right.name(), if right == Right::Admin { "; a dry run, `write`" } else { "" }).into();
     }
     if operation.takes_body {
         let schema = generator.subschema_for::<model::ActionBody>();

@@ -70,7 +70,13 @@ fn json<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-const fn look(path: &'static str, id: &'static str, summary: &'static str, task: Task, schema: fn(&mut SchemaGenerator) -> Schema) -> Operation {
+const fn look(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    task: Task,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+) -> Operation {
     Operation {
         verb: Verb::Get,
         path,
@@ -130,16 +136,19 @@ pub(super) const STREAM_TYPE: &str = "text/event-stream";
 pub(super) const OPERATIONS: &[Operation] = &[
     look("/api/v1/status", "status", "How the node fares", Task::Status, json::<model::Status>),
     Operation { parameters: LIST, ..look("/api/v1/members", "members", "The members, by name", Task::Members, json::<model::Members>) },
-    Operation {
-        problems: FOUND,
-        ..look("/api/v1/members/{name}", "member", "One member", Task::Member, json::<model::Member>)
-    },
+    Operation { problems: FOUND, ..look("/api/v1/members/{name}", "member", "One member", Task::Member, json::<model::Member>) },
     act("/api/v1/members/{name}/leave", "leave", "End a membership; the node may join again", model::Action::Leave),
     act("/api/v1/members/{name}/evict", "evict", "End a membership and revoke its key", model::Action::Evict),
     Operation {
         parameters: &[Parameter::AfterPosition, Parameter::Limit, Parameter::Consistency],
         stream: Some("Events as they are applied, named `log`; `gap` says what is missing. Ids are positions; `Last-Event-ID` resumes."),
-        ..look("/api/v1/events", "events", "What happened to the cluster, as far as the node keeps it", Task::Events, json::<model::EventPage>)
+        ..look(
+            "/api/v1/events",
+            "events",
+            "What happened to the cluster, as far as the node keeps it",
+            Task::Events,
+            json::<model::EventPage>,
+        )
     },
     Operation {
         parameters: LIST,
@@ -163,10 +172,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         problems: &[ProblemKind::Unavailable],
         ..look("/readyz", "readyz", "Whether the node can be sent work", Task::Readyz, json::<model::Readiness>)
     },
-    Operation {
-        right: Some(Right::Read),
-        ..plain("/metrics", "metrics", "Figures for Prometheus", Task::Metrics, METRICS_TYPE)
-    },
+    Operation { right: Some(Right::Read), ..plain("/metrics", "metrics", "Figures for Prometheus", Task::Metrics, METRICS_TYPE) },
     plain("/openapi.json", "openapi", "This document", Task::Document, "application/json"),
     Operation {
         right: Some(Right::Read),

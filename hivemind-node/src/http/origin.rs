@@ -13,7 +13,10 @@ use super::model::ProblemKind;
 pub(super) fn check(headers: &HeaderMap, uri: &Uri, hosts: &[String]) -> Result<(), Failure> {
     let misdirected = |host: &str| {
         let host: String = host.chars().take(64).collect();
-        Failure::new(ProblemKind::Misdirected, format!("the host `{host}` is not this machine; ask for localhost, or name it in the settings"))
+        Failure::new(
+            ProblemKind::Misdirected,
+            format!("the host `{host}` is not this machine; ask for localhost, or name it in the settings"),
+        )
     };
     if let Some(authority) = uri.authority()
         && !is_ours(authority, hosts)

@@ -139,7 +139,18 @@ mod tests {
         let asked = ask("after=1.0-7&limit=5&consistency=linearizable&dry_run=true", ALL).unwrap();
         assert_eq!(asked.after_position.unwrap().index, 7);
         assert!(asked.limit == 5 && asked.linearizable && asked.dry_run);
-        for bad in ["after=x", "limit=0", "limit=1001", "limit=", "limit=-1", "consistency=LOCAL", "dry_run=1", "x=1", "limit=1&limit=1", "limit=%ff"] {
+        for bad in [
+            "after=x",
+            "limit=0",
+            "limit=1001",
+            "limit=",
+            "limit=-1",
+            "consistency=LOCAL",
+            "dry_run=1",
+            "x=1",
+            "limit=1&limit=1",
+            "limit=%ff",
+        ] {
             assert!(ask(bad, ALL).is_err(), "{bad}");
         }
         assert_eq!(ask("limit=5", &[]).unwrap_err(), "this path does not take `limit`");

@@ -43,8 +43,7 @@ async fn a_member_leaves_and_another_is_put_out() {
         _ => None,
     };
     let leaves: Vec<_> = events.events.into_iter().filter_map(left_at).collect();
-    let expected =
-        [(left.position, left.member, LeaveReason::Asked), (evicted.position, evicted.member, LeaveReason::Evicted)];
+    let expected = [(left.position, left.member, LeaveReason::Asked), (evicted.position, evicted.member, LeaveReason::Evicted)];
     assert_eq!(leaves, expected);
     drop(hosts);
 }

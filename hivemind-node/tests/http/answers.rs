@@ -111,7 +111,10 @@ async fn a_node_tells_of_its_cluster() {
     let hoods: Neighborhoods = get(at, "/api/v1/neighborhoods").await.json();
     assert_eq!((hoods.neighborhoods.len(), hoods.total, hoods.neighborhoods[0].members.len()), (1, 1, 2));
     let voters: Voters = get(at, "/api/v1/voters").await.json();
-    assert_eq!((voters.voters.len(), voters.voters[0].part, voters.leader), (1, Part::Voter, voters.voters.first().map(|one| one.member.clone())));
+    assert_eq!(
+        (voters.voters.len(), voters.voters[0].part, voters.leader),
+        (1, Part::Voter, voters.voters.first().map(|one| one.member.clone()))
+    );
 
     let events: EventPage = get(at, "/api/v1/events?limit=1").await.json();
     assert_eq!((events.events.len(), events.gap.is_some(), events.next.is_some()), (1, false, true));
@@ -119,7 +122,11 @@ async fn a_node_tells_of_its_cluster() {
     let ready: Readiness = get(at, "/readyz").await.json();
     assert_eq!(ready.phase, Phase::Member);
     let page = get(at, "/").await;
-    assert!(["voter1", "web1", "reachable", "10.0.0.1", "/assets/hivemind.css"].iter().all(|word| page.body.contains(word)), "{}", page.body);
+    assert!(
+        ["voter1", "web1", "reachable", "10.0.0.1", "/assets/hivemind.css"].iter().all(|word| page.body.contains(word)),
+        "{}",
+        page.body
+    );
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     assert!(!page.body.contains("//"), "it needs nothing of elsewhere");
 }

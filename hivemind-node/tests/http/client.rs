@@ -160,7 +160,8 @@ impl Stream {
             if block.starts_with(':') {
                 continue;
             }
-            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{block:?}")).to_owned();
+            let field =
+                |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{block:?}")).to_owned();
             return Some(Sent { name: field("event: "), id: field("id: "), data: field("data: ") });
         }
     }

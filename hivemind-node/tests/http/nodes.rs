@@ -53,7 +53,7 @@ pub(crate) struct Secrets;
 impl Access for Secrets {
     fn right_of(&self, presented: &SecretHash) -> Option<Right> {
         let known = [("reader", Right::Read), ("writer", Right::Write), ("admin", Right::Admin)];
-        known.into_iter().filter(|(secret, _)| SecretHash::of(secret) == *presented).map(|(_, right)| right).last()
+        known.into_iter().filter(|(secret, _)| SecretHash::of(secret) == *presented).map(|(_, right)| right).max()
     }
 }
 

@@ -49,7 +49,8 @@ async fn bodies_that_are_huge_deep_or_no_json_are_refused() {
     assert_eq!(post("a=1", &[("Content-Type", "application/x-www-form-urlencoded")]).await.problem(), ProblemKind::MediaType);
     assert_eq!(post(&"x".repeat(70_000), &[JSON]).await.problem(), ProblemKind::TooLarge);
     let chunk = format!("{:x}\r\n{}\r\n", 60_000, "x".repeat(60_000));
-    let chunked = format!("POST {LEAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunked =
+        format!("POST {LEAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
     assert_eq!(raw(at, &format!("{chunked}{chunk}{chunk}")).await.problem(), ProblemKind::TooLarge, "without a length too");
     let claims = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", u64::MAX);
     assert_eq!(raw(at, &claims).await.status, 413);
@@ -142,7 +143,8 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
 #[tokio::test]
 async fn requests_carry_an_id_that_a_log_can_hold() {
     let cluster = Cluster::born(loopback()).await;
-    let with = async |id: &str| ask(cluster.at, "GET", "/healthz", &[("X-Request-Id", id)], "").await.header("x-request-id").unwrap().to_owned();
+    let with =
+        async |id: &str| ask(cluster.at, "GET", "/healthz", &[("X-Request-Id", id)], "").await.header("x-request-id").unwrap().to_owned();
     assert_eq!(with("abc-1").await, "abc-1");
     for bad in ["a b", "a\"b", &"x".repeat(100)] {
         assert_ne!(with(bad).await, *bad);

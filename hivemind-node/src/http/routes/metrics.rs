@@ -61,12 +61,20 @@ fn node(text: &mut Exposition, handle: &NodeHandle, status: &NodeStatus) {
     let ready = machine.phase == hivemind_core::machine::Phase::Member && status.stopped.is_none();
     let heard = handle.leader_heard_ago().as_secs_f64();
     text.gauge("hivemind_ready", "1 where the node is a member and does not resync.", u8::from(ready));
-    text.gauge("hivemind_degraded", "1 where the control plane has no quorum, as far as the node knows.", u8::from(machine.condition.degraded));
+    text.gauge(
+        "hivemind_degraded",
+        "1 where the control plane has no quorum, as far as the node knows.",
+        u8::from(machine.condition.degraded),
+    );
     text.gauge("hivemind_stale", "1 where the view is of an earlier time.", u8::from(machine.condition.stale));
     text.gauge("hivemind_incomplete", "1 where a consumer has not yet got all configs.", u8::from(machine.condition.incomplete));
     text.gauge("hivemind_leader_heard_seconds", "Time since a new sign of life of the leader.", format!("{heard:.3}"));
     text.gauge("hivemind_raft_term", "The Raft term that the node knows of.", machine.term);
-    text.gauge("hivemind_raft_leader", "1 where the node leads.", u8::from(machine.leader == Some(machine.node) && !machine.node.is_none()));
+    text.gauge(
+        "hivemind_raft_leader",
+        "1 where the node leads.",
+        u8::from(machine.leader == Some(machine.node) && !machine.node.is_none()),
+    );
     if let Some(position) = machine.position {
         text.gauge("hivemind_position_index", "The last event that the view holds.", position.index);
         text.gauge("hivemind_epoch_generation", "The generation of the view's epoch.", position.epoch.generation);
@@ -79,7 +87,11 @@ fn node(text: &mut Exposition, handle: &NodeHandle, status: &NodeStatus) {
 
 fn members(text: &mut Exposition, handle: &NodeHandle) {
     let Some(view) = handle.view() else { return };
-    let mut counts = [(MemberState::Reachable, "reachable", 0), (MemberState::Unreachable, "unreachable", 0), (MemberState::Restarting, "restarting", 0)];
+    let mut counts = [
+        (MemberState::Reachable, "reachable", 0),
+        (MemberState::Unreachable, "unreachable", 0),
+        (MemberState::Restarting, "restarting", 0),
+    ];
     for node in view.facts.members().keys() {
         let found = state(&view, *node);
         counts.iter_mut().filter(|(state, ..)| *state == found).for_each(|(_, _, count)| *count += 1);
@@ -136,7 +148,9 @@ fn roles(text: &mut Exposition, roles: &[RoleReport]) {
         ("hivemind_role_applies_total", "counter", "How often the outside world was changed as a role wants it.", |role| {
             role.apply.as_ref().map_or(0, |apply| apply.applied)
         }),
-        ("hivemind_role_apply_failures_total", "counter", "How often that failed.", |role| role.apply.as_ref().map_or(0, |apply| apply.failures)),
+        ("hivemind_role_apply_failures_total", "counter", "How often that failed.", |role| {
+            role.apply.as_ref().map_or(0, |apply| apply.failures)
+        }),
         ("hivemind_role_failing", "gauge", "1 where a role can not do its work now.", |role| {
             u64::from(role.role.failing.is_some() || role.apply.as_ref().is_some_and(|apply| apply.failing.is_some()))
         }),

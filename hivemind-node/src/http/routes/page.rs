@@ -45,7 +45,8 @@ pub(in crate::http) fn page(call: &Call) -> Result<Response, Failure> {
     // Writing to a String does not fail.
     let _ = write(&mut html, &call.desk, &view);
     let mut response = answer::text(HTML_TYPE, html);
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    let policy =
+        HeaderValue::from_static("default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(answer::of_view(&call.desk, &view, response))
 }
@@ -63,7 +64,8 @@ fn write(html: &mut String, desk: &Desk, view: &View) -> fmt::Result {
         (false, true) => ("bad", "stale: the node resyncs, or has no contact"),
         (false, false) => ("good", "ok"),
     };
-    let leader = machine.leader.map_or_else(|| "not known here".to_owned(), |leader| named(view, leader).name.unwrap_or_else(|| leader.to_string()));
+    let leader =
+        machine.leader.map_or_else(|| "not known here".to_owned(), |leader| named(view, leader).name.unwrap_or_else(|| leader.to_string()));
     write!(
         html,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"refresh\" content=\"5\">\n\
