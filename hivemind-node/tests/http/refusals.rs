@@ -52,8 +52,8 @@ async fn bodies_that_are_huge_deep_or_no_json_are_refused() {
     let chunked =
         format!("POST {LEAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
     assert_eq!(raw(at, &format!("{chunked}{chunk}{chunk}")).await.problem(), ProblemKind::TooLarge, "without a length too");
-    let claims = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", u64::MAX);
-    assert_eq!(raw(at, &claims).await.status, 413);
+    let claims = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n\r\n";
+    assert_eq!(raw(at, claims).await.status, 413);
     assert_eq!(post("{\"node\":\"9.9\"}", &[JSON]).await.problem(), ProblemKind::Conflict);
     assert_eq!(post("{}", &[JSON]).await.status, 200);
     assert_eq!(get(at, "/healthz").await.status, 200);
