@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use hivemind_core::ids::NodeName;
 use hivemind_dns_processor::zone::{DEFAULT_ZONE, SettingsError, ZoneSettings};
 use hivemind_host::file::{Rules, ZoneError};
+use hivemind_node::http::DEFAULT_HTTP_PORT;
 use thiserror::Error;
 
 use crate::sim::command::SimArgs;
@@ -59,6 +60,9 @@ pub struct RunArgs {
     /// Where dns1 listens, as ADDRESS or ADDRESS:PORT; dns2 takes the next port, and so on. Port 0: any free ones
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5300", value_parser = parse_listen)]
     pub dns_listen: SocketAddr,
+    /// Where voter1 serves HTTP, as ADDRESS or ADDRESS:PORT, on loopback. Port 0: any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6553", value_parser = parse_http)]
+    pub http_listen: SocketAddr,
     /// Keep the cluster in this folder, and resume it from there. Without it nothing is left behind
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -83,6 +87,8 @@ pub struct RunOptions {
     pub voters: u16,
     /// Where each dns_processor listens, dns1 first.
     pub dns: Vec<SocketAddr>,
+    /// Where voter1 serves HTTP.
+    pub http: SocketAddr,
     /// Where the cluster is kept, if it is.
     pub data_dir: Option<PathBuf>,
 }
@@ -131,6 +137,7 @@ impl RunArgs {
             zones: ZoneSettings::new(&self.zones)?,
             voters: self.voters,
             dns: self.dns_addresses()?,
+            http: self.http_listen,
             data_dir: self.data_dir.clone(),
         })
     }
@@ -160,9 +167,18 @@ fn reserved_name(stem: &str, number: u16) -> NodeName {
 }
 
 fn parse_listen(written: &str) -> Result<SocketAddr, String> {
+    parse_address(written, DNS_PORT)
+}
+
+fn parse_http(written: &str) -> Result<SocketAddr, String> {
+    parse_address(written, DEFAULT_HTTP_PORT)
+}
+
+fn parse_address(written: &str, port: u16) -> Result<SocketAddr, String> {
     let address = written.parse::<SocketAddr>();
-    let bare = || written.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT));
-    address.or_else(|_| bare()).map_err(|_| "give an IP address, with or without a port: 127.0.0.1:5300, [::1]:5300 or ::1".to_owned())
+    let bare = || written.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port));
+    let wrong = |_| format!("give an IP address, with or without a port: 127.0.0.1:{port}, [::1]:{port} or ::1");
+    address.or_else(|_| bare()).map_err(wrong)
 }
 
 #[cfg(test)]

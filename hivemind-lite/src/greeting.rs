@@ -9,8 +9,8 @@ use hivemind_sections::RecordData;
 
 use crate::show::count;
 
-/// Greets whoever started a cluster of so many voters with these DNS servers and hosts, in the zone `zone`.
-pub fn greeting(voters: usize, servers: &[SocketAddr], hosts: &[HostFile], zone: &str, took: Duration) -> String {
+/// Greets whoever started a cluster of so many voters with these DNS servers, this HTTP server and hosts, in the zone `zone`.
+pub fn greeting(voters: usize, servers: &[SocketAddr], http: SocketAddr, hosts: &[HostFile], zone: &str, took: Duration) -> String {
     let mut text = format!(
         "ready in {:.1} s: {}, {}, {}\n",
         took.as_secs_f64(),
@@ -22,6 +22,7 @@ pub fn greeting(voters: usize, servers: &[SocketAddr], hosts: &[HostFile], zone:
         // Writing to a String does not fail.
         let _ = writeln!(text, "dns{number} listens on {server}, UDP and TCP");
     }
+    let _ = writeln!(text, "voter1 serves http://{http}/");
     let Some(server) = servers.first() else { return text };
     let queries = queries(hosts, zone.trim_end_matches('.'));
     if !queries.is_empty() {
@@ -82,6 +83,10 @@ mod tests {
         parse(Path::new(name), text.as_bytes(), &rules).unwrap()
     }
 
+    fn http() -> SocketAddr {
+        "127.0.0.1:6553".parse().unwrap()
+    }
+
     #[test]
     fn the_commands_are_about_the_host_that_says_most() {
         let poor = host("a.toml", "addresses = ['fd00::1']");
@@ -91,10 +96,11 @@ mod tests {
         );
         let servers = ["127.0.0.1:5300".parse().unwrap(), "127.0.0.1:5301".parse().unwrap()];
         assert_eq!(
-            greeting(3, &servers, &[poor, rich], "hive.", Duration::from_millis(840)),
+            greeting(3, &servers, http(), &[poor, rich], "hive.", Duration::from_millis(840)),
             "ready in 0.8 s: 3 voters, 2 dns_processors, 2 hosts\n\
              dns1 listens on 127.0.0.1:5300, UDP and TCP\n\
-             dns2 listens on 127.0.0.1:5301, UDP and TCP\n\n\
+             dns2 listens on 127.0.0.1:5301, UDP and TCP\n\
+             voter1 serves http://127.0.0.1:6553/\n\n\
              try:\n  \
              dig @127.0.0.1 -p 5300 web1.node.hive A\n  \
              dig @127.0.0.1 -p 5300 web.service.hive A\n  \
@@ -105,9 +111,12 @@ mod tests {
 
     #[test]
     fn a_cluster_without_hosts_or_servers_is_greeted_too() {
-        assert_eq!(greeting(1, &[], &[], "hive.", Duration::ZERO), "ready in 0.0 s: 1 voter, 0 dns_processors, 0 hosts\n");
+        assert_eq!(
+            greeting(1, &[], http(), &[], "hive.", Duration::ZERO),
+            "ready in 0.0 s: 1 voter, 0 dns_processors, 0 hosts\nvoter1 serves http://127.0.0.1:6553/\n"
+        );
         let server = ["[::1]:53".parse().unwrap()];
         let hosts = [host("a.toml", "addresses = ['fd00::1']")];
-        assert!(greeting(1, &server, &hosts, "hive.", Duration::ZERO).ends_with("try:\n  dig @::1 -p 53 a.node.hive AAAA\n"));
+        assert!(greeting(1, &server, http(), &hosts, "hive.", Duration::ZERO).ends_with("try:\n  dig @::1 -p 53 a.node.hive AAAA\n"));
     }
 }

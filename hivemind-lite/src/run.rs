@@ -137,7 +137,14 @@ async fn greet(cluster: &Cluster, options: &RunOptions, seen: &[HostFile], began
     cluster.settled()?;
     screen.last_line("");
     let servers = cluster.dns_addresses();
-    screen.data(&greeting(usize::from(options.voters), &servers, seen, options.rules.cluster_zone(), began.elapsed()));
+    screen.data(&greeting(
+        usize::from(options.voters),
+        &servers,
+        cluster.http_address(),
+        seen,
+        options.rules.cluster_zone(),
+        began.elapsed(),
+    ));
     if !progress.is_done() {
         screen.notice(&format!(
             "without all nodes: still waiting for {}; they go on trying, `members` and `status` show how they fare, \

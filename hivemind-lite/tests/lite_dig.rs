@@ -161,7 +161,18 @@ fn without_a_data_folder_nothing_is_left_behind() {
     let spawn = || {
         let mut command = binary();
         command.env("TMPDIR", temporary.path());
-        command.args(["--hosts", hosts.dir(), "--voters", "1", "--dns", "1", "--dns-listen", "127.0.0.1:0"]);
+        command.args([
+            "--hosts",
+            hosts.dir(),
+            "--voters",
+            "1",
+            "--dns",
+            "1",
+            "--dns-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+        ]);
         Lite::spawn(command)
     };
     let mut lite = spawn();

@@ -18,7 +18,7 @@ const SMALL: [&str; 4] = ["--voters", "1", "--dns", "1"];
 
 /// Runs a cluster that can not start.
 fn refused(hosts: &Hosts, more: &[&str]) -> Output {
-    run(&[&["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0"], &SMALL[..], more].concat())
+    run(&[&["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"], &SMALL[..], more].concat())
 }
 
 fn says(output: &Output, status: i32, message: &str) {
@@ -33,9 +33,20 @@ fn help_and_version_are_printed() {
     let version = run(&["--version"]);
     assert_eq!(text(&version.stdout), format!("hivemind-lite {}\n", env!("CARGO_PKG_VERSION")));
     let help = text(&run(&["--help"]).stdout);
-    for flag in
-        ["--hosts", "--zone", "--voters", "--dns ", "--dns-listen", "--data-dir", "--check", "--verbose", "--help", "--version", "sim"]
-    {
+    for flag in [
+        "--hosts",
+        "--zone",
+        "--voters",
+        "--dns ",
+        "--dns-listen",
+        "--http-listen",
+        "--data-dir",
+        "--check",
+        "--verbose",
+        "--help",
+        "--version",
+        "sim",
+    ] {
         assert!(help.contains(flag), "{flag} in\n{help}");
     }
 }
@@ -59,7 +70,7 @@ fn arguments_that_make_no_sense_are_usage_errors() {
 fn a_folder_of_hosts_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("hosts.d");
-    let output = run(&["--hosts", missing.to_str().unwrap(), "--dns-listen", "127.0.0.1:0"]);
+    let output = run(&["--hosts", missing.to_str().unwrap(), "--dns-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
     let message = format!("error: --hosts: the folder {} can not be read: ", missing.display());
     says(&output, 1, &message);
     says(&output, 1, "make it a readable folder, or name another one\n");
@@ -78,6 +89,16 @@ fn a_dns_port_that_is_taken_is_named_with_what_to_do() {
              stop it or choose another address with --dns-listen\n"
         ),
     );
+}
+
+#[test]
+fn an_http_address_that_can_not_be_had_is_named_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let serve = |address: &str| run(&["--hosts", hosts().dir(), "--dns-listen", "127.0.0.1:0", "--http-listen", address]);
+    let message = "is in use by another program; stop that one, or choose another port for HTTP";
+    says(&serve(&address), 1, &format!("error: --http-listen: {address} {message}\n"));
+    says(&serve("0.0.0.0:0"), 1, "error: --http-listen: plain HTTP is served on loopback addresses alone, and 0.0.0.0:0 is none");
 }
 
 #[test]
@@ -243,7 +264,7 @@ fn lines_that_are_no_commands_are_answered_with_the_nearest_one() {
 fn a_reader_that_goes_away_stops_nothing() {
     let hosts = hosts();
     let mut command = binary();
-    command.args(["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0"]).args(SMALL);
+    command.args(["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]).args(SMALL);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Both readers are gone before the first word.
     drop((child.stdout.take(), child.stderr.take()));
@@ -263,7 +284,7 @@ fn a_reader_that_goes_away_stops_nothing() {
 fn a_reader_that_does_not_read_keeps_nobody_from_stopping_it() {
     let hosts = hosts();
     let mut command = binary();
-    command.args(["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0"]).args(SMALL);
+    command.args(["--hosts", hosts.dir(), "--dns-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]).args(SMALL);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     // Far more than a pipe holds: it comes back here only because the commands are taken all the same.
     let mut input = child.stdin.take().unwrap();

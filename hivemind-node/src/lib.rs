@@ -3,6 +3,7 @@
 pub mod authority;
 mod driver;
 mod feed;
+pub mod http;
 pub mod keys;
 mod node;
 mod reconciler;

@@ -83,7 +83,7 @@ impl Lite {
     fn start(program: &Path, hosts: &Path) -> Result<Lite> {
         let began = Instant::now();
         let mut process = Command::new(program)
-            .args(["--dns-listen", "127.0.0.1:0", "--hosts"])
+            .args(["--dns-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--hosts"])
             .arg(hosts)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -51,6 +51,11 @@ impl Pulse {
         self.beat
     }
 
+    /// When the last news came.
+    pub(super) fn heard(&self) -> Time {
+        self.heard
+    }
+
     /// The node becomes a member: the count of silence starts here.
     pub(super) fn begin(&mut self, now: Time) {
         self.heard = now;

@@ -184,6 +184,11 @@ impl Machine {
         }
     }
 
+    /// When it heard last that the leader lives. Before it is a member for the first time: the origin.
+    pub fn leader_heard(&self) -> crate::time::Time {
+        self.pulse.heard()
+    }
+
     /// Its view, once it has one.
     pub fn view(&self) -> Option<&Arc<View>> {
         self.view.as_ref()

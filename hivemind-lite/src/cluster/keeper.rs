@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hivemind_core::ids::{NodeId, NodeName, Seq};
 use hivemind_core::wire::config::Section;
 use hivemind_dns_processor::server::{BindError, Server};
+use hivemind_node::http::BindFailure;
 use hivemind_node::{NodeHandle, StartFailure};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -43,6 +44,9 @@ pub(crate) enum OrderError {
     /// Its DNS address can not be had.
     #[error(transparent)]
     Dns(#[from] BindError),
+    /// Its HTTP address can not be had.
+    #[error(transparent)]
+    Http(#[from] BindFailure),
     /// The library did not start it.
     #[error("{name} did not start: {source}")]
     Start {

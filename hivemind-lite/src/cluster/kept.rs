@@ -10,6 +10,7 @@ use hivemind_core::wire::event::LeaveReason;
 use hivemind_dns_processor::role::DnsProcessor;
 use hivemind_dns_processor::server::Server;
 use hivemind_host::HostRole;
+use hivemind_node::http::Observer;
 use hivemind_node::{Heard, Node, NodeBuilder, NodeHandle, PublishFailure, StartFailure, StopReason};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -144,6 +145,9 @@ impl Kept {
         let node = started.map_err(|source| OrderError::Start { name: name.clone(), source })?;
         self.shared.place(name, self.plan.kind, node.local_addr());
         let handle = node.handle().clone();
+        if self.serves_http() {
+            self.shared.front.open(handle.clone())?;
+        }
         tokio::spawn(listen(handle.clone(), self.shared.clone()));
         self.node = Some(node);
         self.set_filter();
@@ -159,6 +163,11 @@ impl Kept {
         Ok(())
     }
 
+    /// The first node of a cluster is the one that programs speak to.
+    fn serves_http(&self) -> bool {
+        self.plan.name == voter_name(1)
+    }
+
     fn builder(&self, listen: SocketAddr) -> Result<NodeBuilder, OrderError> {
         let Plan { name, kind, dns } = &*self.plan;
         let shared = &self.shared;
@@ -171,6 +180,10 @@ impl Kept {
             .settings(shared.settings.clone());
         if let Some(birth) = shared.birth.filter(|_| *name == voter_name(1)) {
             builder = builder.birth(birth);
+        }
+        if self.serves_http() {
+            // So that it can tell what the hosts publish.
+            builder = builder.role_without_apply(Observer);
         }
         match (kind, dns) {
             (Kind::Host, _) => builder = builder.role_without_apply(HostRole),
@@ -237,6 +250,9 @@ impl Kept {
             shown.life = life;
             shown.handle = None;
         });
+        if self.serves_http() {
+            self.shared.front.close().await;
+        }
         if let Some(node) = self.node.take() {
             match ending {
                 Ending::Kill => node.kill().await,

@@ -1,5 +1,6 @@
 //! The cluster of one process: its nodes, each kept by a task of its own, and what may be done with them.
 
+mod front;
 mod gauge;
 mod journal;
 mod keeper;
@@ -150,6 +151,11 @@ impl Cluster {
     /// Where DNS is answered, dns1 first.
     pub fn dns_addresses(&self) -> Vec<SocketAddr> {
         self.keepers().iter().filter_map(|keeper| keeper.plan.dns).collect()
+    }
+
+    /// Where voter1 serves HTTP, while it runs.
+    pub fn http_address(&self) -> SocketAddr {
+        self.shared.front.address()
     }
 
     /// Where this cluster speaks to people.

@@ -11,11 +11,13 @@ use hivemind_dns_processor::role::DnsProcessor;
 use hivemind_dns_processor::server::{BindError, Server};
 use hivemind_host::FolderChange;
 use hivemind_node::authority::{Authority, AuthorityError};
+use hivemind_node::http::BindFailure;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
 use super::Cluster;
+use super::front::Front;
 use super::keeper::{Keeper, Order, Plan};
 use super::shared::Shared;
 use crate::args::{RunOptions, dns_name, voter_name};
@@ -38,10 +40,13 @@ pub enum PrepareError {
     /// A DNS address can not be had.
     #[error(transparent)]
     Dns(#[from] BindError),
+    /// The HTTP address can not be had.
+    #[error("--http-listen: {0}")]
+    Http(#[from] BindFailure),
 }
 
 impl Cluster {
-    /// Takes the folder, makes or loads the authority, and binds the DNS addresses. No node runs yet.
+    /// Takes the folder, makes or loads the authority, and binds the addresses of DNS and HTTP. No node runs yet.
     ///
     /// # Errors
     /// [`PrepareError`].
@@ -52,6 +57,7 @@ impl Cluster {
         };
         let empty = DnsProcessor::new(options.zones.clone()).empty_zone();
         let servers: Vec<Server> = options.dns.iter().map(|address| Server::bind(&[*address], empty.clone())).collect::<Result<_, _>>()?;
+        let front = Front::bind(options.http)?;
         let (authority, birth) = authority(&home)?;
         let spare = home.spare_voters(options.voters)?;
         if !spare.is_empty() {
@@ -61,7 +67,7 @@ impl Cluster {
             ));
         }
         let settings = settings(options.voters);
-        let shared = Arc::new(Shared::new(home, authority, birth, settings, options.zones.clone(), screen));
+        let shared = Arc::new(Shared::new(home, authority, birth, settings, options.zones.clone(), screen, front));
         for (name, address) in shared.home.ports() {
             let kind = if (1..=options.voters).any(|number| voter_name(number) == name) { Kind::Voter } else { Kind::Host };
             shared.place(&name, kind, address);

@@ -11,6 +11,7 @@ use hivemind_dns_processor::zone::ZoneSettings;
 use hivemind_node::authority::Authority;
 use tokio::sync::watch;
 
+use super::front::Front;
 use super::journal::Journal;
 use crate::home::Home;
 use crate::screen::Screen;
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) zones: ZoneSettings,
     pub(super) screen: &'static Screen,
     pub(super) journal: Journal,
+    /// Where voter1 is spoken to over HTTP.
+    pub(super) front: Front,
     /// Told whenever a node, its view or a zone changed.
     pub(super) moved: watch::Sender<()>,
     /// Where each node listens or listened last.
@@ -40,6 +43,7 @@ impl Shared {
         settings: Settings,
         zones: ZoneSettings,
         screen: &'static Screen,
+        front: Front,
     ) -> Self {
         Shared {
             home,
@@ -49,6 +53,7 @@ impl Shared {
             zones,
             screen,
             journal: Journal::default(),
+            front,
             moved: watch::Sender::new(()),
             places: Mutex::default(),
         }

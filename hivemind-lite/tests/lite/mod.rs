@@ -129,7 +129,7 @@ impl Lite {
     /// Starts a cluster on free ports, and waits until it is ready.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = binary();
-        command.args(["--dns-listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["--dns-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]).args(arguments);
         Lite::spawn(command)
     }
 
@@ -154,6 +154,13 @@ impl Lite {
         let head = format!("{name} listens on ");
         self.out.wait(0, "the address", |text| {
             text.lines().find_map(|line| line.strip_prefix(&head)?.strip_suffix(", UDP and TCP")?.parse().ok())
+        })
+    }
+
+    /// Where voter1 serves HTTP, as the greeting says.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.out.wait(0, "the address", |text| {
+            text.lines().find_map(|line| line.strip_prefix("voter1 serves http://")?.strip_suffix('/')?.parse().ok())
         })
     }
 

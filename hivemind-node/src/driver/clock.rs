@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// A monotonic clock with its origin, and the wall clock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     origin: Instant,
 }
 
@@ -25,7 +25,7 @@ impl Clock {
     }
 
     /// A point of the machine's time, as the runtime counts it.
-    pub(super) fn instant(&self, time: Time) -> Instant {
+    pub(crate) fn instant(&self, time: Time) -> Instant {
         self.origin + time.since_origin()
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use requests::Request;
 use crate::storage::Storage;
 use crate::tasks::Tasks;
 use crate::transport::{Incoming, Transport};
-use clock::Clock;
+pub(crate) use clock::Clock;
 use disk::Disk;
 use log::ReportLog;
 use requests::Pending;
@@ -101,6 +101,11 @@ impl Driver {
 
     pub(crate) fn account(&self) -> Account {
         Account::of(&self.machine)
+    }
+
+    /// What the times of its account are counted by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Lets it run until it ends, or is ended.

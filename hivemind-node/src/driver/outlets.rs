@@ -6,6 +6,7 @@ use hivemind_core::context::Report;
 use hivemind_core::ids::Position;
 use hivemind_core::machine::{Machine, Status};
 use hivemind_core::role::{AnyDesired, RoleSpec, RoleStatus};
+use hivemind_core::time::Time;
 use hivemind_core::view::View;
 use hivemind_core::wire::event::{Event, LogEvent};
 use tokio::sync::watch;
@@ -51,16 +52,18 @@ pub struct RoleReport {
 }
 
 /// What the machine said last of itself and its roles.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) machine: Status,
     pub(crate) roles: Vec<(RoleSpec, RoleStatus)>,
+    /// When the machine heard last that the leader lives. Moves all the time, so nobody is woken for it.
+    pub(crate) leader_heard: Time,
 }
 
 impl Account {
     pub(crate) fn of(machine: &Machine) -> Self {
         let roles = machine.roles().map(|(spec, status)| (spec.clone(), status.clone())).collect();
-        Account { machine: machine.status(), roles }
+        Account { machine: machine.status(), roles, leader_heard: machine.leader_heard() }
     }
 }
 
@@ -79,7 +82,7 @@ impl Outlets {
     pub(crate) fn account(&self, machine: &Machine) {
         let now = Account::of(machine);
         self.account.send_if_modified(|last| {
-            let differs = *last != now;
+            let differs = (&last.machine, &last.roles) != (&now.machine, &now.roles);
             *last = now;
             differs
         });

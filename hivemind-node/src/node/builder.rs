@@ -302,6 +302,7 @@ fn run(
         events: outlets.events.ears(),
         reports: outlets.reports.ears(),
         transport: transport.clone(),
+        clock: driver.clock(),
     };
     driver.start(Inlets { incoming, requests, ending: ended }, outlets, transport.clone(), &tasks);
     Node { handle, transport, tasks, ending }

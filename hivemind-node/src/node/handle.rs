@@ -1,6 +1,7 @@
 //! What the rest of a program speaks to a node through.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hivemind_core::context::Report;
 use hivemind_core::ids::{Position, Seq};
@@ -8,9 +9,10 @@ use hivemind_core::view::View;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::error::{PublishFailure, ReadFailure};
-use crate::driver::{Account, AppliedEvent, NodeStatus, Request, RoleReport, StopReason};
+use crate::driver::{Account, AppliedEvent, Clock, NodeStatus, Request, RoleReport, StopReason};
 use crate::feed::{Ears, Feed};
 use crate::reconciler::ApplyStatus;
 use crate::transport::Transport;
@@ -26,6 +28,7 @@ pub struct NodeHandle {
     pub(super) events: Ears<AppliedEvent>,
     pub(super) reports: Ears<Arc<Report>>,
     pub(super) transport: Transport,
+    pub(super) clock: Clock,
 }
 
 impl NodeHandle {
@@ -57,6 +60,13 @@ impl NodeHandle {
     pub fn status(&self) -> NodeStatus {
         let account = self.account.borrow().clone();
         self.assemble(account)
+    }
+
+    /// How long ago the node heard a new sign of life of the leader, or became a member, whichever was later. Before that: how
+    /// long it runs. The account is brought up to date with each burst of input, so this may be that much too long.
+    pub fn leader_heard_ago(&self) -> Duration {
+        let heard = self.account.borrow().leader_heard;
+        Instant::now().saturating_duration_since(self.clock.instant(heard))
     }
 
     /// Waits until the account is as `reached` says. What only the transport or an io half counts does

@@ -26,7 +26,7 @@ pub enum Discard {
 
 impl Discard {
     /// In the order of declaration, which is that of the counts.
-    const ALL: [Discard; 7] = [
+    pub const ALL: [Discard; 7] = [
         Discard::NoRoute,
         Discard::Unreachable,
         Discard::BacklogFull,
@@ -35,6 +35,19 @@ impl Discard {
         Discard::Closed,
         Discard::Blocked,
     ];
+
+    /// As it stands in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Discard::NoRoute => "no_route",
+            Discard::Unreachable => "unreachable",
+            Discard::BacklogFull => "backlog_full",
+            Discard::QueueFull => "queue_full",
+            Discard::TooLarge => "too_large",
+            Discard::Closed => "closed",
+            Discard::Blocked => "blocked",
+        }
+    }
 }
 
 /// Why a connection was refused or closed by this side.
@@ -58,7 +71,7 @@ pub enum Refused {
 
 impl Refused {
     /// In the order of declaration, which is that of the counts.
-    const ALL: [Refused; 7] = [
+    pub const ALL: [Refused; 7] = [
         Refused::NoCertificate,
         Refused::OtherAuthority,
         Refused::Handshake,
@@ -67,6 +80,19 @@ impl Refused {
         Refused::TooMany,
         Refused::Malformed,
     ];
+
+    /// As it stands in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refused::NoCertificate => "no_certificate",
+            Refused::OtherAuthority => "other_authority",
+            Refused::Handshake => "handshake",
+            Refused::OtherKey => "other_key",
+            Refused::Own => "own",
+            Refused::TooMany => "too_many",
+            Refused::Malformed => "malformed",
+        }
+    }
 }
 
 /// Frames, and the bytes in them (without what QUIC adds).

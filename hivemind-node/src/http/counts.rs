@@ -1,0 +1,40 @@
+//! What the HTTP interface counts of itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Of one server, since its start.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// By the first digit of the status.
+    answers: [AtomicU64; 6],
+    connections: AtomicU64,
+    streams: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn answered(&self, status: u16) {
+        self.answers[usize::from(status / 100).min(5)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The classes that there are, with how often each was answered.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let of = |(class, digit): (&'static str, usize)| (class, self.answers[digit].load(Ordering::Relaxed));
+        [("2xx", 2), ("4xx", 4), ("5xx", 5)].into_iter().map(of)
+    }
+
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn streamed(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn streams(&self) -> u64 {
+        self.streams.load(Ordering::Relaxed)
+    }
+}

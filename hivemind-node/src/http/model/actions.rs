@@ -1,0 +1,51 @@
+//! What may be done to members.
+
+use serde::{Deserialize, Serialize};
+
+use super::members::MemberRef;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// End a membership; the node may join again.
+    Leave,
+    /// End a membership and revoke its key.
+    Evict,
+}
+
+/// The body of an action. It may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ActionBody {
+    /// Do it only where the name still belongs to the member with this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct ActionResult {
+    /// What was to be done.
+    pub action: Action,
+    /// To whom.
+    pub member: MemberRef,
+    /// How far it went.
+    pub stage: ActionStage,
+    /// The position at which it is done; in a dry run, that of the view that it was judged by.
+    pub position: String,
+}
+
+/// How far an action went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ActionStage {
+    /// A dry run: nothing was done. There is a quorum, and the member is one now.
+    Possible,
+    /// It is done.
+    Committed,
+}

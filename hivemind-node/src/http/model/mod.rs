@@ -1,0 +1,19 @@
+//! What the HTTP interface answers, as types: the same for the node that answers and for the tool that asks. Needs
+//! nothing of the server.
+//!
+//! Ids of members are texts as people see them (`1.3`: generation and counter), positions as in the streams
+//! (`1.0-7`: epoch and index). A field that is not there is left out.
+
+mod actions;
+mod configs;
+mod events;
+mod members;
+mod problem;
+mod status;
+
+pub use actions::{Action, ActionBody, ActionResult, ActionStage};
+pub use configs::{Config, ConfigDetail, Configs, HostGone, SectionContent, SectionSummary, ServiceInstance, Services, StateSent};
+pub use events::{Event, EventPage, Gap, LeaveReason, LoggedEvent};
+pub use members::{Member, MemberRef, MemberState, Members, Neighborhood, Neighborhoods, Part, Voter, Voters};
+pub use problem::{PROBLEM_PREFIX, Problem, ProblemKind};
+pub use status::{Condition, Phase, Readiness, Role, Status};

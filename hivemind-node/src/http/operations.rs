@@ -1,0 +1,183 @@
+//! All operations of the interface: the one table that routes are made from, and the document that describes them.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::access::Right;
+use super::model::{self, ProblemKind};
+use super::parameters::Parameter;
+
+/// How it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// GET, and HEAD with it.
+    Get,
+    /// POST.
+    Post,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Status,
+    Members,
+    Member,
+    Events,
+    Configs,
+    Config,
+    Services,
+    Neighborhoods,
+    Voters,
+    Act(model::Action),
+    Healthz,
+    Readyz,
+    Metrics,
+    Document,
+    Page,
+    Style,
+}
+
+/// What is answered.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    /// JSON of this schema.
+    Json(fn(&mut SchemaGenerator) -> Schema),
+    /// Text of this type.
+    Text(&'static str),
+}
+
+/// One operation.
+pub(super) struct Operation {
+    pub(super) verb: Verb,
+    /// With axum's and OpenAPI's braces, which mean the same.
+    pub(super) path: &'static str,
+    /// Its name in the document, and the tool's word for it.
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    /// What it takes; `None`: everybody may.
+    pub(super) right: Option<Right>,
+    pub(super) parameters: &'static [Parameter],
+    /// Whether a body of [`model::ActionBody`] is taken.
+    pub(super) takes_body: bool,
+    /// What is streamed where `Accept: text/event-stream` is asked for.
+    pub(super) stream: Option<&'static str>,
+    pub(super) answer: Answer,
+    /// What may go wrong besides what may go wrong with every operation.
+    pub(super) problems: &'static [ProblemKind],
+    pub(super) task: Task,
+}
+
+fn json<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const fn look(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    task: Task,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+) -> Operation {
+    Operation {
+        verb: Verb::Get,
+        path,
+        id,
+        summary,
+        right: Some(Right::Read),
+        parameters: &[Parameter::Consistency],
+        takes_body: false,
+        stream: None,
+        answer: Answer::Json(schema),
+        problems: &[ProblemKind::Unavailable, ProblemKind::NoQuorum],
+        task,
+    }
+}
+
+const fn plain(path: &'static str, id: &'static str, summary: &'static str, task: Task, media_type: &'static str) -> Operation {
+    Operation {
+        right: None,
+        parameters: &[],
+        answer: Answer::Text(media_type),
+        problems: &[],
+        ..look(path, id, summary, task, json::<model::Status>)
+    }
+}
+
+const fn act(path: &'static str, id: &'static str, summary: &'static str, action: model::Action) -> Operation {
+    Operation {
+        verb: Verb::Post,
+        right: Some(Right::Admin),
+        parameters: &[Parameter::DryRun],
+        takes_body: true,
+        problems: &[
+            ProblemKind::NotFound,
+            ProblemKind::BadBody,
+            ProblemKind::MediaType,
+            ProblemKind::TooSlow,
+            ProblemKind::Conflict,
+            ProblemKind::Unavailable,
+            ProblemKind::NoQuorum,
+            ProblemKind::OutcomeUnknown,
+        ],
+        ..look(path, id, summary, Task::Act(action), json::<model::ActionResult>)
+    }
+}
+
+const LIST: &[Parameter] = &[Parameter::AfterName, Parameter::Limit, Parameter::Consistency];
+const FOUND: &[ProblemKind] = &[ProblemKind::NotFound, ProblemKind::Unavailable, ProblemKind::NoQuorum];
+
+/// The Prometheus text format.
+pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const HTML_TYPE: &str = "text/html; charset=utf-8";
+pub(super) const CSS_TYPE: &str = "text/css; charset=utf-8";
+pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
+pub(super) const STREAM_TYPE: &str = "text/event-stream";
+
+/// All of them.
+pub(super) const OPERATIONS: &[Operation] = &[
+    look("/api/v1/status", "status", "How the node fares", Task::Status, json::<model::Status>),
+    Operation { parameters: LIST, ..look("/api/v1/members", "members", "The members, by name", Task::Members, json::<model::Members>) },
+    Operation { problems: FOUND, ..look("/api/v1/members/{name}", "member", "One member", Task::Member, json::<model::Member>) },
+    act("/api/v1/members/{name}/leave", "leave", "End a membership; the node may join again", model::Action::Leave),
+    act("/api/v1/members/{name}/evict", "evict", "End a membership and revoke its key", model::Action::Evict),
+    Operation {
+        parameters: &[Parameter::AfterPosition, Parameter::Limit, Parameter::Consistency],
+        stream: Some("Events as they are applied, named `log`; `gap` says what is missing. Ids are positions; `Last-Event-ID` resumes."),
+        ..look(
+            "/api/v1/events",
+            "events",
+            "What happened to the cluster, as far as the node keeps it",
+            Task::Events,
+            json::<model::EventPage>,
+        )
+    },
+    Operation {
+        parameters: LIST,
+        stream: Some("All configs, named `config`, then `state`, then each change: `config`, or `gone`. `gap` says that it begins anew."),
+        ..look("/api/v1/configs", "configs", "What hosts publish, by host", Task::Configs, json::<model::Configs>)
+    },
+    Operation {
+        problems: FOUND,
+        ..look("/api/v1/configs/{name}", "config", "What one host publishes", Task::Config, json::<model::ConfigDetail>)
+    },
+    Operation {
+        parameters: LIST,
+        ..look("/api/v1/services", "services", "The services that hosts offer", Task::Services, json::<model::Services>)
+    },
+    look("/api/v1/neighborhoods", "neighborhoods", "Who probes each other", Task::Neighborhoods, json::<model::Neighborhoods>),
+    look("/api/v1/voters", "voters", "The Raft group", Task::Voters, json::<model::Voters>),
+    plain("/healthz", "healthz", "Whether the process lives", Task::Healthz, TEXT_TYPE),
+    Operation {
+        right: None,
+        parameters: &[],
+        problems: &[ProblemKind::Unavailable],
+        ..look("/readyz", "readyz", "Whether the node can be sent work", Task::Readyz, json::<model::Readiness>)
+    },
+    Operation { right: Some(Right::Read), ..plain("/metrics", "metrics", "Figures for Prometheus", Task::Metrics, METRICS_TYPE) },
+    plain("/openapi.json", "openapi", "This document", Task::Document, "application/json"),
+    Operation {
+        right: Some(Right::Read),
+        problems: &[ProblemKind::Unavailable],
+        ..plain("/", "page", "The state of the cluster, for people", Task::Page, HTML_TYPE)
+    },
+    plain("/assets/hivemind.css", "style", "How the page looks", Task::Style, CSS_TYPE),
+];

@@ -1,0 +1,74 @@
+//! What happened to the cluster.
+
+use std::sync::Arc;
+
+use axum::http::HeaderName;
+use axum::response::Response;
+
+use crate::http::answer;
+use crate::http::call::Call;
+use crate::http::cursor::Cursor;
+use crate::http::failure::Failure;
+use crate::http::journal::Journal;
+use crate::http::model::{EventPage, ProblemKind};
+use crate::http::parameters;
+use crate::http::stream::{self, Closed, Sink};
+use crate::node::NodeHandle;
+
+/// Where a client says what it has (the HTML standard, section 9.2.4).
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// So many events are taken at once for a stream.
+const BATCH: usize = 64;
+
+/// `GET /api/v1/events`.
+pub(in crate::http) fn events(call: &Call) -> Result<Response, Failure> {
+    let view = call.view()?;
+    let desk = &call.desk;
+    let after = last_event_id(call)?.or(call.asked.after_position);
+    let response = if call.wants_stream() {
+        let (journal, handle) = (Arc::clone(&desk.journal), desk.handle.clone());
+        stream::begin(call, |sink| write(sink, journal, handle, after))?
+    } else {
+        let found = desk.journal.after(after, call.asked.limit);
+        let next = found.next.map(|next| next.to_string());
+        answer::json(&EventPage { events: found.events, gap: found.gap, next, more: found.more })
+    };
+    Ok(answer::of_view(desk, &view, response))
+}
+
+/// The last id that a client has seen, where it says so.
+pub(super) fn last_event_id(call: &Call) -> Result<Option<Cursor>, Failure> {
+    let Some(value) = call.headers.get(LAST_EVENT_ID).filter(|_| call.wants_stream()) else { return Ok(None) };
+    let cursor = parameters::position("the header `Last-Event-ID`", value.to_str().unwrap_or_default());
+    cursor.map(Some).map_err(|failure| Failure::new(ProblemKind::BadRequest, failure.detail))
+}
+
+async fn write(mut sink: Sink, journal: Arc<Journal>, handle: NodeHandle, after: Option<Cursor>) -> Result<(), Closed> {
+    let mut growth = journal.growth();
+    // From now on, where nothing else is asked for.
+    let mut after = after.or_else(|| journal.end());
+    loop {
+        growth.borrow_and_update();
+        let found = journal.after(after, BATCH);
+        if let Some((gap, until)) = found.gap.zip(found.gap_until) {
+            sink.send("gap", &until.to_string(), &gap).await?;
+        }
+        for event in &found.events {
+            sink.send("log", &event.position, event).await?;
+        }
+        after = found.next;
+        if found.more {
+            continue;
+        }
+        let stopped = async {
+            tokio::select! {
+                grown = growth.changed() => grown.is_err(),
+                _ = handle.stopped() => true,
+            }
+        };
+        if sink.until(stopped).await? {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What each operation does.
+
+mod actions;
+mod configs;
+mod events;
+mod health;
+mod members;
+mod metrics;
+mod page;
+mod services;
+mod status;
+
+use hivemind_core::view::View;
+use hivemind_core::wire::event::VoterPart;
+use hivemind_core::wire::member::MemberRecord;
+
+pub(super) use actions::act;
+pub(super) use configs::{config, configs};
+pub(super) use events::events;
+pub(super) use health::{document, healthz, readyz};
+pub(super) use members::{member, members, neighborhoods, voters};
+pub(super) use metrics::metrics;
+pub(super) use page::{page, style};
+pub(super) use services::services;
+pub(super) use status::status;
+
+use super::model::{MemberRef, MemberState, Part};
+use hivemind_core::ids::NodeId;
+
+/// A part in the Raft group, as it is answered.
+pub(super) fn part(part: VoterPart) -> Part {
+    match part {
+        VoterPart::None => Part::None,
+        VoterPart::Learner => Part::Learner,
+        VoterPart::Voter => Part::Voter,
+    }
+}
+
+/// How `view` sees a member.
+fn state(view: &View, node: NodeId) -> MemberState {
+    if view.facts.restarting_until(node).is_some() {
+        MemberState::Restarting
+    } else if view.is_reachable(node) {
+        MemberState::Reachable
+    } else {
+        MemberState::Unreachable
+    }
+}
+
+fn named(view: &View, node: NodeId) -> MemberRef {
+    MemberRef { node: node.to_string(), name: view.facts.member(node).map(|member| member.name.to_string()) }
+}
+
+fn named_by(member: &MemberRecord) -> MemberRef {
+    MemberRef { node: member.node.to_string(), name: Some(member.name.to_string()) }
+}
+
+/// Whether the node of `view` holds all configs that there are.
+fn is_complete(view: &View) -> bool {
+    view.facts.member(view.node).is_some_and(|own| own.is_consumer()) && !view.condition.incomplete && !view.condition.stale
+}
+
+/// A page of `items`, which are in the order of their keys: those after `after`, and the key of the last where there are more.
+fn page_of<T>(items: Vec<(String, T)>, after: Option<&str>, limit: usize) -> (Vec<T>, Option<String>) {
+    let begin = after.map_or(0, |after| items.partition_point(|(key, _)| key.as_str() <= after));
+    let more = items.len() - begin > limit;
+    let mut last = None;
+    let page = items.into_iter().skip(begin).take(limit).map(|(key, item)| {
+        last = Some(key);
+        item
+    });
+    let page = page.collect();
+    (page, last.filter(|_| more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_of;
+
+    #[test]
+    fn pages_are_as_long_as_asked_for_and_the_last_one_says_so() {
+        let items = || ["a", "b", "c"].map(|key| (key.to_owned(), key)).to_vec();
+        assert_eq!(page_of(items(), None, 2), (vec!["a", "b"], Some("b".to_owned())));
+        assert_eq!(page_of(items(), Some("b"), 2), (vec!["c"], None));
+        assert_eq!(page_of(items(), Some("bb"), 1), (vec!["c"], None));
+        assert_eq!(page_of(items(), Some("z"), 1), (vec![], None));
+        assert_eq!(page_of(items(), None, 3), (vec!["a", "b", "c"], None));
+    }
+}

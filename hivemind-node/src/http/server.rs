@@ -1,0 +1,180 @@
+//! Where a node is spoken to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::access::Access;
+use super::call::{Peer, router};
+use super::connection;
+use super::desk::{Desk, Stopping};
+use super::gate::Gate;
+use super::settings::HttpSettings;
+use crate::node::NodeHandle;
+use crate::tasks::Tasks;
+
+/// Requests under way may take so long to end when the server stops. Streams end at once.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// After a connection could not be taken, as where file descriptors ran out, the next is tried after this.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why HTTP is not served. Nothing listens; the settings are at fault, or another program.
+#[derive(Debug, Error)]
+pub enum BindFailure {
+    /// Whoever is on the way could read along.
+    #[error("plain HTTP is served on loopback addresses alone, and {address} is none; listen on 127.0.0.1 or [::1], or give TLS")]
+    NotLoopback {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// Another program listens there.
+    #[error("{address} is in use by another program; stop that one, or choose another port for HTTP")]
+    InUse {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// The system says no.
+    #[error("HTTP can not be served on {address}: {source}; choose another address or port")]
+    System {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// An address that is taken. Clients wait there until a node is [served](Self::serve).
+#[derive(Debug)]
+pub struct HttpListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    settings: HttpSettings,
+}
+
+impl HttpListener {
+    /// Takes the address of `settings`. Must be called within a tokio runtime with time and io.
+    ///
+    /// # Errors
+    /// [`BindFailure`].
+    pub fn bind(settings: HttpSettings) -> Result<Self, BindFailure> {
+        let address = settings.listen;
+        if settings.tls.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(BindFailure::NotLoopback { address });
+        }
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindFailure::InUse { address },
+            _ => BindFailure::System { address, source },
+        };
+        let listener = listen(address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(HttpListener { listener, address, settings })
+    }
+
+    /// Where it is; with the port that the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets a node be spoken to, by those whom `access` knows. Goes on until it is stopped or dropped, also after the node has
+    /// stopped: then it says so.
+    pub fn serve(self, handle: NodeHandle, access: Arc<dyn Access>) -> HttpServer {
+        let tasks = Tasks::new();
+        let (stop, stopping) = watch::channel(false);
+        let stopping = Stopping(stopping);
+        let desk = Arc::new(Desk::new(handle.clone(), access, self.settings, tasks.clone(), stopping.clone()));
+        let follow = {
+            let (journal, mut stopping) = (Arc::clone(&desk.journal), stopping.clone());
+            async move {
+                tokio::select! {
+                    () = journal.follow(handle) => {}
+                    () = stopping.stopped() => {}
+                }
+            }
+        };
+        tasks.spawn(follow);
+        let gate = Gate::new(Arc::clone(&desk), router(desk));
+        tasks.spawn(accept(self.listener, gate, stopping));
+        HttpServer { address: self.address, stop, tasks }
+    }
+}
+
+/// As the runtime's own: a port is free again as soon as its last server has gone.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        // IPv4 has a listener of its own, or none: `::` does not stand for both.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn accept(listener: TcpListener, gate: Gate, mut stopping: Stopping) {
+    let settings = &gate.desk().settings;
+    let tls = settings.tls.clone().map(TlsAcceptor::from);
+    let places = Arc::new(Semaphore::new(settings.limits.connections.max(1)));
+    let mut connections = JoinSet::new();
+    loop {
+        let place = Arc::clone(&places).acquire_owned();
+        let next = async {
+            // Those for whom there is no place wait outside.
+            let place = place.await;
+            (place, listener.accept().await)
+        };
+        tokio::select! {
+            (place, accepted) = next => match accepted {
+                Ok((stream, peer)) => {
+                    gate.desk().counts.connected();
+                    let serving = connection::serve(stream, Peer(peer), gate.clone(), tls.clone(), stopping.clone());
+                    connections.spawn(async move {
+                        let _place = place;
+                        serving.await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection for HTTP was not taken");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+            // A panic of one connection is told by the runtime, and ends no other.
+            Some(_ended) = connections.join_next() => {}
+            () = stopping.stopped() => break,
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_GRACE, all).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+/// A node that is spoken to. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct HttpServer {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Tasks,
+}
+
+impl HttpServer {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests, ends those under way within two seconds, and waits until all tasks have ended; the address is free then.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.tasks.all_ended().await;
+    }
+}

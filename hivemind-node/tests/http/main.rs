@@ -1,0 +1,12 @@
+//! The HTTP interface of real nodes, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
+
+mod actions;
+mod answers;
+mod client;
+mod figures;
+mod listening;
+mod nodes;
+mod refusals;
+mod rights;
+mod streams;

@@ -1,0 +1,50 @@
+//! Who may do what.
+
+use std::sync::Arc;
+
+use hivemind_node::http::model::ProblemKind;
+use hivemind_node::http::{Anonymous, HttpSettings};
+
+use crate::client::ask;
+use crate::nodes::{Cluster, Secrets, loopback};
+
+const LOOK: (&str, &str) = ("GET", "/api/v1/members");
+const TRY: (&str, &str) = ("POST", "/api/v1/members/voter1/evict?dry_run=true");
+const DO: (&str, &str) = ("POST", "/api/v1/members/nobody/evict");
+const OPEN: (&str, &str) = ("GET", "/readyz");
+
+async fn tried(cluster: &Cluster, credential: Option<&str>) -> Vec<Option<ProblemKind>> {
+    let mut out = Vec::new();
+    for (method, path) in [OPEN, LOOK, TRY, DO] {
+        let header = credential.map(|secret| ("Authorization", secret));
+        let answer = ask(cluster.at, method, path, header.as_slice(), "").await;
+        if answer.status == 401 {
+            assert!(answer.header("www-authenticate").is_some_and(|scheme| scheme.starts_with("Bearer ")));
+        }
+        out.push((answer.status != 200).then(|| answer.problem()));
+    }
+    out
+}
+
+#[tokio::test]
+async fn anonymous_requests_may_do_what_the_settings_say() {
+    let (no, absent) = (Some(ProblemKind::Unauthorized), Some(ProblemKind::NotFound));
+    for (anonymous, expected) in
+        [(Anonymous::None, [None, no, no, no]), (Anonymous::Read, [None, None, no, no]), (Anonymous::Write, [None, None, None, no])]
+    {
+        let cluster = Cluster::with(HttpSettings { anonymous, ..loopback() }, Arc::new(Secrets)).await;
+        assert_eq!(tried(&cluster, None).await, expected, "{anonymous:?}");
+        assert_eq!(tried(&cluster, Some("Bearer admin")).await, [None, None, None, absent], "{anonymous:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_allows_what_its_right_says_and_a_wrong_one_nothing() {
+    let cluster = Cluster::with(HttpSettings { anonymous: Anonymous::Write, ..loopback() }, Arc::new(Secrets)).await;
+    let (no, weak) = (Some(ProblemKind::Unauthorized), Some(ProblemKind::Forbidden));
+    assert_eq!(tried(&cluster, Some("Bearer reader")).await, [None, None, weak, weak]);
+    assert_eq!(tried(&cluster, Some("Bearer writer")).await, [None, None, None, weak]);
+    for wrong in ["Bearer Admin", "Bearer ", "Basic admin", "admin", "Bearer admin admin"] {
+        assert_eq!(tried(&cluster, Some(wrong)).await, [None, no, no, no], "{wrong}");
+    }
+}
