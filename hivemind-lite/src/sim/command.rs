@@ -238,6 +238,8 @@ mod tests {
             leader_sent: None,
             samples: Samples::default(),
             traffic: Traffic::default(),
+            made: Vec::new(),
+            sources: Default::default(),
             steps: 0,
             incidents: Incidents::default(),
             junk: 0,

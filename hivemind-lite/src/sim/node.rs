@@ -188,7 +188,8 @@ impl SimNode {
         let machine = Machine::new(startup, self.clock.at(now))?;
         let (since, before) = (Some(now), self.disk.identity().map(|identity| identity.node).filter(|node| !node.is_none()));
         let (names, zone) = (None, None);
-        self.process = Some(Process { machine, wake: None, view: None, before, names, zone, began: now, joining: since, catching_up: since });
+        self.process =
+            Some(Process { machine, wake: None, view: None, before, names, zone, began: now, joining: since, catching_up: since });
         Ok(())
     }
 

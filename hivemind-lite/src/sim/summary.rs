@@ -235,6 +235,8 @@ mod tests {
             leader_sent: Some(900_000),
             samples,
             traffic: Traffic::default(),
+            made: Vec::new(),
+            sources: Default::default(),
             steps: 5,
             incidents: [Incident::Crash; 200].into_iter().collect(),
             junk: 0,

@@ -44,7 +44,10 @@ impl Run<'_> {
             told * 1_000 >= live.len() * PER_MILLE
         })?;
         if !heard {
-            return Err(self.world.at(host).violates(Invariant::L1, "half of the nodes crashed, and the others did not hear of the next event"));
+            return Err(self
+                .world
+                .at(host)
+                .violates(Invariant::L1, "half of the nodes crashed, and the others did not hear of the next event"));
         }
         let took = self.world.now().since(since);
         self.world.sample(Series::MostKnown, took);
