@@ -28,7 +28,8 @@ impl Applied {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => false,
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => false,
         };
         logged.push(self.record(&event));
         if may_shrink {

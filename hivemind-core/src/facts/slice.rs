@@ -75,7 +75,8 @@ impl Facts {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => false,
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => false,
         }
     }
 }

@@ -221,6 +221,7 @@ impl Machine {
                     identity.epoch.number = number;
                 }
             }
+            Event::Access(_) => {}
         }
         if let Some(log) = &self.log {
             self.membership.set_voters(super::life::voting(log.facts()));
@@ -277,7 +278,8 @@ impl Machine {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => {}
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => {}
         }
     }
 

@@ -93,6 +93,7 @@ impl Registers {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::EpochAdvanced { .. }
+            | Event::Access(_)
             | Event::Split { .. }
             | Event::Merged { .. } => {}
         }

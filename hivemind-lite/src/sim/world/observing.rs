@@ -89,7 +89,8 @@ impl World {
             Event::Voter { part: VoterPart::Learner | VoterPart::None, .. }
             | Event::Restarting { .. }
             | Event::Restarted { .. }
-            | Event::Addresses { .. } => {}
+            | Event::Addresses { .. }
+            | Event::Access(_) => {}
         }
     }
 
@@ -106,7 +107,8 @@ impl World {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => None,
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => None,
         };
         let subject = key.and_then(|key| self.keys.get(&key).copied());
         let crashed = match (event, subject) {
