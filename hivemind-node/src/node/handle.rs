@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use hivemind_core::context::Report;
-use hivemind_core::ids::{Position, Seq};
+use hivemind_core::ids::{NodeName, Position, PublicKey, Seq};
 use hivemind_core::view::View;
+use hivemind_core::wire::access::KnownToken;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{PublishFailure, ReadFailure};
-use crate::driver::{Account, AppliedEvent, NodeStatus, Request, RoleReport, StopReason};
+use crate::authority::Fingerprint;
+use crate::driver::{Account, AppliedEvent, Look, NodeStatus, Request, RoleReport, StopReason};
 use crate::feed::{Ears, Feed};
 use crate::reconciler::ApplyStatus;
 use crate::transport::Transport;
@@ -26,6 +28,8 @@ pub struct NodeHandle {
     pub(super) events: Ears<AppliedEvent>,
     pub(super) reports: Ears<Arc<Report>>,
     pub(super) transport: Transport,
+    /// By what joiners know the cluster.
+    pub(super) authority: Option<Fingerprint>,
 }
 
 impl NodeHandle {
@@ -74,6 +78,7 @@ impl NodeHandle {
             machine: account.machine,
             roles: roles.map(|((spec, role), apply)| RoleReport { spec, role, apply }).collect(),
             transport: self.transport.stats(),
+            certificate: self.transport.certificate(),
             stopped: self.stopped.borrow().clone(),
         }
     }
@@ -109,6 +114,20 @@ impl NodeHandle {
         let asked = self.requests.send(Request::Read { answer }).await;
         asked.map_err(|_| ReadFailure::Stopped)?;
         answered.await.map_err(|_| ReadFailure::Stopped)?.ok_or(ReadFailure::Unavailable)
+    }
+
+    /// The join tokens. Voters alone know them: `None` from any other node, and from one that has stopped.
+    pub async fn tokens(&self) -> Option<Vec<KnownToken>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::Tokens { answer })).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// Under which name a key is admitted, as far as this node knows. Only voters know of all that are enrolled.
+    pub async fn admitted_name(&self, key: PublicKey) -> Option<NodeName> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::AdmittedName { key, answer })).await.ok()?;
+        answered.await.ok()?
     }
 
     /// The events that the node applies from now on.

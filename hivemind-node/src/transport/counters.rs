@@ -54,11 +54,13 @@ pub enum Refused {
     TooMany,
     /// The peer sent what is no frame: too large, or cut off.
     Malformed,
+    /// A node wants to enroll, and this one enrolls nobody.
+    NotEnrolling,
 }
 
 impl Refused {
     /// In the order of declaration, which is that of the counts.
-    const ALL: [Refused; 7] = [
+    const ALL: [Refused; 8] = [
         Refused::NoCertificate,
         Refused::OtherAuthority,
         Refused::Handshake,
@@ -66,6 +68,7 @@ impl Refused {
         Refused::Own,
         Refused::TooMany,
         Refused::Malformed,
+        Refused::NotEnrolling,
     ];
 }
 
