@@ -54,7 +54,7 @@ impl fmt::Debug for Time {
 }
 
 /// Milliseconds since 1970-01-01T00:00:00Z by a node's wall clock, which may be wrong.
-/// It stands in commands (the proposer's) and reports; no timer depends on it.
+/// It stands in commands (the leader's) and reports; no timer depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub u64);
 

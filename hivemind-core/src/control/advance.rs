@@ -97,6 +97,7 @@ impl Control {
         }
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Done { events, outcome } = applied.apply(&proposal, ctx.keys);
+        self.clock.follow(applied.registry.time, ctx.now.time);
         if let Command::Restarted { node } = proposal.command {
             self.evidence.returned(node, ctx.now.time);
         }

@@ -165,7 +165,7 @@ impl Applied {
             Command::Restarted { node } => self.restarted(*node),
             Command::Addresses { node, seq, addresses } => self.addresses(*node, *seq, addresses),
             Command::AdvanceEpoch { floor } => self.advance_epoch(*floor),
-            Command::TokenCreate { id, token } => self.token_create(*id, token),
+            Command::TokenCreate { id, label, admits, ttl, uses } => self.token_create(*id, label, admits, *ttl, *uses),
             Command::TokenRevoke { id } => self.token_revoke(*id),
             Command::Enroll(enrollment) => self.enroll(enrollment, keys),
             Command::EnrollmentRevoke { key } => self.enrollment_revoke(*key),

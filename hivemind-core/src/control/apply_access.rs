@@ -1,12 +1,15 @@
 //! Access: tokens, enrollments and credentials.
 
+use std::time::Duration;
+
 use super::applied::Applied;
 use crate::ids::{Digest256, PublicKey};
 use crate::keys::Keys;
+use crate::time::Timestamp;
 use crate::wire::access::{
-    AccessChange, Credential, CredentialId, Enrolled, MAX_CREDENTIALS, MAX_ENROLLED, MAX_TOKENS, SignedEnrollment, Token,
+    AccessChange, Admits, Credential, CredentialId, Enrolled, Label, MAX_CREDENTIALS, MAX_ENROLLED, MAX_TOKENS, SignedEnrollment, Token,
 };
-use crate::wire::command::Refusal;
+use crate::wire::command::{MAX_TOKEN_TTL, Refusal};
 use crate::wire::event::Event;
 use crate::wire::member::MAX_ROLES;
 
@@ -31,30 +34,38 @@ fn invalid<T>(why: String) -> Result<T, Refusal> {
 }
 
 impl Applied {
-    pub(super) fn token_create(&mut self, id: PublicKey, token: &Token) -> Result<Option<Event>, Refusal> {
+    pub(super) fn token_create(
+        &mut self,
+        id: PublicKey,
+        label: &Label,
+        admits: &Admits,
+        ttl: Duration,
+        uses: u32,
+    ) -> Result<Option<Event>, Refusal> {
         let now = self.registry.time;
         let tokens = &self.registry.gate.tokens;
-        if tokens.get(&id) == Some(token) {
-            return Ok(None);
+        match tokens.get(&id) {
+            Some(known) if known.label == *label && known.admits == *admits => return Ok(None),
+            Some(_) => return invalid("a token of this key is there already; make a new one".into()),
+            None => {}
         }
-        if tokens.contains_key(&id) {
-            return invalid("a token of this key is there already; make a new one".into());
-        }
-        if token.uses == 0 {
+        if uses == 0 {
             return invalid("a token for no node at all; give it at least 1 use".into());
         }
-        if !token.admits.is_sound() {
-            return invalid(format!("a token for {} roles; {MAX_ROLES} is the most", token.admits.roles.len()));
+        if ttl.is_zero() || ttl > MAX_TOKEN_TTL {
+            return invalid(format!("a token for {} s; give it more than none, and at most {} s", ttl.as_secs(), MAX_TOKEN_TTL.as_secs()));
         }
-        if token.expires <= now {
-            return invalid("a token that has expired already; give it more time, and check this machine's clock".into());
+        if !admits.is_sound() {
+            return invalid(format!("a token for {} roles; {MAX_ROLES} is the most", admits.roles.len()));
         }
         if tokens.values().filter(|token| token.expires > now).count() >= MAX_TOKENS {
             return invalid(format!("there are {MAX_TOKENS} join tokens; that is the most; revoke some"));
         }
+        let ttl_ms = u64::try_from(ttl.as_millis()).expect("at most a year");
+        let expires = Timestamp(now.0.saturating_add(ttl_ms));
         let gate = &mut self.registry.gate;
         gate.sweep(now);
-        gate.tokens.insert(id, token.clone());
+        gate.tokens.insert(id, Token { label: label.clone(), admits: admits.clone(), expires, uses });
         Ok(None)
     }
 

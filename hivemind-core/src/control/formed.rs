@@ -27,7 +27,8 @@ impl Formed {
         voters: u64,
     ) -> Self {
         let id = |counter| NodeId::new(epoch.generation, counter);
-        let mut applied = Applied::birth(cluster, epoch, limits, AdmissionPolicy::Open, MemberRecord { node: id(1), joined: Index(0), ..first });
+        let mut applied =
+            Applied::birth(cluster, epoch, limits, AdmissionPolicy::Open, MemberRecord { node: id(1), joined: Index(0), ..first });
         for member in others {
             applied.registry.counter += 1;
             let member = MemberRecord { node: id(applied.registry.counter), ..member };

@@ -101,14 +101,17 @@ impl Control {
         self.outputs.push_back(Output::Probe { suspect });
     }
 
-    /// The time that a command of this node would be applied at.
-    fn command_time(&self, ctx: &Context<'_>) -> Timestamp {
-        self.applied.as_ref().map_or(ctx.now.wall, |applied| applied.registry.time.max(ctx.now.wall))
+    /// The time that a command would be applied at, which this node leads now.
+    pub(super) fn command_time(&self, ctx: &Context<'_>) -> Timestamp {
+        self.clock.read(ctx.now)
     }
 
     /// One look at the group, as its established leader. Says whether something was proposed.
     pub(super) fn look_after(&mut self, ctx: &mut Context<'_>) -> bool {
         self.look = false;
+        if let Some(applied) = &self.applied {
+            self.clock.follow(applied.registry.time, ctx.now.time);
+        }
         let verdicts = self.judge(ctx);
         let dead: BTreeSet<NodeId> = verdicts.iter().map(|verdict| verdict.suspect).collect();
         self.ask_for_probes(&verdicts, ctx);

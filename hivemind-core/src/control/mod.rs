@@ -43,6 +43,7 @@ mod gate;
 mod group;
 mod housekeeping;
 mod log;
+mod log_clock;
 mod making;
 mod output;
 mod pending;
@@ -69,6 +70,7 @@ use evidence::Evidence;
 pub use formed::Formed;
 pub use group::GroupId;
 use log::Log;
+use log_clock::LogClock;
 use making::Making;
 pub use output::Output;
 use pending::{Alarm, Pending};
@@ -118,6 +120,7 @@ pub struct Control {
     applied: Option<Applied>,
     pending: Pending,
     evidence: Evidence,
+    clock: LogClock,
     outputs: VecDeque<Output>,
     /// Who has a part in the group by the view, and at which event.
     view: Option<(Index, OrdMap<NodeId, VoterPart>)>,
@@ -197,6 +200,7 @@ impl Control {
             applied,
             pending: Pending::new(ctx.rng.next()),
             evidence: Evidence::default(),
+            clock: LogClock::default(),
             outputs: VecDeque::new(),
             view: None,
             making: None,

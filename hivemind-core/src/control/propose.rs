@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Control;
-use super::{apply_access, apply_join};
 use super::output::Output;
 use super::pending::{Flight, Parked, Pending, Stage};
+use super::{apply_access, apply_join};
 use crate::context::Context;
 use crate::ids::{NodeId, ProposalId};
 use crate::time::Time;
@@ -84,8 +84,8 @@ impl Control {
     /// Appends a proposal as the leader, or parks it, or says why not.
     pub(super) fn lead(&mut self, mut proposal: Proposal, deadline: Time, ctx: &mut Context<'_>) {
         let id = proposal.id;
-        // The time of commands never goes back: one clock that is ahead, or lies, would carry it off for good.
-        proposal.time = proposal.time.min(ctx.now.wall);
+        // The proposer's clock may be of 1970, or lie.
+        proposal.time = self.command_time(ctx);
         let encoded = codec::encode(&proposal);
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
             return self.reply(id, Outcome::Refused(refusal), ctx);

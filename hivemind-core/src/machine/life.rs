@@ -250,6 +250,7 @@ impl Machine {
         self.refresh_view();
         self.tell_roles(RoleEvent::Member);
         self.take_up_part();
+        self.serve_grants();
     }
 
     /// The event that gave this node a part in the Raft group may be before what it begins with: in the grant of its

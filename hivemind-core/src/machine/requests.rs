@@ -146,6 +146,8 @@ impl Machine {
                 Outcome::Committed { position } => {
                     let deadline = self.now.time + self.settings.control.proposal_timeout;
                     self.pending.grant(peer, nonce, position.index, deadline);
+                    // A joiner whose grant waits is not answered: that must end, or it would never ask for another.
+                    self.timers.set(deadline, Timer::Pending);
                     self.serve_grants();
                 }
                 Outcome::Refused(refusal) => self.refuse_joiner(peer, nonce, refusal),

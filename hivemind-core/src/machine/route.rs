@@ -141,6 +141,8 @@ impl Machine {
                 let Some(log) = &self.log else { return };
                 let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
                 self.configs.replaced(&around, &mut context!(self));
+                // The jump may have passed what a grant waits for.
+                self.serve_grants();
             }
         }
     }

@@ -133,9 +133,9 @@ pub struct Token {
     pub label: Label,
     /// For what it admits a node.
     pub admits: Admits,
-    /// From when on it admits nobody, by the time of commands.
+    /// From when on it admits nobody, by the clock of the log.
     pub expires: Timestamp,
-    /// How many more keys it admits. At its creation at least 1.
+    /// How many more keys it admits.
     pub uses: u32,
 }
 

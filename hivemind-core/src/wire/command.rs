@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::access::{Credential, CredentialId, SignedEnrollment, Token};
+use super::access::{Admits, Credential, CredentialId, Label, SignedEnrollment};
 use super::event::LeaveReason;
 use super::member::SignedJoin;
 use crate::ids::{Index, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind};
@@ -54,8 +54,14 @@ pub enum Command {
     TokenCreate {
         /// The public half of the key that its secret is.
         id: PublicKey,
-        /// What it admits.
-        token: Token,
+        /// What people call it.
+        label: Label,
+        /// For what it admits a node.
+        admits: Admits,
+        /// How long it admits nodes, by the clock of the log: more than none, at most [`MAX_TOKEN_TTL`].
+        ttl: Duration,
+        /// How many keys it admits, at least 1.
+        uses: u32,
     },
     /// A token admits nobody any more. Who it has admitted stays.
     TokenRevoke {
@@ -83,6 +89,8 @@ pub enum Command {
     },
 }
 
+/// The longest life of a token: a year.
+pub const MAX_TOKEN_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest grace of [`Command::Restarting`].
 pub const MAX_RESTART_GRACE: Duration = Duration::from_secs(3600);
 
@@ -91,7 +99,8 @@ pub const MAX_RESTART_GRACE: Duration = Duration::from_secs(3600);
 pub struct Proposal {
     /// Who waits for the outcome.
     pub id: ProposalId,
-    /// The proposer's wall clock, or the leader's where that is behind it; applying takes at least the previous one's.
+    /// The proposer's wall clock, until the leader puts the clock of the log in its place; applying takes at least the
+    /// previous one's.
     pub time: Timestamp,
     /// What is to be done.
     pub command: Command,

@@ -64,7 +64,7 @@ pub enum Event {
     Restarting {
         /// Who.
         node: NodeId,
-        /// By the proposer's clock.
+        /// By the clock of the log.
         until: Timestamp,
     },
     /// A member that said so is back.

@@ -10,7 +10,7 @@ use hivemind_core::ids::{
 };
 use hivemind_core::keys::Signature;
 use hivemind_core::time::Timestamp;
-use hivemind_core::wire::access::{AccessChange, Admits, Credential, CredentialId, Enrollment, Label, Right, SignedEnrollment, Token};
+use hivemind_core::wire::access::{AccessChange, Admits, Credential, CredentialId, Enrollment, Label, Right, SignedEnrollment};
 use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
 use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HeldVersion, HostConfig, LeafHashes, Leaves, Section, SignedConfig};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
@@ -137,9 +137,9 @@ fn admits() -> impl Strategy<Value = Admits> {
     (vec(kind(), 0..4), any::<bool>()).prop_map(|(roles, voter)| Admits { roles, voter })
 }
 
-fn token() -> impl Strategy<Value = Token> {
-    let token = (label(), admits(), number(), any::<u32>());
-    token.prop_map(|(label, admits, expires, uses)| Token { label, admits, expires: Timestamp(expires), uses })
+fn token() -> impl Strategy<Value = Command> {
+    let token = (key(), label(), admits(), number(), any::<u32>());
+    token.prop_map(|(id, label, admits, ttl, uses)| Command::TokenCreate { id, label, admits, ttl: Duration::from_millis(ttl), uses })
 }
 
 fn enrollment() -> impl Strategy<Value = SignedEnrollment> {
@@ -166,9 +166,8 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         node().prop_map(|node| Event::Restarted { node }),
         (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Event::Addresses { node, seq, addresses }),
         (any::<u32>(), number()).prop_map(|(number, floor)| Event::EpochAdvanced { number, floor: Index(floor) }),
-        (number(), credential()).prop_map(|(id, credential)| {
-            Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential })
-        }),
+        (number(), credential())
+            .prop_map(|(id, credential)| { Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential }) }),
         number().prop_map(|id| Event::Access(AccessChange::CredentialRevoked { id: CredentialId(id) })),
     ]
 }
@@ -204,22 +203,24 @@ fn batch() -> impl Strategy<Value = EventBatch> {
 
 /// Facts that a log led to: whatever events fit, from a birth.
 fn facts() -> impl Strategy<Value = Facts> {
-    (number(), epoch(), member(), vec((member(), part()), 0..6), vec((number(), credential()), 0..3)).prop_map(|(cluster, epoch, first, others, credentials)| {
-        let mut facts = Facts::birth(ClusterId(cluster), epoch, NeighborhoodLimits::default(), first);
-        for (member, part) in others {
-            let (node, again) = (member.node, member.clone());
-            let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
-            for event in [joined, Event::Voter { member: again, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
-                // Two of a name or id: the second does not fit.
+    (number(), epoch(), member(), vec((member(), part()), 0..6), vec((number(), credential()), 0..3)).prop_map(
+        |(cluster, epoch, first, others, credentials)| {
+            let mut facts = Facts::birth(ClusterId(cluster), epoch, NeighborhoodLimits::default(), first);
+            for (member, part) in others {
+                let (node, again) = (member.node, member.clone());
+                let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
+                for event in [joined, Event::Voter { member: again, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
+                    // Two of a name or id: the second does not fit.
+                    let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
+                }
+            }
+            for (id, credential) in credentials {
+                let event = Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential });
                 let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
             }
-        }
-        for (id, credential) in credentials {
-            let event = Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential });
-            let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
-        }
-        facts
-    })
+            facts
+        },
+    )
 }
 
 fn digest() -> impl Strategy<Value = Box<Digest>> {
@@ -239,7 +240,7 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         node().prop_map(|node| Command::Restarted { node }),
         (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Command::Addresses { node, seq, addresses }),
         number().prop_map(|floor| Command::AdvanceEpoch { floor: Index(floor) }),
-        (key(), token()).prop_map(|(id, token)| Command::TokenCreate { id, token }),
+        token(),
         key().prop_map(|id| Command::TokenRevoke { id }),
         enrollment().prop_map(Command::Enroll),
         key().prop_map(|key| Command::EnrollmentRevoke { key }),

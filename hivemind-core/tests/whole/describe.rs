@@ -74,7 +74,7 @@ fn command(command: &Command) -> String {
     match command {
         Command::Join(join) => format!("join of {}", join.request.name),
         Command::Enroll(signed) => format!("enrollment of {}", signed.enrollment.name),
-        Command::TokenCreate { token, .. } => format!("token {} for {}", token.label, token.uses),
+        Command::TokenCreate { label, uses, .. } => format!("token {label} for {uses}"),
         Command::Leave { .. }
         | Command::Restarting { .. }
         | Command::Restarted { .. }

@@ -5,10 +5,7 @@ use std::time::Duration;
 use hivemind_core::ids::Digest256;
 use hivemind_core::keys::Keys;
 use hivemind_core::machine::{HaltReason, Phase};
-use hivemind_core::time::Timestamp;
-use hivemind_core::wire::access::{
-    AdmissionPolicy, Admits, Credential, CredentialId, Enrollment, Label, Right, SignedEnrollment, Token,
-};
+use hivemind_core::wire::access::{AdmissionPolicy, Admits, Credential, CredentialId, Enrollment, Label, Right, SignedEnrollment};
 use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use hivemind_core::wire::event::LeaveReason;
 
@@ -16,11 +13,11 @@ use super::net::{CLUSTER, Net, Part, TestKeys, kind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A token of this name for two hosts or consumers, for a minute and some.
+/// A token of this name for hosts, consumers and voters, for 100 s.
 pub(crate) fn create(name: &str, uses: u32) -> Command {
     let admits = Admits { roles: vec![kind("host"), kind("consumer")], voter: true };
-    let token = Token { label: Label::new(name).expect("a short one"), admits, expires: Timestamp(1_100_000), uses };
-    Command::TokenCreate { id: TestKeys::of(name).public(), token }
+    let label = Label::new(name).expect("a short one");
+    Command::TokenCreate { id: TestKeys::of(name).public(), label, admits, ttl: 100 * SECOND, uses }
 }
 
 /// What a node that has the token of this name asks a voter for.

@@ -22,10 +22,10 @@ use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
 pub use folder::AuthorityFolderError;
-pub use identity::NodeIdentity;
-pub use request::{RequestError, certificate_request};
 pub(crate) use folder::{certificate_pem, write_whole};
+pub use identity::NodeIdentity;
 pub(crate) use request::requested;
+pub use request::{RequestError, certificate_request};
 pub use verify::{CERTIFICATE_GRACE, Validity, parse_spiffe_cluster};
 pub(crate) use verify::{PeerVerifier, authority_cluster, peer_key};
 

@@ -65,8 +65,8 @@ pub(crate) fn peer_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
     key_of_spki(&parsed.subject_public_key_info())
 }
 
-/// Seconds after 1970 that no certificate's date reaches: X.509 ends with the year 9999.
-const FAR_FUTURE: u64 = 1 << 40;
+/// After 1970; no certificate's date reaches it: X.509 ends with the year 9999.
+const FAR_FUTURE: Duration = Duration::from_secs(1 << 40);
 
 /// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,17 +112,19 @@ impl PeerVerifier {
     /// From when to when a certificate that the authorities issued is valid; `None` where it is not theirs.
     pub(crate) fn validity(&self, certificate: &CertificateDer<'_>) -> Option<Validity> {
         let parsed = EndEntityCert::try_from(certificate).ok()?;
-        let at = |seconds| {
-            let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-            parsed.verify_for_usage(self.algorithms.all, &self.anchors, &[], time, KeyUsage::server_auth(), None, None).err()
-        };
-        let not_before = match at(0) {
+        let at = |time| parsed.verify_for_usage(self.algorithms.all, &self.anchors, &[], time, KeyUsage::server_auth(), None, None).err();
+        let begin = UnixTime::since_unix_epoch(Duration::ZERO);
+        let not_before = match at(begin) {
             // Issued by a clock in 1970.
-            None => UnixTime::since_unix_epoch(Duration::ZERO),
+            None => begin,
             Some(webpki::Error::CertNotValidYet { not_before, .. }) => not_before,
             Some(_) => return None,
         };
-        let Some(webpki::Error::CertExpired { not_after, .. }) = at(FAR_FUTURE) else { return None };
+        let Some(webpki::Error::CertExpired { not_after, .. }) = at(UnixTime::since_unix_epoch(FAR_FUTURE)) else { return None };
+        // Dates are looked at before signatures: only this says that the authority issued it.
+        if at(not_before).is_some() {
+            return None;
+        }
         let moment = |time: UnixTime| SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs());
         Some(Validity { from: moment(not_before), until: moment(not_after) })
     }

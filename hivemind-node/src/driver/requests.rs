@@ -34,14 +34,9 @@ pub(crate) enum Request {
 #[derive(Debug)]
 pub(crate) enum Look {
     /// `None` from one that is no voter.
-    Tokens {
-        answer: oneshot::Sender<Option<Vec<KnownToken>>>,
-    },
+    Tokens { answer: oneshot::Sender<Option<Vec<KnownToken>>> },
     /// Under which name a key is admitted.
-    AdmittedName {
-        key: PublicKey,
-        answer: oneshot::Sender<Option<NodeName>>,
-    },
+    AdmittedName { key: PublicKey, answer: oneshot::Sender<Option<NodeName>> },
 }
 
 impl Look {

@@ -172,7 +172,36 @@ impl Sources {
 
 #[cfg(test)]
 mod tests {
+    use hivemind_core::facts::{Facts, NeighborhoodLimits};
+    use hivemind_core::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId};
+    use hivemind_core::view::Condition;
+    use hivemind_core::wire::event::{Event, LogEvent};
+    use hivemind_core::wire::member::MemberRecord;
+
     use super::*;
+
+    fn member(counter: u64, name: &str) -> MemberRecord {
+        let (addresses, roles) = (Vec::new(), Vec::new());
+        let (node, key) = (NodeId::new(1, counter), PublicKey([counter as u8; 32]));
+        let name = NodeName::new(name).unwrap();
+        MemberRecord { node, name, key, addresses, address_seq: 0, roles, voter_eligible: counter == 1, joined: Index(counter - 1) }
+    }
+
+    #[test]
+    fn the_authoritys_key_goes_to_voters_alone() {
+        let epoch = Epoch { generation: 1, number: 1, tag: 1 };
+        let mut facts = Facts::birth(ClusterId(7), epoch, NeighborhoodLimits::default(), member(1, "v1"));
+        let joined = Event::Joined { member: member(2, "web1"), neighborhood: NeighborhoodId(0), supersedes: None, listed: Vec::new() };
+        facts.apply(&LogEvent::new(Index(1), &joined)).unwrap();
+        let (configs, unreachable, condition) = (Default::default(), Default::default(), Condition::default());
+        let view = View { node: NodeId::new(1, 1), facts, configs, unreachable, condition };
+        let authority = Authority::new(ClusterId(7)).unwrap();
+        let handed = |peer| matches!(hand_over(&view, &authority, peer), Answer::AuthorityKey { .. });
+        assert!(handed(Some(PublicKey([1; 32]))));
+        assert!(!handed(Some(PublicKey([2; 32]))), "a plain member");
+        assert!(!handed(Some(PublicKey([9; 32]))), "nobody's");
+        assert!(!handed(None), "nothing proven");
+    }
 
     #[tokio::test]
     async fn one_source_asks_so_often_and_the_next_window_is_another() {

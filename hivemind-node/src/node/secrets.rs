@@ -1,13 +1,12 @@
 //! Making tokens and credentials: their secrets are drawn here and shown once; the control plane learns what proves them.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use hivemind_core::ids::Digest256;
 use hivemind_core::keys::hash;
-use hivemind_core::time::Timestamp;
-use hivemind_core::wire::access::{Admits, Credential, CredentialId, Label, Right, Token};
+use hivemind_core::wire::access::{Admits, Credential, CredentialId, Label, Right};
 use hivemind_core::wire::command::{Command, Outcome};
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
@@ -26,7 +25,7 @@ pub struct TokenWish {
     pub label: Label,
     /// For what it admits a node.
     pub admits: Admits,
-    /// How long it admits nodes.
+    /// How long it admits nodes, by the clock of the control plane.
     pub ttl: Duration,
     /// How many.
     pub uses: u32,
@@ -97,17 +96,14 @@ impl NodeHandle {
     ///
     /// # Errors
     /// [`SecretFailure`].
-    #[expect(clippy::disallowed_methods, reason = "a token ends by the wall clock")]
     pub async fn create_token(&self, wish: TokenWish) -> Result<JoinToken, SecretFailure> {
         let (Some(view), Some(authority)) = (self.view(), self.authority) else { return Err(SecretFailure::NotAMember) };
         let own = view.facts.is_voter(view.node).then(|| view.facts.member(view.node)).flatten();
         let own = own.and_then(|own| own.addresses.first().copied());
         let addresses: Vec<_> = own.into_iter().chain(voter_addresses(&view)).take(MAX_TOKEN_ADDRESSES).collect();
         let made = JoinToken::generate(authority, &addresses)?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let expires = u64::try_from(now.saturating_add(wish.ttl).as_millis()).unwrap_or(u64::MAX);
-        let token = Token { label: wish.label, admits: wish.admits, expires: Timestamp(expires), uses: wish.uses };
-        self.committed(Command::TokenCreate { id: made.id(), token }).await.map(|()| made)
+        let TokenWish { label, admits, ttl, uses } = wish;
+        self.committed(Command::TokenCreate { id: made.id(), label, admits, ttl, uses }).await.map(|()| made)
     }
 
     /// Makes a credential of the API: its secret is to be shown once.

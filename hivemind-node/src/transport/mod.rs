@@ -35,11 +35,11 @@ use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 
+pub(crate) use connection::is_of_other_authority;
 pub use counters::{Discard, Flow, Flows, Refused, TransportStats};
 pub use filter::Filter;
 pub use settings::TransportSettings;
 pub use tls::IdentityError;
-pub(crate) use connection::is_of_other_authority;
 pub(crate) use tls::{ENROLL_ALPN, proven_key};
 
 use crate::authority::{NodeIdentity, Validity};

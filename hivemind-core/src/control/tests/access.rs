@@ -1,5 +1,7 @@
 //! What the commands of access do to the applied state: tokens, enrollments, credentials.
 
+use std::time::Duration;
+
 use super::commands::{State, failed, leave};
 use super::net::{TestKeys, V1, key_of, request, signed};
 use crate::control::snapshot;
@@ -11,11 +13,12 @@ use crate::wire::access::{
     AccessChange, AdmissionPolicy, Admits, Credential, CredentialId, Enrollment, Label, MAX_CREDENTIALS, MAX_TOKENS, Right,
     SignedEnrollment, Token,
 };
-use crate::wire::command::{Command, Refusal};
+use crate::wire::command::{Command, MAX_TOKEN_TTL, Refusal};
 use crate::wire::event::{Event, LeaveReason};
 use crate::wire::member::{JoinRequest, RoleSpec};
 
-/// The time of the first command is just above 1,000.
+/// What tokens of these tests live: made at just above 1,000, they have expired by [`LATER`].
+const TTL: Duration = Duration::from_millis(900_000);
 const LATER: Timestamp = Timestamp(1_000_000);
 
 fn admits(roles: &[&str], voter: bool) -> Admits {
@@ -31,7 +34,12 @@ fn secret(name: &str) -> TestKeys {
 }
 
 fn create(name: &str, token: Token) -> Command {
-    Command::TokenCreate { id: secret(name).public(), token }
+    lasting(name, token, TTL)
+}
+
+fn lasting(name: &str, token: Token, ttl: Duration) -> Command {
+    let Token { label, admits, uses, expires: _ } = token;
+    Command::TokenCreate { id: secret(name).public(), label, admits, ttl, uses }
 }
 
 fn wish(token: &str, node: &str) -> Enrollment {
@@ -141,10 +149,7 @@ fn a_token_admits_nobody_after_its_time_and_is_swept_then() {
     state.time = LATER.0;
     assert_eq!(state.refusal(enroll("t", "b")), Refusal::TokenExpired);
     state.event(enroll("t", "a"));
-    let mut late = token(5);
-    assert!(matches!(state.refusal(create("u", late.clone())), Refusal::Invalid { .. }), "it has expired before it is there");
-    late.expires = Timestamp(LATER.0 + 1_000);
-    state.event(create("u", late));
+    state.event(create("u", token(5)));
     assert_eq!(uses(&state, "t"), None);
     assert_eq!(state.refusal(enroll("t", "b")), Refusal::NoSuchToken);
     assert!(state.applied.registry.gate.roll.get(&key_of("a")).is_some(), "who was admitted stays");
@@ -245,7 +250,11 @@ fn a_token_is_made_once_and_revoked_once() {
     let mut state = gated();
     state.event(create("t", token(2)));
     state.event(create("t", token(2)));
-    assert!(matches!(state.refusal(create("t", token(3))), Refusal::Invalid { .. }));
+    let other = Token { admits: admits(&["dns_processor"], true), ..token(2) };
+    assert!(matches!(state.refusal(create("t", other)), Refusal::Invalid { .. }));
+    for ttl in [Duration::ZERO, MAX_TOKEN_TTL + Duration::from_secs(1)] {
+        assert!(matches!(state.refusal(lasting("u", token(1), ttl)), Refusal::Invalid { .. }));
+    }
     assert!(matches!(state.refusal(create("u", token(0))), Refusal::Invalid { .. }));
     let id = secret("t").public();
     state.event(Command::TokenRevoke { id });
@@ -261,7 +270,7 @@ fn tokens_have_a_limit_and_the_expired_do_not_count() {
     }
     assert!(matches!(state.refusal(create("more", token(1))), Refusal::Invalid { .. }));
     state.time = LATER.0;
-    state.event(create("more", Token { expires: Timestamp(LATER.0 + 1_000), ..token(1) }));
+    state.event(create("more", token(1)));
     assert_eq!(state.applied.registry.gate.tokens.len(), 1);
 }
 

@@ -58,6 +58,8 @@ enum Due {
 
 pub(super) struct Net {
     pub(super) now: Time,
+    /// How far all wall clocks are ahead, in milliseconds.
+    pub(super) ahead: u64,
     pub(super) settings: Settings,
     pub(super) faults: Faults,
     pub(super) hosts: BTreeMap<NodeId, Host>,
@@ -91,6 +93,7 @@ impl Net {
     pub(super) fn with(seed: u64, settings: Settings) -> Net {
         let mut net = Net {
             now: Time::ZERO,
+            ahead: 0,
             settings,
             faults: Faults::NONE,
             hosts: BTreeMap::new(),
@@ -170,7 +173,7 @@ impl Net {
         let mut timers = std::mem::take(&mut host.timers);
         let mut rng = host.rng.clone();
         let keys = TestKeys(PublicKey([1; 32]));
-        let wall = Timestamp(1_000_000 + u64::try_from(self.now.since_origin().as_millis()).unwrap());
+        let wall = Timestamp(1_000_000 + self.ahead + u64::try_from(self.now.since_origin().as_millis()).unwrap());
         let mut ctx = Context {
             now: Now { time: self.now, wall },
             node,

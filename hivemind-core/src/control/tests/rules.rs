@@ -140,6 +140,21 @@ fn a_member_that_restarts_is_waited_for() {
 }
 
 #[test]
+fn a_time_far_ahead_in_the_log_makes_no_restart_last() {
+    let mut net = six();
+    net.ahead = 3_600_000;
+    net.decide(V1, Command::Restarting { node: H6, grace: Duration::from_secs(5) });
+    net.ahead = 0;
+    for _ in 0..15 {
+        for observer in [V2, V3, V4] {
+            net.evidence(V1, observer, H6);
+        }
+        net.run(Duration::from_millis(500));
+    }
+    assert!(!is_member(&net, H6));
+}
+
+#[test]
 fn a_mass_alarm_empties_the_cluster_at_a_bounded_rate() {
     let mut settings = settings(1);
     settings.control.max_leaves = 2;
