@@ -14,6 +14,7 @@ use quinn::{Connection, VarInt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::renewal::is_clock_behind;
 use super::safe::Safe;
 use super::words::{Answer, MAX_VOTERS, Request, hear, say};
 use crate::authority::{Authority, requested};
@@ -79,6 +80,10 @@ impl Desk {
     async fn decide(&self, request: Request, peer: Option<PublicKey>) -> Answer {
         let Some(view) = self.handle.view() else { return Answer::Later };
         let Some(authority) = self.safe.authority().filter(|_| view.facts.is_voter(view.node)) else { return elsewhere(&view) };
+        if !matches!(request, Request::AuthorityKey) && is_clock_behind(self.handle.certificate()) {
+            // Another voter's clock may be right.
+            return elsewhere(&view);
+        }
         match request {
             Request::Enroll { enrollment, request } => self.enroll(&authority, enrollment, &request).await,
             Request::Renew { request } => self.renew(&authority, &request).await,

@@ -46,6 +46,9 @@ pub enum EnrollFailure {
     /// There is no socket to ask from.
     #[error("can not open a UDP socket: {0}")]
     Socket(std::io::Error),
+    /// The clock of a voter that would issue it is wrong.
+    #[error("this machine's clock is behind the issue of its own certificate; set it, so that certificates get dates that others accept")]
+    Clock,
     /// There is none in the data folder, and no way to get one was given.
     #[error("the data folder holds no certificate; enroll this node with a join token first")]
     NoCertificate,

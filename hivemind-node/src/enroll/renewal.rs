@@ -13,7 +13,7 @@ use super::desk::voter_addresses;
 use super::error::EnrollFailure;
 use super::safe::Safe;
 use super::{again, save};
-use crate::authority::NodeIdentity;
+use crate::authority::{BACKDATED, NodeIdentity, Validity};
 use crate::node::NodeHandle;
 use crate::transport::Transport;
 
@@ -21,6 +21,65 @@ use crate::transport::Transport;
 const RETRY: Duration = Duration::from_secs(2);
 /// At most so long.
 const RETRY_MOST: Duration = Duration::from_secs(600);
+
+/// The clock is looked at this often: it may be set.
+const LOOK: Duration = Duration::from_secs(60);
+/// A clock that went so much differently from the other one was set.
+const WAS_SET: Duration = BACKDATED;
+/// However short certificates live, they are not renewed more often.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// Whether this machine's clock is behind the issue of its own certificate, as after a start in 1970. What is issued by such a
+/// clock would long have expired for everybody else.
+#[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
+pub(super) fn is_clock_behind(validity: Option<Validity>) -> bool {
+    validity.is_some_and(|validity| SystemTime::now() < validity.from)
+}
+
+/// When to renew. After a renewal it goes by the clock that runs evenly: a wall clock that is off must not make it renew without
+/// end. When the wall clock is set, dates mean something else, and it renews at once.
+#[derive(Debug)]
+struct Schedule {
+    due: Instant,
+    retry: Duration,
+    /// What both clocks said when they were last compared.
+    clocks: (Instant, SystemTime),
+}
+
+impl Schedule {
+    /// A certificate that was found is renewed at its half life; at once, where the wall clock is before it or behind that.
+    fn new(validity: Option<Validity>, now: Instant, wall: SystemTime) -> Self {
+        let young = match validity {
+            Some(validity) if wall >= validity.from => validity.half_life().duration_since(wall).unwrap_or_default(),
+            Some(_) | None => Duration::ZERO,
+        };
+        Schedule { due: now + young, retry: RETRY, clocks: (now, wall) }
+    }
+
+    fn pause(&self, now: Instant) -> Duration {
+        self.due.duration_since(now).min(LOOK)
+    }
+
+    fn is_due(&mut self, now: Instant, wall: SystemTime) -> bool {
+        let (then, wall_then) = self.clocks;
+        let expected = wall_then + now.duration_since(then);
+        let off = wall.duration_since(expected).unwrap_or_else(|behind| behind.duration());
+        if off >= WAS_SET {
+            (self.due, self.clocks) = (now, (now, wall));
+        }
+        now >= self.due
+    }
+
+    fn renewed(&mut self, validity: Option<Validity>, now: Instant, wall: SystemTime) {
+        let life = validity.map(|validity| validity.life()).unwrap_or_default();
+        *self = Schedule { due: now + (life / 2).max(LEAST), retry: RETRY, clocks: (now, wall) };
+    }
+
+    fn failed(&mut self, now: Instant, rng: &mut Rng) {
+        self.due = now + self.retry + rng.duration_below(self.retry);
+        self.retry = (self.retry * 2).min(RETRY_MOST);
+    }
+}
 
 /// Keeps the certificate of a node young.
 pub(crate) struct Renewal {
@@ -46,39 +105,27 @@ impl Renewal {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
     async fn keep_young(&mut self) {
-        let mut due = Instant::now() + self.until_half_life();
-        let mut retry = RETRY;
+        let mut schedule = Schedule::new(self.identity.validity(), Instant::now(), SystemTime::now());
         loop {
-            tokio::time::sleep_until(due).await;
+            tokio::time::sleep(schedule.pause(Instant::now())).await;
+            if !schedule.is_due(Instant::now(), SystemTime::now()) {
+                continue;
+            }
             match self.renew().await {
-                Ok(()) => {
-                    // By this clock, not the wall's: one that is off must not renew without end.
-                    let life = self.identity.validity().map(|validity| validity.life()).unwrap_or_default();
-                    due = Instant::now() + (life / 2).max(Duration::from_millis(500));
-                    retry = RETRY;
-                }
+                Ok(()) => schedule.renewed(self.identity.validity(), Instant::now(), SystemTime::now()),
                 Err(error) => {
                     tracing::warn!(node = %self.name, "the certificate is not renewed: {error}");
-                    due = Instant::now() + retry + self.rng.duration_below(retry);
-                    retry = (retry * 2).min(RETRY_MOST);
+                    schedule.failed(Instant::now(), &mut self.rng);
                 }
             }
         }
     }
 
-    /// How long the certificate is young: not at all, where the clock is before it or behind its half.
-    #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
-    fn until_half_life(&self) -> Duration {
-        let now = SystemTime::now();
-        match self.identity.validity() {
-            Some(validity) if now >= validity.from => validity.half_life().duration_since(now).unwrap_or_default(),
-            Some(_) | None => Duration::ZERO,
-        }
-    }
-
     async fn renew(&mut self) -> Result<(), EnrollFailure> {
         let renewed = match self.safe.authority() {
+            Some(_) if is_clock_behind(self.identity.validity()) => return Err(EnrollFailure::Clock),
             Some(authority) => authority.issue(self.identity.keys().clone(), &self.name)?,
             None => {
                 let mut at = self.handle.view().map(|view| voter_addresses(&view)).unwrap_or_default();
@@ -93,5 +140,56 @@ impl Renewal {
         tracing::info!(node = %self.name, "the certificate was renewed");
         self.identity = renewed;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Issued at this moment, for a day.
+    fn issued(at: SystemTime) -> Option<Validity> {
+        Some(Validity { from: at - BACKDATED, until: at + 24 * HOUR })
+    }
+
+    fn now() -> (Instant, SystemTime) {
+        (Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_was_found_is_renewed_at_half_of_its_life() {
+        let (start, wall) = now();
+        let mut schedule = Schedule::new(issued(wall), start, wall);
+        assert!(!schedule.is_due(start + 11 * HOUR, wall + 11 * HOUR));
+        assert!(schedule.is_due(start + 12 * HOUR, wall + 12 * HOUR));
+        assert!(Schedule::new(issued(wall), start, wall + 13 * HOUR).is_due(start, wall + 13 * HOUR), "found late");
+        assert!(Schedule::new(issued(wall), start, SystemTime::UNIX_EPOCH).is_due(start, SystemTime::UNIX_EPOCH), "in 1970");
+        assert!(Schedule::new(None, start, wall).is_due(start, wall));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_off_renews_once_and_one_that_is_set_renews_again() {
+        let (start, wall) = now();
+        let off = wall + 1_000 * HOUR;
+        let mut schedule = Schedule::new(issued(wall), start, off);
+        assert!(schedule.is_due(start, off));
+        schedule.renewed(issued(wall), start, off);
+        assert!(!schedule.is_due(start + 11 * HOUR, off + 11 * HOUR), "by its dates it is as old as before");
+        assert!(schedule.is_due(start + 11 * HOUR, wall + 11 * HOUR), "the clock was set");
+        schedule.renewed(issued(wall), start + 11 * HOUR, wall + 11 * HOUR);
+        assert!(!schedule.is_due(start + 12 * HOUR, wall + 12 * HOUR));
+    }
+
+    #[tokio::test]
+    async fn failures_are_retried_ever_more_slowly() {
+        let (start, wall) = now();
+        let (mut schedule, mut rng) = (Schedule::new(None, start, wall), Rng::new(1));
+        for _ in 0..20 {
+            schedule.failed(start, &mut rng);
+        }
+        assert!(schedule.due >= start + RETRY_MOST && schedule.due <= start + 2 * RETRY_MOST);
+        assert_eq!(schedule.pause(start), LOOK);
     }
 }

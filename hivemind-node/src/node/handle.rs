@@ -11,7 +11,7 @@ use hivemind_core::wire::config::Section;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{PublishFailure, ReadFailure};
-use crate::authority::Fingerprint;
+use crate::authority::{Fingerprint, Validity};
 use crate::driver::{Account, AppliedEvent, Look, NodeStatus, Request, RoleReport, StopReason};
 use crate::feed::{Ears, Feed};
 use crate::reconciler::ApplyStatus;
@@ -63,6 +63,11 @@ impl NodeHandle {
         self.assemble(account)
     }
 
+    /// When the certificate that the node shows is valid; `None` where its roots did not issue it.
+    pub fn certificate(&self) -> Option<Validity> {
+        self.transport.certificate()
+    }
+
     /// Waits until the account is as `reached` says. What only the transport or an io half counts does
     /// not end the wait by itself. `None` once the node has stopped.
     pub async fn status_where(&self, mut reached: impl FnMut(&NodeStatus) -> bool) -> Option<NodeStatus> {
@@ -78,7 +83,7 @@ impl NodeHandle {
             machine: account.machine,
             roles: roles.map(|((spec, role), apply)| RoleReport { spec, role, apply }).collect(),
             transport: self.transport.stats(),
-            certificate: self.transport.certificate(),
+            certificate: self.certificate(),
             stopped: self.stopped.borrow().clone(),
         }
     }
