@@ -49,6 +49,8 @@ pub(super) struct Instance {
     foca: Foca<Peer, PeerCodec, Rng, NoCustomBroadcast>,
     /// The other members of the neighborhood by the event log. foca's list is a subset of it.
     peers: BTreeSet<NodeId>,
+    /// Who each of them last said that it is.
+    spoken: BTreeMap<NodeId, Peer>,
     slots: Slots,
     changes: Vec<Change>,
 }
@@ -66,7 +68,7 @@ impl Instance {
         let own = Peer::started(ctx.node, neighborhood, created, ctx.boot);
         let codec = PeerCodec { neighborhood, created };
         let foca = Foca::new(own, config(&ctx.settings.membership), ctx.rng.fork(), codec);
-        Instance { number, codec, foca, peers: BTreeSet::new(), slots: Slots::default(), changes: Vec::new() }
+        Instance { number, codec, foca, peers: BTreeSet::new(), spoken: BTreeMap::new(), slots: Slots::default(), changes: Vec::new() }
     }
 
     /// Its number.
@@ -129,6 +131,7 @@ impl Instance {
     /// Drops one that is no member any more, from foca's list, too.
     pub(super) fn dismiss(&mut self, node: NodeId, ctx: &mut Context<'_>) {
         if self.peers.remove(&node) {
+            self.spoken.remove(&node);
             self.erase(node, ctx);
             self.changes.retain(|change| !matches!(change, Change::Up(of) | Change::Down(of) if *of == node));
         }
@@ -142,6 +145,23 @@ impl Instance {
             self.peers.remove(&node);
             self.admit(&[node], ctx);
         }
+    }
+
+    /// Who a node is, it says itself. Foca takes the later identity for the true one whoever names it, and a node that is held for
+    /// one that it never was would be called down, renew itself and be called down again without end. So its own word, which the
+    /// connection proves, replaces a later identity that others made up.
+    fn heed(&mut self, src: Peer, ctx: &mut Context<'_>) {
+        if self.spoken.insert(src.node, src) == Some(src) {
+            return;
+        }
+        if self.member(src.node).is_some_and(|held| held.id().win_addr_conflict(&src)) {
+            self.readmit(src.node, ctx);
+        }
+    }
+
+    /// Whether it may be who others say: none that is later than what it said itself.
+    fn is_credible(&self, peer: &Peer) -> bool {
+        self.peers.contains(&peer.node) && self.spoken.get(&peer.node).is_none_or(|spoken| !peer.win_addr_conflict(spoken))
     }
 
     fn erase(&mut self, node: NodeId, ctx: &mut Context<'_>) {
@@ -204,6 +224,7 @@ impl Instance {
         if packet.header.src.node != from || packet.header.dst.node != own.node {
             return Err(Junk::Invalid("a SWIM packet in another's name"));
         }
+        self.heed(packet.header.src, ctx);
         // Sender and recipient need not be at the same event: not junk, but nothing for foca either.
         let known = |peer: &Peer| peer.node == own.node || self.peers.contains(&peer.node);
         if packet.third_party().is_some_and(|peer| !known(&peer)) {
@@ -219,7 +240,7 @@ impl Instance {
             packet.header.dst = own;
         }
         let said = packet.updates.len();
-        packet.updates.retain(|update| self.peers.contains(&update.id().node) || *update.id() == own);
+        packet.updates.retain(|update| self.is_credible(update.id()) || *update.id() == own);
         // Most packets are fit for foca as they came: encoding them again would be a good part of what they cost.
         let clean = if is_readdressed || packet.updates.len() < said {
             Bytes::from(packet.encode_for_foca(self.codec).map_err(|_| Junk::Invalid("a SWIM packet that does not decode"))?)

@@ -30,7 +30,7 @@ fn a_crash_is_confirmed_by_three_observers_in_time() {
     times.sort_unstable();
     let (median, p99, most) = (percentile(&times, 50), percentile(&times, 99), percentile(&times, 100));
     println!("crash at 48 nodes, 1 % loss, {seeds} seeds: three observers after {median:?} (median), {p99:?} (p99), {most:?} (most)");
-    assert!(median < secs(4) && p99 < ms(6_500), "{median:?} {p99:?}");
+    assert!(median < secs(5) && p99 < secs(8), "{median:?} {p99:?}");
 }
 
 #[test]

@@ -189,6 +189,24 @@ fn foreign_frames_reach_no_foca() {
 }
 
 #[test]
+fn nobody_is_whom_others_make_of_it() {
+    let mut net = Net::new(24, 1);
+    net.run(Duration::from_secs(60));
+    let made_up = Peer { renewal: 1 << 30, ..Peer::started(id(5), HOOD, CREATED, BootNonce(u64::MAX)) };
+    for state in [State::Alive, State::Suspect, State::Down] {
+        let src = Peer::started(id(2), HOOD, CREATED, BootNonce(u64::MAX));
+        let header = Header { src, src_incarnation: 0, dst: Peer::unheard(id(1), HOOD, CREATED), message: Swim::Gossip };
+        let packet = Packet { header, updates: vec![Member::new(made_up, 0, state)] };
+        hand_over(&mut net, id(2), HOOD, CREATED, packet.encode_for_foca(CODEC).expect("it fits").into()).0.expect("it decodes");
+        net.run(Duration::from_secs(30));
+    }
+    for &at in &net.members {
+        assert!(net.members.iter().all(|&of| of == at || net.node(at).membership.swim_standing(of).0), "{at} has lost somebody");
+    }
+    assert!(net.renewed() <= 2, "{} renewals: it went after an identity that it can not reach", net.renewed());
+}
+
+#[test]
 fn evidence_goes_to_voters_in_an_order_that_all_agree_on() {
     let voters: Vec<NodeId> = (1..=5).map(id).collect();
     let reversed: Vec<NodeId> = voters.iter().rev().copied().collect();
