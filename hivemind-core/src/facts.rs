@@ -20,11 +20,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::encode::FactsCursor;
+pub(crate) use self::encode::{FactsCursor, put_entries};
 pub use self::fold::FoldError;
 pub use self::live::LiveSet;
-use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind};
+use crate::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind};
 use crate::time::Timestamp;
+use crate::wire::access::{Credential, CredentialId};
 use crate::wire::event::{VoterPart, chain_genesis};
 use crate::wire::member::MemberRecord;
 use crate::wire::persistent;
@@ -102,6 +103,8 @@ pub struct Facts {
     voters: OrdMap<NodeId, VoterPart>,
     listed: OrdMap<SectionKind, OrdSet<NodeId>>,
     restarting: OrdMap<NodeId, Timestamp>,
+    /// In every scope: each node checks those that ask it.
+    credentials: OrdMap<CredentialId, Credential>,
 }
 
 impl Facts {
@@ -124,6 +127,7 @@ impl Facts {
             voters: OrdMap::unit(node, VoterPart::Voter),
             listed: OrdMap::new(),
             restarting: OrdMap::new(),
+            credentials: OrdMap::new(),
         };
         facts.list(&first);
         facts.record(first).expect("nobody else has a name or key yet");
@@ -239,6 +243,16 @@ impl Facts {
     /// The members that said that they restart, in scope or not, and until when they are not missed.
     pub fn restarting(&self) -> &OrdMap<NodeId, Timestamp> {
         &self.restarting
+    }
+
+    /// The credentials of the API, by name. At most [`crate::wire::access::MAX_CREDENTIALS`], in every scope.
+    pub fn credentials(&self) -> &OrdMap<CredentialId, Credential> {
+        &self.credentials
+    }
+
+    /// The credential whose secret has this SHA-256.
+    pub fn credential_of(&self, hash: &Digest256) -> Option<(CredentialId, &Credential)> {
+        self.credentials.iter().find(|(_, credential)| credential.hash == *hash).map(|(&id, credential)| (id, credential))
     }
 
     /// Until when a member said that it restarts, in scope or not.

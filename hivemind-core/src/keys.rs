@@ -47,6 +47,8 @@ pub enum Purpose {
     Join,
     /// A node's own addresses.
     Addresses,
+    /// An enrollment, by the key of a join token.
+    Enrollment,
 }
 
 impl Purpose {
@@ -56,6 +58,7 @@ impl Purpose {
             Purpose::Config => b"hivemind config 1\0",
             Purpose::Join => b"hivemind join 1\0",
             Purpose::Addresses => b"hivemind addresses 1\0",
+            Purpose::Enrollment => b"hivemind enrollment 1\0",
         }
     }
 

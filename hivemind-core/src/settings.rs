@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::facts::NeighborhoodLimits;
+use crate::wire::access::AdmissionPolicy;
 
 /// The tuning of one machine. [`Settings::default`] suits a LAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +121,9 @@ pub struct ControlSettings {
     /// How large neighborhoods get: at most 48, merged below 12. Counts at the birth of a cluster alone, which fixes it for good:
     /// every voter must split alike. Raising `least` merges sooner; lowering `most` makes shorter SWIM lists, and more of them.
     pub neighborhoods: NeighborhoodLimits,
+    /// Who may join: whoever the authority gave a certificate (the default), or enrolled keys alone. Counts at the birth of a cluster
+    /// alone, which fixes it for good.
+    pub admission: AdmissionPolicy,
 }
 
 /// The event log on every node.
@@ -242,6 +246,7 @@ impl Default for ControlSettings {
             leave_window: Duration::from_secs(10),
             collect_events: 65_536,
             neighborhoods: NeighborhoodLimits::default(),
+            admission: AdmissionPolicy::Open,
         }
     }
 }

@@ -10,6 +10,9 @@ use thiserror::Error;
 /// section 4): a sequence of the algorithm 1.3.101.112 and a bit string.
 const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
+/// What stands before the 32 bytes of a seed in PKCS#8 (RFC 8410 section 7).
+const ED25519_PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
 /// Why there is no key. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
@@ -36,6 +39,12 @@ impl Ed25519Keys {
     pub fn generate() -> Result<Self, KeyError> {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::NoRandomness)?;
         Ed25519Keys::from_pkcs8(document.as_ref())
+    }
+
+    /// The key of a seed: 32 random bytes (RFC 8032 section 5.1.5).
+    pub(crate) fn from_seed(seed: &[u8; 32]) -> Self {
+        let pkcs8 = [&ED25519_PKCS8_PREFIX[..], seed].concat();
+        Ed25519Keys::from_pkcs8(&pkcs8).expect("any 32 bytes are the seed of an Ed25519 key")
     }
 
     /// Takes a key as it was kept.

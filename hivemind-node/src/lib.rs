@@ -2,6 +2,7 @@
 
 pub mod authority;
 mod driver;
+pub mod enroll;
 mod feed;
 pub mod http;
 pub mod keys;
@@ -13,5 +14,8 @@ pub mod transport;
 
 pub use driver::{AppliedEvent, NodeStatus, RoleReport, StopReason};
 pub use feed::{Feed, Heard};
-pub use node::{DEFAULT_PORT, Node, NodeBuilder, NodeHandle, PublishFailure, ReadFailure, StartFailure};
+pub use node::{
+    CredentialSecret, DEFAULT_PORT, NewCredential, Node, NodeBuilder, NodeHandle, PublishFailure, ReadFailure, SecretFailure, StartFailure,
+    TokenWish,
+};
 pub use reconciler::ApplyStatus;

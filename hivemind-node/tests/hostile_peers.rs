@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hivemind_core::ids::{ClusterId, NodeName};
-use hivemind_core::machine::Destination;
+use hivemind_core::machine::{Birth, Destination};
 use hivemind_core::rng::Rng;
 use hivemind_core::wire::frame::{Channel, STREAM_LIMIT};
+use hivemind_node::Node;
 use hivemind_node::authority::{Authority, NodeIdentity};
 use hivemind_node::keys::Ed25519Keys;
 use hivemind_node::transport::{Incoming, Refused, Transport, TransportSettings};
@@ -256,4 +257,37 @@ async fn a_peer_that_takes_nothing_costs_bounded_memory() {
     assert!(stats.sent.ordered.bytes <= 32 << 20, "{stats:?}");
     drop(connection);
     victim.still_serves().await;
+}
+
+#[tokio::test]
+async fn a_transport_that_enrolls_nobody_hangs_up_on_who_wants_to_enroll() {
+    let mut victim = victim();
+    let endpoint = attacker(None, b"hivemind-enroll/1");
+    let connection = endpoint.connect(victim.transport.local_addr(), "hivemind").unwrap().await.unwrap();
+    is_closed(&connection).await;
+    victim.refuses(Refused::NotEnrolling).await;
+    victim.still_serves().await;
+}
+
+#[tokio::test]
+async fn who_talks_nonsense_where_nodes_enroll_is_hung_up_on() {
+    let authority = Arc::new(Authority::new(ClusterId(7)).unwrap());
+    let node = Node::builder(NodeName::new("v1").unwrap()).in_memory().authority(authority).birth(Birth { cluster: ClusterId(7), tag: 1 });
+    let node = node.listen("127.0.0.1:0".parse().unwrap()).start().await.unwrap();
+    let endpoint = attacker(None, b"hivemind-enroll/1");
+    node.handle().view_where(|view| view.facts.is_voter(view.node)).await.expect("it runs");
+    // Not a request; one that is too large; the authority's key, for one that has proven nothing.
+    for bytes in [vec![0xff; 40], vec![0; 64 << 10], vec![2]] {
+        let connection = endpoint.connect(node.local_addr(), "hivemind").unwrap().await.unwrap();
+        let (mut send, mut receive) = connection.open_bi().await.unwrap();
+        // It may be hung up on before all is said.
+        let _ = send.write_all(&bytes).await;
+        let _ = send.finish();
+        let answer = receive.read_to_end(64 << 10).await.unwrap_or_default();
+        assert!(!answer.windows(11).any(|window| window == b"PRIVATE KEY"), "a key got out");
+        connection.close(0u32.into(), b"");
+        is_closed(&connection).await;
+    }
+    assert!(node.handle().status().stopped.is_none());
+    node.stop().await;
 }

@@ -277,7 +277,8 @@ impl Configs {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => {}
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => {}
         }
     }
 

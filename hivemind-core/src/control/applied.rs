@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::Bounded;
 use super::configuration::Joint;
+use super::gate::Gate;
 use crate::facts::{Facts, NeighborhoodLimits};
 use crate::ids::{ClusterId, Epoch, Index, NodeId, ProposalId, PublicKey};
 use crate::keys::Keys;
 use crate::time::Timestamp;
+use crate::wire::access::{AdmissionPolicy, Admits, Enrolled};
 use crate::wire::command::{Command, Outcome, Proposal, Refusal};
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::member::MemberRecord;
@@ -36,6 +38,8 @@ pub(super) struct Registry {
     pub(super) counter: u64,
     /// What became of a wish to join, by its key and nonce.
     pub(super) grants: Bounded<(PublicKey, u64), NodeId, MAX_GRANTS>,
+    /// Who is let in.
+    pub(super) gate: Gate,
     /// Keys that an operator evicted.
     #[serde(with = "crate::wire::persistent::set")]
     pub(super) revoked: OrdSet<PublicKey>,
@@ -114,10 +118,19 @@ pub(super) struct Done {
 
 impl Applied {
     /// The state at birth.
-    pub(super) fn birth(cluster: ClusterId, epoch: Epoch, limits: NeighborhoodLimits, first: MemberRecord) -> Applied {
+    pub(super) fn birth(
+        cluster: ClusterId,
+        epoch: Epoch,
+        limits: NeighborhoodLimits,
+        policy: AdmissionPolicy,
+        first: MemberRecord,
+    ) -> Applied {
+        let mut gate = Gate::new(policy);
+        gate.roll.insert(first.key, Enrolled { name: first.name.clone(), admits: Admits::default(), token: None });
         let registry = Registry {
             counter: first.node.counter(),
             grants: Bounded::new(),
+            gate,
             revoked: OrdSet::new(),
             time: Timestamp::default(),
             outcomes: Bounded::new(),
@@ -143,7 +156,7 @@ impl Applied {
         Done { events, outcome }
     }
 
-    /// What a command leads to. `Ok(None)`: it holds already. On `Err` nothing changed.
+    /// What a command leads to. `Ok(None)`: it holds already, or changed what only voters know. On `Err` nothing changed.
     fn decide(&mut self, command: &Command, keys: &dyn Keys) -> Result<Option<Event>, Refusal> {
         match command {
             Command::Join(join) => self.join(join, keys),
@@ -152,6 +165,12 @@ impl Applied {
             Command::Restarted { node } => self.restarted(*node),
             Command::Addresses { node, seq, addresses } => self.addresses(*node, *seq, addresses),
             Command::AdvanceEpoch { floor } => self.advance_epoch(*floor),
+            Command::TokenCreate { id, label, admits, ttl, uses } => self.token_create(*id, label, admits, *ttl, *uses),
+            Command::TokenRevoke { id } => self.token_revoke(*id),
+            Command::Enroll(enrollment) => self.enroll(enrollment, keys),
+            Command::EnrollmentRevoke { key } => self.enrollment_revoke(*key),
+            Command::CredentialCreate { id, credential } => self.credential_create(*id, credential),
+            Command::CredentialRevoke { id } => self.credential_revoke(*id),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::applied::Applied;
 use crate::ids::NodeId;
 use crate::keys::{Keys, Purpose};
+use crate::wire::access::AdmissionPolicy;
 use crate::wire::codec;
 use crate::wire::command::Refusal;
 use crate::wire::event::Event;
@@ -52,6 +53,7 @@ impl Applied {
         if self.registry.grants.get(&wish).is_some() {
             return Ok(None);
         }
+        self.expect_enrolled(request)?;
         if let Some(owner) = self.facts.named(&request.name).filter(|owner| owner.key != request.key) {
             return Err(Refusal::NameInUse { name: request.name.clone(), owner: owner.key });
         }
@@ -74,6 +76,22 @@ impl Applied {
         };
         let listed = supersedes.map(|old| self.facts.successors_in_lists(old)).unwrap_or_default();
         Ok(Some(Event::Joined { member, neighborhood: self.facts.assignment(), supersedes, listed }))
+    }
+
+    /// Where keys are enrolled: refuses one that is not, and what it was not enrolled for.
+    fn expect_enrolled(&self, request: &JoinRequest) -> Result<(), Refusal> {
+        match self.registry.gate.policy {
+            AdmissionPolicy::Open => return Ok(()),
+            AdmissionPolicy::Enrolled => {}
+        }
+        let enrolled = self.registry.gate.roll.get(&request.key).ok_or(Refusal::NotEnrolled)?;
+        if enrolled.name != request.name {
+            return Err(Refusal::EnrolledAs { name: enrolled.name.clone() });
+        }
+        if let Some(role) = enrolled.lacks_role(request) {
+            return Err(Refusal::RoleNotAdmitted { role });
+        }
+        if enrolled.lacks_vote(request) { Err(Refusal::VoterNotAdmitted) } else { Ok(()) }
     }
 
     /// The membership that a join ends: that of the same key, whatever its name was.

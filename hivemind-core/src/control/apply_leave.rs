@@ -1,7 +1,7 @@
 //! Leaving: by failure, on request, or put out by an operator.
 
 use super::applied::Applied;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, PublicKey};
 use crate::wire::command::Refusal;
 use crate::wire::event::{Event, LeaveReason};
 
@@ -25,14 +25,21 @@ impl Applied {
                     return Err(Refusal::Restarting { node });
                 }
             }
-            LeaveReason::Asked => {}
+            LeaveReason::Asked => self.registry.gate.roll.remove(&key),
             LeaveReason::Evicted => {
-                if self.registry.revoked.len() >= MAX_REVOKED {
-                    return Err(Refusal::Invalid { why: format!("{MAX_REVOKED} keys are revoked; that is the most") });
-                }
-                self.registry.revoked.insert(key);
+                self.revoke(key)?;
+                self.registry.gate.roll.remove(&key);
             }
         }
         Ok(Some(Event::Left { node, reason: reason.clone(), listed: self.facts.successors_in_lists(node) }))
+    }
+
+    /// This key is never let in again.
+    pub(super) fn revoke(&mut self, key: PublicKey) -> Result<(), Refusal> {
+        if self.registry.revoked.len() >= MAX_REVOKED {
+            return Err(Refusal::Invalid { why: format!("{MAX_REVOKED} keys are revoked; that is the most") });
+        }
+        self.registry.revoked.insert(key);
+        Ok(())
     }
 }

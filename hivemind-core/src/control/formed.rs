@@ -6,6 +6,7 @@ use super::{BIRTH, log};
 use crate::facts::{Facts, NeighborhoodLimits};
 use crate::ids::{ClusterId, Epoch, Index, NeighborhoodId, NodeId};
 use crate::storage::{LogSnapshot, RecoveredLog};
+use crate::wire::access::AdmissionPolicy;
 use crate::wire::event::{Event, VoterPart};
 use crate::wire::member::MemberRecord;
 
@@ -26,7 +27,8 @@ impl Formed {
         voters: u64,
     ) -> Self {
         let id = |counter| NodeId::new(epoch.generation, counter);
-        let mut applied = Applied::birth(cluster, epoch, limits, MemberRecord { node: id(1), joined: Index(0), ..first });
+        let mut applied =
+            Applied::birth(cluster, epoch, limits, AdmissionPolicy::Open, MemberRecord { node: id(1), joined: Index(0), ..first });
         for member in others {
             applied.registry.counter += 1;
             let member = MemberRecord { node: id(applied.registry.counter), ..member };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::applied::Applied;
 use super::configuration::Configuration;
 use super::snapshot::VERSION;
-use crate::facts::FactsCursor;
+use crate::facts::{FactsCursor, put_entries};
 use crate::ids::{Digest256, PublicKey};
 use crate::keys::Hasher;
 use crate::wire::codec;
@@ -19,6 +19,10 @@ enum Stage {
     Facts(FactsCursor),
     /// The grants from a place on.
     Grants(usize),
+    /// The tokens behind one.
+    Tokens(Option<PublicKey>),
+    /// The enrolled keys behind one.
+    Enrolled(Option<PublicKey>),
     /// The revoked keys behind one.
     Revoked(Option<PublicKey>),
     /// The outcomes from a place on.
@@ -90,6 +94,21 @@ impl Making {
             Stage::Grants(from) => {
                 if let Some(next) = put_from(from, budget, bytes, |place| registry.grants.at(place)) {
                     return Some(Stage::Grants(next));
+                }
+                put(&registry.gate.policy, bytes);
+                put(&(registry.gate.tokens.len() as u64), bytes);
+                Some(Stage::Tokens(None))
+            }
+            Stage::Tokens(after) => {
+                if let Some(last) = put_entries(&registry.gate.tokens, after, budget, bytes, |entry, bytes| put(&entry, bytes)) {
+                    return Some(Stage::Tokens(Some(last)));
+                }
+                put(&(registry.gate.roll.len() as u64), bytes);
+                Some(Stage::Enrolled(None))
+            }
+            Stage::Enrolled(after) => {
+                if let Some(last) = put_entries(registry.gate.roll.entries(), after, budget, bytes, |entry, bytes| put(&entry, bytes)) {
+                    return Some(Stage::Enrolled(Some(last)));
                 }
                 put(&(registry.revoked.len() as u64), bytes);
                 Some(Stage::Revoked(None))

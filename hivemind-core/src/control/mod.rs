@@ -27,6 +27,7 @@
 
 mod advance;
 mod applied;
+mod apply_access;
 mod apply_epoch;
 mod apply_join;
 mod apply_leave;
@@ -38,6 +39,7 @@ mod configuration;
 mod entry;
 mod evidence;
 mod formed;
+mod gate;
 mod group;
 mod housekeeping;
 mod log;
@@ -83,6 +85,7 @@ use crate::settings::ControlSettings;
 use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
+use crate::wire::access::{Enrolled, Token};
 use crate::wire::event::{LogEvent, VoterPart};
 use crate::wire::member::MemberRecord;
 use crate::wire::message;
@@ -94,7 +97,7 @@ pub(crate) struct Committer(Applied);
 #[cfg(test)]
 impl Committer {
     pub(crate) fn new(limits: crate::facts::NeighborhoodLimits, first: MemberRecord) -> Self {
-        Committer(Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, limits, first))
+        Committer(Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, limits, Default::default(), first))
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -154,7 +157,8 @@ impl Control {
         first.node = NodeId::new(1, 1);
         first.joined = Index(0);
         let node = first.node;
-        let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, ctx.settings.control.neighborhoods, first);
+        let (limits, policy) = (ctx.settings.control.neighborhoods, ctx.settings.control.admission);
+        let applied = Applied::birth(cluster, Epoch { generation: 1, number: 1, tag }, limits, policy, first);
         let snapshot = log::snapshot_of(snapshot::encode(&applied, BIRTH.0), BIRTH.1);
         let hard_state = HardState { term: BIRTH.1, commit: BIRTH.0, ..HardState::default() };
         let writes = vec![log::snapshot_write(&snapshot), log::log_write(Some(&hard_state), &[])];
@@ -368,6 +372,16 @@ impl Control {
     /// The id that a wish to join was granted, while it is remembered. The member may have left since.
     pub fn granted(&self, key: PublicKey, nonce: u64) -> Option<NodeId> {
         self.applied.as_ref().and_then(|applied| applied.registry.grants.get(&(key, nonce)).copied())
+    }
+
+    /// The join tokens, by the public half of their keys. `None` where the state is not here yet.
+    pub fn tokens(&self) -> Option<&OrdMap<PublicKey, Token>> {
+        self.applied.as_ref().map(|applied| &applied.registry.gate.tokens)
+    }
+
+    /// What a key was enrolled for, as far as it was applied here.
+    pub fn enrolled(&self, key: &PublicKey) -> Option<&Enrolled> {
+        self.applied.as_ref().and_then(|applied| applied.registry.gate.roll.get(key))
     }
 
     /// Whether this node has a part in the group and the state that goes with it. Without, it is for the

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Control;
-use super::apply_join;
 use super::output::Output;
 use super::pending::{Flight, Parked, Pending, Stage};
+use super::{apply_access, apply_join};
 use crate::context::Context;
 use crate::ids::{NodeId, ProposalId};
 use crate::time::Time;
@@ -114,7 +114,16 @@ impl Control {
                 applied.and_then(|applied| applied.superseded_by(&join.request))
             }
             Command::Leave { node, reason: _ } => Some(*node),
-            Command::Restarting { .. } | Command::Restarted { .. } | Command::Addresses { .. } | Command::AdvanceEpoch { .. } => None,
+            Command::Restarting { .. }
+            | Command::Restarted { .. }
+            | Command::Addresses { .. }
+            | Command::AdvanceEpoch { .. }
+            | Command::TokenCreate { .. }
+            | Command::TokenRevoke { .. }
+            | Command::Enroll(_)
+            | Command::EnrollmentRevoke { .. }
+            | Command::CredentialCreate { .. }
+            | Command::CredentialRevoke { .. } => None,
         }
     }
 
@@ -234,10 +243,16 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
     }
     match &proposal.command {
         Command::Join(join) => apply_join::check(join, ctx.keys),
+        Command::Enroll(enrollment) => apply_access::check(enrollment, ctx.keys),
         Command::Leave { .. }
         | Command::Restarting { .. }
         | Command::Restarted { .. }
         | Command::Addresses { .. }
-        | Command::AdvanceEpoch { .. } => Ok(()),
+        | Command::AdvanceEpoch { .. }
+        | Command::TokenCreate { .. }
+        | Command::TokenRevoke { .. }
+        | Command::EnrollmentRevoke { .. }
+        | Command::CredentialCreate { .. }
+        | Command::CredentialRevoke { .. } => Ok(()),
     }
 }

@@ -5,10 +5,11 @@ use thiserror::Error;
 use super::applied::Applied;
 use super::making::{Made, Making};
 use crate::error::WireError;
+use crate::wire::access::{MAX_ENROLLED, MAX_TOKENS};
 use crate::wire::codec;
 
 /// The version of the layout that this build writes and reads.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 /// The largest snapshot that is read.
 pub(super) const LIMIT: usize = 64 << 20;
 
@@ -54,6 +55,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Applied, SnapshotError> {
     let generation = applied.facts.epoch().generation;
     if applied.facts.members().keys().any(|node| node.generation() == generation && node.counter() > applied.registry.counter) {
         return Err(SnapshotError::Contradiction("an id is above the counter of ids"));
+    }
+    if applied.registry.gate.tokens.len() > MAX_TOKENS || applied.registry.gate.roll.len() > MAX_ENROLLED {
+        return Err(SnapshotError::Contradiction("more tokens or enrolled keys than there may be"));
     }
     if !applied.is_joint_sound() {
         return Err(SnapshotError::Contradiction("a joint change that is none of its voters'"));

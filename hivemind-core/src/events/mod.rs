@@ -358,7 +358,8 @@ fn leaver(event: &Event) -> Option<NodeId> {
         | Event::Restarting { .. }
         | Event::Restarted { .. }
         | Event::Addresses { .. }
-        | Event::EpochAdvanced { .. } => None,
+        | Event::EpochAdvanced { .. }
+        | Event::Access(_) => None,
     }
 }
 

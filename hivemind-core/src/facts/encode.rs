@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Facts;
 use crate::ids::{NeighborhoodId, NodeId};
+use crate::wire::access::CredentialId;
 use crate::wire::codec;
 
 /// What of some facts is to be encoded next.
@@ -24,6 +25,8 @@ pub(crate) enum FactsCursor {
     Restarting(Option<NodeId>),
     /// What is listed.
     Listed,
+    /// The credentials behind one.
+    Credentials(Option<CredentialId>),
 }
 
 impl Facts {
@@ -60,7 +63,12 @@ impl Facts {
                 let listed: Vec<(_, Vec<NodeId>)> =
                     self.listed.iter().map(|(kind, listed)| (kind, listed.iter().copied().collect())).collect();
                 put(&listed, into);
-                None
+                put_length(self.credentials.len(), into);
+                Some(FactsCursor::Credentials(None))
+            }
+            FactsCursor::Credentials(after) => {
+                let last = put_entries(&self.credentials, after, budget, into, |entry, into| put(&entry, into));
+                last.map(|last| FactsCursor::Credentials(Some(last)))
             }
         }
     }
@@ -75,7 +83,7 @@ fn put_length(length: usize, into: &mut Vec<u8>) {
 }
 
 /// Encodes the entries behind `after` until some `budget` bytes are written: the last one, where there are more.
-fn put_entries<K: Ord + Copy, V: Clone>(
+pub(crate) fn put_entries<K: Ord + Copy, V: Clone>(
     map: &OrdMap<K, V>,
     after: Option<K>,
     budget: usize,

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::{Facts, LISTED, LISTED_KINDS, Neighborhood, Scope};
 use crate::ids::{Index, NeighborhoodId, NodeId};
+use crate::wire::access::{AccessChange, MAX_CREDENTIALS};
 use crate::wire::event::{Event, LogEvent, VoterPart};
 use crate::wire::member::MemberRecord;
 
@@ -74,6 +75,7 @@ impl Facts {
                 self.floor = *floor;
                 rises.then_some(())
             }
+            Event::Access(change) => self.access(change),
         }
     }
 
@@ -175,6 +177,16 @@ impl Facts {
             }
         }
         Some(())
+    }
+
+    fn access(&mut self, change: &AccessChange) -> Option<()> {
+        match change {
+            AccessChange::CredentialCreated { id, credential } => {
+                let is_new = self.credentials.len() < MAX_CREDENTIALS && self.credential_of(&credential.hash).is_none();
+                (is_new && self.credentials.insert(*id, credential.clone()).is_none()).then_some(())
+            }
+            AccessChange::CredentialRevoked { id } => self.credentials.remove(id).map(|_| ()),
+        }
     }
 
     fn moved(&mut self, node: NodeId, seq: u64, addresses: &[SocketAddr]) -> Option<()> {

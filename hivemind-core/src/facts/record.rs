@@ -1,6 +1,7 @@
 //! Facts as they are sent and stored: the members once, what follows from them worked out by the reader,
 //! so that no sender can make the two disagree.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -10,6 +11,7 @@ use thiserror::Error;
 use super::{Facts, LISTED, LISTED_KINDS, LiveSet, Neighborhood, NeighborhoodLimits, Scope};
 use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position, SectionKind};
 use crate::time::Timestamp;
+use crate::wire::access::{Credential, CredentialId, MAX_CREDENTIALS};
 use crate::wire::event::VoterPart;
 use crate::wire::member::MemberRecord;
 use crate::wire::persistent;
@@ -32,6 +34,7 @@ pub(super) struct FactsRecord {
     #[serde(with = "persistent::map")]
     restarting: OrdMap<NodeId, Timestamp>,
     listed: Vec<(SectionKind, Vec<NodeId>)>,
+    credentials: Vec<(CredentialId, Credential)>,
 }
 
 /// Why a record does not make facts. Its sender, or the disk, is at fault.
@@ -43,6 +46,8 @@ pub(super) enum RecordError {
     Homeless,
     #[error("limits that no cluster is born with, or a list longer than any")]
     Limits,
+    #[error("two credentials of one name or secret, or more than there may be")]
+    Credentials,
     #[error("a position or floor that no log reaches")]
     Place,
 }
@@ -65,6 +70,7 @@ impl From<Facts> for FactsRecord {
             voters: facts.voters,
             restarting: facts.restarting,
             listed: facts.listed.into_iter().map(|(kind, listed)| (kind, listed.into_iter().collect())).collect(),
+            credentials: facts.credentials.into_iter().collect(),
         }
     }
 }
@@ -88,6 +94,12 @@ impl TryFrom<FactsRecord> for Facts {
         if !record.limits.is_sound() || !lists_fit {
             return Err(RecordError::Limits);
         }
+        let count = record.credentials.len();
+        let hashes: BTreeSet<_> = record.credentials.iter().map(|(_, credential)| credential.hash).collect();
+        let credentials: OrdMap<_, _> = record.credentials.into_iter().collect();
+        if count > MAX_CREDENTIALS || [credentials.len(), hashes.len()] != [count; 2] {
+            return Err(RecordError::Credentials);
+        }
         let facts = Facts {
             cluster: record.cluster,
             limits: record.limits,
@@ -103,6 +115,7 @@ impl TryFrom<FactsRecord> for Facts {
             voters: record.voters,
             listed: record.listed.into_iter().map(|(kind, listed)| (kind, OrdSet::from_iter(listed))).collect(),
             restarting: record.restarting,
+            credentials,
         };
         if facts.is_whole() { Ok(facts) } else { Err(RecordError::Homeless) }
     }

@@ -5,6 +5,7 @@ use crate::control::Committer;
 use crate::fixture::{birth, id, joined, kind, member};
 use crate::ids::NodeId;
 use crate::rng::Rng;
+use crate::wire::access::{AccessChange, Credential, CredentialId, Label, Right};
 use crate::wire::codec;
 use crate::wire::event::{Event, LeaveReason, LogEvent, VoterPart};
 
@@ -48,6 +49,11 @@ impl Followers {
     }
 }
 
+fn credential(rng: &mut Rng) -> Credential {
+    let hash = crate::keys::hash(&[&rng.next().to_be_bytes()]);
+    Credential { label: Label::new("ci").expect("a short one"), hash, right: Right::Read }
+}
+
 /// A random step among members 2 to 400, every fifth a consumer.
 fn step(followers: &mut Followers, next: &mut u64, rng: &mut Rng) {
     let live: Vec<NodeId> = followers.all.facts().live().iter().filter(|node| *node != id(1)).collect();
@@ -61,6 +67,14 @@ fn step(followers: &mut Followers, next: &mut u64, rng: &mut Rng) {
         }
         (1, Some(node)) => {
             followers.commit(Event::Addresses { node, seq: *next, addresses: vec!["127.0.0.1:1".parse().expect("an address")] });
+        }
+        (3, _) => {
+            let known = followers.all.facts().credentials().keys().next().copied();
+            let change = match known {
+                Some(id) if followers.all.facts().credentials().len() > 5 => AccessChange::CredentialRevoked { id },
+                _ => AccessChange::CredentialCreated { id: CredentialId(rng.next()), credential: credential(rng) },
+            };
+            followers.commit(Event::Access(change));
         }
         (2, Some(node)) => {
             followers.commit(Event::Restarting { node, until: Default::default() });

@@ -67,7 +67,7 @@ use crate::configs::Configs;
 use crate::context::Outbox;
 use crate::control::Control;
 use crate::events::EventLog;
-use crate::ids::{BootNonce, NodeId, NodeName, RequestId, Seq};
+use crate::ids::{BootNonce, NodeId, NodeName, PublicKey, RequestId, Seq};
 use crate::keys::Keys;
 use crate::membership::Membership;
 use crate::rng::Rng;
@@ -77,6 +77,7 @@ use crate::storage::{Identity, RecoveredLog};
 use crate::time::{Now, Time};
 use crate::timers::Timers;
 use crate::view::{Changed, Condition, View};
+use crate::wire::access::KnownToken;
 use crate::wire::event::VoterPart;
 
 /// One node.
@@ -197,6 +198,20 @@ impl Machine {
     /// How each role fares, in order of installation.
     pub fn roles(&self) -> impl Iterator<Item = (&RoleSpec, &RoleStatus)> {
         self.roles.statuses()
+    }
+
+    /// The join tokens. Voters alone know them: `None` on any other node.
+    pub fn tokens(&self) -> Option<Vec<KnownToken>> {
+        let tokens = self.control.as_ref()?.tokens()?;
+        Some(tokens.iter().map(|(&id, token)| KnownToken { id, token: token.clone() }).collect())
+    }
+
+    /// Under which name a key is admitted, as far as this node knows: it is enrolled, or a member's. Only voters know of all that are
+    /// enrolled.
+    pub fn admitted_name(&self, key: &PublicKey) -> Option<NodeName> {
+        let enrolled = self.control.as_ref().and_then(|control| control.enrolled(key)).map(|enrolled| enrolled.name.clone());
+        let member = || self.log.as_ref().and_then(|log| log.facts().with_key(key)).map(|member| member.name.clone());
+        enrolled.or_else(member)
     }
 
     fn own_seq(&self) -> Seq {

@@ -120,6 +120,16 @@ impl Machine {
             Refusal::Degraded | Refusal::Busy | Refusal::StillVoter { .. } => self.put_off_joiner(peer, nonce),
             Refusal::NameInUse { .. }
             | Refusal::Revoked
+            | Refusal::NotEnrolled
+            | Refusal::EnrolledAs { .. }
+            | Refusal::RoleNotAdmitted { .. }
+            | Refusal::VoterNotAdmitted
+            | Refusal::NoSuchToken
+            | Refusal::TokenExpired
+            | Refusal::TokenUsedUp
+            | Refusal::BadProof
+            | Refusal::NoSuchCredential { .. }
+            | Refusal::StillMember { .. }
             | Refusal::Invalid { .. }
             | Refusal::NotAMember { .. }
             | Refusal::Restarting { .. }

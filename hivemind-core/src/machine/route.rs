@@ -223,6 +223,7 @@ impl Machine {
                     identity.epoch.number = number;
                 }
             }
+            Event::Access(_) => {}
         }
         if let Some(log) = &self.log {
             self.membership.set_voters(super::life::voting(log.facts()));
@@ -279,7 +280,8 @@ impl Machine {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => {}
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => {}
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::access::{Admits, Credential, CredentialId, Label, SignedEnrollment};
 use super::event::LeaveReason;
 use super::member::SignedJoin;
-use crate::ids::{Index, NodeId, NodeName, Position, ProposalId, PublicKey};
+use crate::ids::{Index, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind};
 use crate::time::Timestamp;
 
 /// What is proposed.
@@ -49,8 +50,47 @@ pub enum Command {
         /// The first index kept.
         floor: Index,
     },
+    /// Let a token admit nodes. The same one again changes nothing.
+    TokenCreate {
+        /// The public half of the key that its secret is.
+        id: PublicKey,
+        /// What people call it.
+        label: Label,
+        /// For what it admits a node.
+        admits: Admits,
+        /// How long it admits nodes, by the clock of the log: more than none, at most [`MAX_TOKEN_TTL`].
+        ttl: Duration,
+        /// How many keys it admits, at least 1.
+        uses: u32,
+    },
+    /// A token admits nobody any more. Who it has admitted stays.
+    TokenRevoke {
+        /// Which.
+        id: PublicKey,
+    },
+    /// Admit a key, by a token. The same key and token twice cost one use.
+    Enroll(SignedEnrollment),
+    /// Put out a key that is enrolled and no member: it is revoked, and its name is free. A member is evicted instead.
+    EnrollmentRevoke {
+        /// Which.
+        key: PublicKey,
+    },
+    /// Let the bearer of a secret use the API. The same one again changes nothing.
+    CredentialCreate {
+        /// Its name.
+        id: CredentialId,
+        /// What its bearer may do.
+        credential: Credential,
+    },
+    /// A credential is worth nothing any more.
+    CredentialRevoke {
+        /// Which.
+        id: CredentialId,
+    },
 }
 
+/// The longest life of a token: a year.
+pub const MAX_TOKEN_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest grace of [`Command::Restarting`].
 pub const MAX_RESTART_GRACE: Duration = Duration::from_secs(3600);
 
@@ -116,6 +156,48 @@ pub enum Refusal {
     #[error("{node} is restarting and keeps its place")]
     Restarting {
         /// Who was named.
+        node: NodeId,
+    },
+    /// The cluster admits enrolled keys alone.
+    #[error("this node's key is not enrolled; enroll it with a join token")]
+    NotEnrolled,
+    /// The key was enrolled under another name.
+    #[error("this node's key is enrolled as {name}; use that name, or enroll it anew with a join token")]
+    EnrolledAs {
+        /// The name that is admitted.
+        name: NodeName,
+    },
+    /// A role that the token, or the enrollment, does not admit.
+    #[error("the role {} is not admitted; leave it out, or use a join token that admits it", role.as_str())]
+    RoleNotAdmitted {
+        /// The first such role.
+        role: SectionKind,
+    },
+    /// It wants to be eligible as a voter.
+    #[error("a voter is not admitted; use a join token that admits voters")]
+    VoterNotAdmitted,
+    /// It expired and was swept, was revoked, or was never there.
+    #[error("there is no such join token: it was revoked, expired a while ago, or is another cluster's; ask for a new one")]
+    NoSuchToken,
+    /// Its time is over.
+    #[error("the join token has expired; ask for a new one")]
+    TokenExpired,
+    /// It admitted as many keys as it was made for.
+    #[error("the join token is used up; ask for a new one")]
+    TokenUsedUp,
+    /// The token's key did not sign this enrollment.
+    #[error("the enrollment is not signed by its join token for this cluster; enroll again with the whole token")]
+    BadProof,
+    /// There is no such credential.
+    #[error("there is no credential {id}")]
+    NoSuchCredential {
+        /// Which was named.
+        id: CredentialId,
+    },
+    /// It is a member, and a member is evicted.
+    #[error("the key is that of the member {node}; evict that member instead")]
+    StillMember {
+        /// Which.
         node: NodeId,
     },
     /// A version or floor that is not above the one in force.

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::access::AccessChange;
 use super::codec;
 use super::member::MemberRecord;
 use crate::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId};
 use crate::keys::{self, Purpose, Signature};
 use crate::time::Timestamp;
 
-/// A fact about the cluster. Members, neighborhoods, voters, epoch: nothing else is an event.
+/// A fact about the cluster. Members, neighborhoods, voters, epoch, access: nothing else is an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A node became a member. Where its name and key had a membership before, that one ended here.
@@ -87,6 +88,8 @@ pub enum Event {
         /// The first index that the tail still holds.
         floor: Index,
     },
+    /// Who may use the API changed.
+    Access(AccessChange),
 }
 
 impl Event {
@@ -101,7 +104,8 @@ impl Event {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::EpochAdvanced { .. } => None,
+            | Event::EpochAdvanced { .. }
+            | Event::Access(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Messages between nodes: their types, their framing, versions and limits.
 
+pub mod access;
 pub mod codec;
 pub mod command;
 pub mod config;

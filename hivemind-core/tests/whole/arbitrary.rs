@@ -10,6 +10,7 @@ use hivemind_core::ids::{
 };
 use hivemind_core::keys::Signature;
 use hivemind_core::time::Timestamp;
+use hivemind_core::wire::access::{AccessChange, Admits, Credential, CredentialId, Enrollment, Label, Right, SignedEnrollment};
 use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
 use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HeldVersion, HostConfig, LeafHashes, Leaves, Section, SignedConfig};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
@@ -123,6 +124,31 @@ fn part() -> impl Strategy<Value = VoterPart> {
     prop_oneof![Just(VoterPart::None), Just(VoterPart::Learner), Just(VoterPart::Voter)]
 }
 
+fn label() -> impl Strategy<Value = Label> {
+    "[^\\p{Cc}]{1,64}".prop_map(|text| Label::new(&text).expect("1 to 64 characters, none a control character"))
+}
+
+fn credential() -> impl Strategy<Value = Credential> {
+    let right = prop_oneof![Just(Right::Read), Just(Right::Write), Just(Right::Admin)];
+    (label(), digest256(), right).prop_map(|(label, hash, right)| Credential { label, hash, right })
+}
+
+fn admits() -> impl Strategy<Value = Admits> {
+    (vec(kind(), 0..4), any::<bool>()).prop_map(|(roles, voter)| Admits { roles, voter })
+}
+
+fn token() -> impl Strategy<Value = Command> {
+    let token = (key(), label(), admits(), number(), any::<u32>());
+    token.prop_map(|(id, label, admits, ttl, uses)| Command::TokenCreate { id, label, admits, ttl: Duration::from_millis(ttl), uses })
+}
+
+fn enrollment() -> impl Strategy<Value = SignedEnrollment> {
+    (number(), key(), key(), name(), admits(), signature()).prop_map(|(cluster, token, key, name, wants, proof)| SignedEnrollment {
+        enrollment: Enrollment { cluster: ClusterId(cluster), token, key, name, wants },
+        proof,
+    })
+}
+
 /// Any event.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -140,6 +166,9 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         node().prop_map(|node| Event::Restarted { node }),
         (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Event::Addresses { node, seq, addresses }),
         (any::<u32>(), number()).prop_map(|(number, floor)| Event::EpochAdvanced { number, floor: Index(floor) }),
+        (number(), credential())
+            .prop_map(|(id, credential)| { Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential }) }),
+        number().prop_map(|id| Event::Access(AccessChange::CredentialRevoked { id: CredentialId(id) })),
     ]
 }
 
@@ -174,18 +203,24 @@ fn batch() -> impl Strategy<Value = EventBatch> {
 
 /// Facts that a log led to: whatever events fit, from a birth.
 fn facts() -> impl Strategy<Value = Facts> {
-    (number(), epoch(), member(), vec((member(), part()), 0..6)).prop_map(|(cluster, epoch, first, others)| {
-        let mut facts = Facts::birth(ClusterId(cluster), epoch, NeighborhoodLimits::default(), first);
-        for (member, part) in others {
-            let (node, again) = (member.node, member.clone());
-            let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
-            for event in [joined, Event::Voter { member: again, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
-                // Two of a name or id: the second does not fit.
+    (number(), epoch(), member(), vec((member(), part()), 0..6), vec((number(), credential()), 0..3)).prop_map(
+        |(cluster, epoch, first, others, credentials)| {
+            let mut facts = Facts::birth(ClusterId(cluster), epoch, NeighborhoodLimits::default(), first);
+            for (member, part) in others {
+                let (node, again) = (member.node, member.clone());
+                let joined = Event::Joined { member, neighborhood: NeighborhoodId(0), supersedes: None, listed: vec![] };
+                for event in [joined, Event::Voter { member: again, part }, Event::Restarting { node, until: Timestamp(cluster) }] {
+                    // Two of a name or id: the second does not fit.
+                    let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
+                }
+            }
+            for (id, credential) in credentials {
+                let event = Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential });
                 let _fits = facts.apply(&LogEvent::new(facts.position().index.next(), &event));
             }
-        }
-        facts
-    })
+            facts
+        },
+    )
 }
 
 fn digest() -> impl Strategy<Value = Box<Digest>> {
@@ -205,6 +240,12 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         node().prop_map(|node| Command::Restarted { node }),
         (node(), number(), addresses()).prop_map(|(node, seq, addresses)| Command::Addresses { node, seq, addresses }),
         number().prop_map(|floor| Command::AdvanceEpoch { floor: Index(floor) }),
+        token(),
+        key().prop_map(|id| Command::TokenRevoke { id }),
+        enrollment().prop_map(Command::Enroll),
+        key().prop_map(|key| Command::EnrollmentRevoke { key }),
+        (number(), credential()).prop_map(|(id, credential)| Command::CredentialCreate { id: CredentialId(id), credential }),
+        number().prop_map(|id| Command::CredentialRevoke { id: CredentialId(id) }),
     ];
     (proposal_id(), number(), command).prop_map(|(id, time, command)| Proposal { id, time: Timestamp(time), command })
 }
@@ -218,6 +259,16 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         node().prop_map(|node| Refusal::StillVoter { node }),
         node().prop_map(|node| Refusal::Restarting { node }),
         Just(Refusal::Outdated),
+        Just(Refusal::NotEnrolled),
+        name().prop_map(|name| Refusal::EnrolledAs { name }),
+        kind().prop_map(|role| Refusal::RoleNotAdmitted { role }),
+        Just(Refusal::VoterNotAdmitted),
+        Just(Refusal::NoSuchToken),
+        Just(Refusal::TokenExpired),
+        Just(Refusal::TokenUsedUp),
+        Just(Refusal::BadProof),
+        number().prop_map(|id| Refusal::NoSuchCredential { id: CredentialId(id) }),
+        node().prop_map(|node| Refusal::StillMember { node }),
         Just(Refusal::Degraded),
         Just(Refusal::Busy),
     ]

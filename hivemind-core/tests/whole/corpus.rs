@@ -16,6 +16,7 @@ use hivemind_core::wire::frame::{Channel, Frame};
 use hivemind_core::wire::member::Acquaintance;
 use hivemind_core::wire::message::{Admission, Configs, Control, Events, Membership, Message, SnapshotPart, SnapshotWant};
 
+use super::enrollment::{create, credential, enroll};
 use super::net::{Net, Part};
 
 /// Frames of one kind that are kept: of different lengths, so that they differ in what they hold.
@@ -161,6 +162,9 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
     for (name, part) in [("v2", Part::Voter), ("v3", Part::Voter), ("c1", Part::Consumer), ("c2", Part::Consumer), ("h1", Part::Host)] {
         net.start(name, part, &["v1"]);
         net.run(seconds(2));
+    }
+    for (request, command) in [(40, create("t", 2)), (41, enroll("t", "h2", Part::Host)), (42, credential())] {
+        net.propose("h1", request, command);
     }
     net.publish("h1", 1, "one");
     net.hand("h1", Input::Read { request: RequestId(2) });

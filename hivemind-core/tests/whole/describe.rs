@@ -73,11 +73,17 @@ fn control(message: &Control) -> Option<String> {
 fn command(command: &Command) -> String {
     match command {
         Command::Join(join) => format!("join of {}", join.request.name),
+        Command::Enroll(signed) => format!("enrollment of {}", signed.enrollment.name),
+        Command::TokenCreate { label, uses, .. } => format!("token {label} for {uses}"),
         Command::Leave { .. }
         | Command::Restarting { .. }
         | Command::Restarted { .. }
         | Command::Addresses { .. }
-        | Command::AdvanceEpoch { .. } => format!("{command:?}"),
+        | Command::AdvanceEpoch { .. }
+        | Command::TokenRevoke { .. }
+        | Command::EnrollmentRevoke { .. }
+        | Command::CredentialCreate { .. }
+        | Command::CredentialRevoke { .. } => format!("{command:?}"),
     }
 }
 

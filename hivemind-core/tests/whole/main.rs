@@ -4,6 +4,7 @@ mod arbitrary;
 mod corpus;
 mod describe;
 mod disk;
+mod enrollment;
 mod hostile_frames;
 mod liar;
 mod lost_disk;

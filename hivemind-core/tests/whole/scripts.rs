@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use hivemind_core::ids::RequestId;
 use hivemind_core::machine::Input;
+use hivemind_core::wire::access::AdmissionPolicy;
 use hivemind_core::wire::command::Command;
 use hivemind_core::wire::event::LeaveReason;
 
+use super::enrollment::{create, enroll};
 use super::net::{Net, Part};
 
 struct Script {
@@ -23,6 +25,7 @@ impl Script {
         self.requests += 1;
         self.net.lines = Some(Vec::new());
         match words.as_slice() {
+            ["enrolled", "keys", "alone"] => self.net.settings.control.admission = AdmissionPolicy::Enrolled,
             ["birth", name, part] => self.net.birth(name, Part::named(part)),
             ["start", name, part, "via", seeds @ ..] => self.net.start(name, Part::named(part), seeds),
             ["run", ms] => drop(self.net.run(millis(ms))),
@@ -36,6 +39,13 @@ impl Script {
             ["restarting", name] => {
                 let command = Command::Restarting { node: self.net.node(name), grace: Duration::from_secs(30) };
                 self.net.propose(name, self.requests, command);
+            }
+            ["token", token, "for", uses, "through", by] => {
+                let command = create(token, uses.parse().expect("a number of uses"));
+                self.net.propose(by, self.requests, command);
+            }
+            ["enroll", name, part, "by", token, "through", by] => {
+                self.net.propose(by, self.requests, enroll(token, name, Part::named(part)));
             }
             ["read", name] => self.net.hand(name, Input::Read { request: RequestId(self.requests) }),
             ["kill", name] => self.net.kill(name),
@@ -117,6 +127,11 @@ fn script_evicted() {
 }
 
 #[test]
+fn script_enrolled() {
+    run("enrolled.txt");
+}
+
+#[test]
 fn script_failed() {
     run("failed.txt");
 }
@@ -127,5 +142,5 @@ fn every_script_is_run() {
     let mut names: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["birth_and_join.txt", "evicted.txt", "failed.txt", "publish.txt", "restart.txt", "voters.txt"]);
+    assert_eq!(names, ["birth_and_join.txt", "enrolled.txt", "evicted.txt", "failed.txt", "publish.txt", "restart.txt", "voters.txt"]);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hivemind_core::ids::{NodeId, NodeName, Position};
+use hivemind_core::wire::access::{AccessChange, Right};
 use hivemind_core::wire::event::{Event, LeaveReason};
 
 use super::table::table;
@@ -60,6 +61,18 @@ fn told(event: &Event, known: impl Fn(NodeId) -> String) -> String {
             format!("{} listens at {}", known(*node), addresses.join(", "))
         }
         Event::EpochAdvanced { number, floor } => format!("history below {floor} was collected; the epoch's number is {number}"),
+        Event::Access(AccessChange::CredentialCreated { id, credential }) => {
+            format!("credential {id} ({}) was made: its bearer may {}", credential.label, right_name(credential.right))
+        }
+        Event::Access(AccessChange::CredentialRevoked { id }) => format!("credential {id} was revoked"),
+    }
+}
+
+fn right_name(right: Right) -> &'static str {
+    match right {
+        Right::Read => "read",
+        Right::Write => "read and write",
+        Right::Admin => "do everything",
     }
 }
 

@@ -5,15 +5,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
-use webpki::EndEntityCert;
 
-use super::verify::authority_cluster;
-use super::{Authority, authority_params};
-use crate::keys::key_of_spki;
+use super::verify::{authority_cluster, peer_key};
+use super::{Authority, CERTIFICATE_LIFETIME, authority_params};
 
 const CERTIFICATE_FILE: &str = "authority.pem";
 const KEY_FILE: &str = "authority.key";
@@ -39,6 +38,24 @@ pub enum AuthorityFolderError {
     },
 }
 
+/// Why a certificate and a key are no authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unfit {
+    #[error("no private key")]
+    NoKey,
+    #[error("not the authority of a cluster")]
+    NoAuthority,
+    #[error("not the key of the certificate beside it")]
+    OtherKey,
+}
+
+/// A certificate as text (RFC 7468).
+pub(crate) fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    let body = BASE64.encode(certificate);
+    let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
 impl Authority {
     /// Keeps the authority in `folder`, which is made where it is missing. The key file gets mode 0600.
     ///
@@ -48,6 +65,21 @@ impl Authority {
         fs::create_dir_all(folder).map_err(|source| AuthorityFolderError::Io { path: folder.to_owned(), source })?;
         write_whole(&folder.join(KEY_FILE), self.issuer.key().serialize_pem().as_bytes())?;
         write_whole(&folder.join(CERTIFICATE_FILE), self.pem.as_bytes())
+    }
+
+    /// The authority of a certificate and the key to it.
+    ///
+    /// # Errors
+    /// What is wrong with them; whoever kept or sent them is at fault.
+    pub(crate) fn from_parts(certificate: CertificateDer<'static>, key_pem: &str) -> Result<Self, Unfit> {
+        let key = KeyPair::from_pem(key_pem).map_err(|_| Unfit::NoKey)?;
+        let cluster = authority_cluster(&certificate).ok_or(Unfit::NoAuthority)?;
+        if peer_key(&certificate).is_none_or(|certified| certified.0 != *key.public_key_raw()) {
+            return Err(Unfit::OtherKey);
+        }
+        let params = authority_params(cluster).map_err(|_| Unfit::NoAuthority)?;
+        let pem = certificate_pem(&certificate);
+        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem, lifetime: CERTIFICATE_LIFETIME })
     }
 
     /// Finds the authority that was kept in `folder`; `None` where there is none.
@@ -61,16 +93,12 @@ impl Authority {
         let damaged = |path: &Path, why| AuthorityFolderError::Damaged { path: path.to_owned(), why };
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged(&certificate_path, "no certificate"))?;
         let key = read(&key_path)?.ok_or_else(|| damaged(&key_path, "missing beside its certificate"))?;
-        let key = KeyPair::from_pem(&key).map_err(|_| damaged(&key_path, "no private key"))?;
-
-        let parsed = EndEntityCert::try_from(&certificate).map_err(|_| damaged(&certificate_path, "no certificate"))?;
-        let cluster = authority_cluster(&certificate).ok_or_else(|| damaged(&certificate_path, "not the authority of a cluster"))?;
-        let certified = key_of_spki(&parsed.subject_public_key_info());
-        if certified.is_none_or(|certified| certified.0 != *key.public_key_raw()) {
-            return Err(damaged(&key_path, "not the key of the certificate beside it"));
-        }
-        let params = authority_params(cluster).map_err(|_| damaged(&certificate_path, "not the authority of a cluster"))?;
-        Ok(Some(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem }))
+        let made = Authority::from_parts(certificate, &key);
+        made.map(Some).map_err(|why| match why {
+            Unfit::NoKey => damaged(&key_path, "no private key"),
+            Unfit::OtherKey => damaged(&key_path, "not the key of the certificate beside it"),
+            Unfit::NoAuthority => damaged(&certificate_path, "not the authority of a cluster"),
+        })
     }
 }
 
@@ -84,7 +112,7 @@ fn read(path: &Path) -> Result<Option<String>, AuthorityFolderError> {
 }
 
 /// Written beside, synced, renamed: after a crash there is the whole file or none.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AuthorityFolderError> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AuthorityFolderError> {
     let beside = path.with_extension("new");
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;

@@ -36,6 +36,12 @@ impl NodeIdentity {
         self.roots.iter().find_map(super::verify::authority_cluster)
     }
 
+    /// When its certificate is valid; `None` where it is none of its roots.
+    pub fn validity(&self) -> Option<super::Validity> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        super::PeerVerifier::new(&self.roots, algorithms)?.validity(self.chain.first()?)
+    }
+
     /// The node's key.
     pub fn keys(&self) -> &Arc<Ed25519Keys> {
         &self.keys

@@ -6,12 +6,14 @@
 
 mod folder;
 mod identity;
+mod request;
 mod verify;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hivemind_core::ids::{ClusterId, NodeName};
+use hivemind_core::keys::hash;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ED25519, SanType,
@@ -20,9 +22,12 @@ use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
 pub use folder::AuthorityFolderError;
+pub(crate) use folder::{certificate_pem, write_whole};
 pub use identity::NodeIdentity;
-pub use verify::{CERTIFICATE_GRACE, parse_spiffe_cluster};
-pub(crate) use verify::{PeerVerifier, peer_key};
+pub(crate) use request::requested;
+pub use request::{RequestError, certificate_request};
+pub use verify::{CERTIFICATE_GRACE, Validity, parse_spiffe_cluster};
+pub(crate) use verify::{PeerVerifier, authority_cluster, peer_key};
 
 use crate::keys::Ed25519Keys;
 
@@ -31,7 +36,7 @@ use crate::keys::Ed25519Keys;
 pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// A clock that is behind by up to this much does not find a fresh certificate not yet valid.
-const BACKDATED: Duration = Duration::from_secs(3600);
+pub(crate) const BACKDATED: Duration = Duration::from_secs(3600);
 
 /// Why a certificate could not be made. Nothing changed.
 #[derive(Debug, Error)]
@@ -47,6 +52,30 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
+    lifetime: Duration,
+}
+
+/// SHA-256 of an authority's public key: by this a joiner knows the cluster that its token is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// That of the key of an authority's certificate; `None` where its key is none that authorities have.
+    pub fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
+        peer_key(certificate).map(|key| Fingerprint(hash(&[&key.0]).0))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
 }
 
 impl Authority {
@@ -59,7 +88,29 @@ impl Authority {
         let params = authority_params(cluster)?;
         let certificate = params.self_signed(&key)?;
         let (pem, certificate) = (certificate.pem(), certificate.der().clone());
-        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem })
+        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem, lifetime: CERTIFICATE_LIFETIME })
+    }
+
+    /// Issues certificates that are valid for so long, instead of [`CERTIFICATE_LIFETIME`]. At least a second.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Duration) -> Self {
+        Authority { lifetime: lifetime.max(Duration::from_secs(1)), ..self }
+    }
+
+    /// By what a joiner knows it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let raw: &[u8] = self.issuer.key().public_key_raw();
+        Fingerprint(hash(&[raw]).0)
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// Its private key, as PEM: for other voters, and never for a log.
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// Which cluster's.
@@ -76,18 +127,33 @@ impl Authority {
         self.issue_at(keys, name, SystemTime::now())
     }
 
+    /// Issues a certificate under `name` for the key that a request carries and proves. Whether the key is admitted under
+    /// that name is for the caller to know.
+    ///
+    /// # Errors
+    /// [`AuthorityError`].
+    #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
+    pub(crate) fn sign(&self, key: &rcgen::PublicKey, name: &NodeName) -> Result<CertificateDer<'static>, AuthorityError> {
+        let params = self.params(name, SystemTime::now())?;
+        Ok(params.signed_by(key, &self.issuer)?.der().clone())
+    }
+
     fn issue_at(&self, keys: Arc<Ed25519Keys>, name: &NodeName, now: SystemTime) -> Result<NodeIdentity, AuthorityError> {
         let pair = KeyPair::try_from(keys.pkcs8())?;
+        let certificate = self.params(name, now)?.signed_by(&pair, &self.issuer)?.der().clone();
+        Ok(NodeIdentity::from_parts(keys, vec![certificate], vec![self.certificate.clone()]))
+    }
+
+    fn params(&self, name: &NodeName, now: SystemTime) -> Result<CertificateParams, AuthorityError> {
         let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name(name.as_str());
         params.not_before = rcgen::date_time_ymd(1970, 1, 1) + since_1970.saturating_sub(BACKDATED);
-        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970 + CERTIFICATE_LIFETIME;
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970 + self.lifetime;
         params.subject_alt_names = vec![SanType::URI(format!("{}/node/{name}", trust_domain(self.cluster)).try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.signed_by(&pair, &self.issuer)?.der().clone();
-        Ok(NodeIdentity::from_parts(keys, vec![certificate], vec![self.certificate.clone()]))
+        Ok(params)
     }
 }
 

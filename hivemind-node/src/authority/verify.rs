@@ -1,7 +1,7 @@
 //! Whether a certificate lets its holder speak to this cluster.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hivemind_core::ids::{ClusterId, PublicKey};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,7 +12,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherEr
 use thiserror::Error;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyUsage, anchor_from_trusted_cert};
 
-use super::trust_domain;
+use super::{BACKDATED, trust_domain};
 use crate::keys::key_of_spki;
 
 /// A certificate is accepted for this long after its end: 90 days, so that a cluster that was off for
@@ -54,7 +54,7 @@ pub fn parse_spiffe_cluster(uri: &str) -> Option<ClusterId> {
 }
 
 /// The cluster of an authority's certificate.
-pub(super) fn authority_cluster(certificate: &CertificateDer<'static>) -> Option<ClusterId> {
+pub(crate) fn authority_cluster(certificate: &CertificateDer<'static>) -> Option<ClusterId> {
     let parsed = EndEntityCert::try_from(certificate).ok()?;
     parsed.valid_uri_names().find_map(parse_spiffe_cluster)
 }
@@ -63,6 +63,30 @@ pub(super) fn authority_cluster(certificate: &CertificateDer<'static>) -> Option
 pub(crate) fn peer_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
     let parsed = EndEntityCert::try_from(certificate).ok()?;
     key_of_spki(&parsed.subject_public_key_info())
+}
+
+/// After 1970; no certificate's date reaches it: X.509 ends with the year 9999.
+const FAR_FUTURE: Duration = Duration::from_secs(1 << 40);
+
+/// When a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Not before this moment.
+    pub from: SystemTime,
+    /// Not after this one. It is accepted for [`CERTIFICATE_GRACE`] longer.
+    pub until: SystemTime,
+}
+
+impl Validity {
+    /// How long it is valid, from its issue on.
+    pub(crate) fn life(&self) -> Duration {
+        self.until.duration_since(self.from + BACKDATED).unwrap_or_default()
+    }
+
+    /// When it should be renewed: at half of its life, which began when it was issued.
+    pub(crate) fn half_life(&self) -> SystemTime {
+        self.from + BACKDATED + self.life() / 2
+    }
 }
 
 /// Checks both sides of every connection.
@@ -83,6 +107,31 @@ impl PeerVerifier {
             clusters.push(format!("{}/node/", trust_domain(authority_cluster(root)?)));
         }
         (!anchors.is_empty()).then_some(PeerVerifier { anchors, clusters, algorithms })
+    }
+
+    /// From when to when a certificate that the authorities issued is valid; `None` where it is not theirs.
+    pub(crate) fn validity(&self, certificate: &CertificateDer<'_>) -> Option<Validity> {
+        let parsed = EndEntityCert::try_from(certificate).ok()?;
+        let at = |time| parsed.verify_for_usage(self.algorithms.all, &self.anchors, &[], time, KeyUsage::server_auth(), None, None).err();
+        let begin = UnixTime::since_unix_epoch(Duration::ZERO);
+        let not_before = match at(begin) {
+            // Issued by a clock in 1970.
+            None => begin,
+            Some(webpki::Error::CertNotValidYet { not_before, .. }) => not_before,
+            Some(_) => return None,
+        };
+        let Some(webpki::Error::CertExpired { not_after, .. }) = at(UnixTime::since_unix_epoch(FAR_FUTURE)) else { return None };
+        // Dates are looked at before signatures: only this says that the authority issued it.
+        if at(not_before).is_some() {
+            return None;
+        }
+        let moment = |time: UnixTime| SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs());
+        Some(Validity { from: moment(not_before), until: moment(not_after) })
+    }
+
+    /// Whether a certificate is one that a server of these authorities shows, at this time or within the grace.
+    pub(crate) fn is_server(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), rustls::Error> {
+        self.check(certificate, &[], now, KeyUsage::server_auth()).map_err(rustls::Error::from)
     }
 
     fn check(
@@ -151,6 +200,11 @@ impl ServerCertVerifier for PeerVerifier {
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    /// A node that enrolls has no certificate yet. Whoever shows none gets no further than the enrollment.
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -191,8 +245,6 @@ impl ClientCertVerifier for PeerVerifier {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "certificates are issued by the wall clock")]
 mod tests {
-    use std::time::SystemTime;
-
     use hivemind_core::ids::NodeName;
     use hivemind_core::keys::Keys;
 
@@ -249,6 +301,20 @@ mod tests {
             let refused = check(&ours, &theirs, at);
             assert!(matches!(refused, Err(Unfit::Chain(_))), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_at_half_of_its_life() {
+        let authority = Authority::new(ClusterId(1)).unwrap();
+        let issued_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let validity = issued(&authority, issued_at).validity().unwrap();
+        assert_eq!(validity.until, issued_at + CERTIFICATE_LIFETIME);
+        assert_eq!(validity.half_life(), issued_at + CERTIFICATE_LIFETIME / 2);
+        let in_1970 = issued(&authority, SystemTime::UNIX_EPOCH).validity().unwrap();
+        assert_eq!(in_1970.until, SystemTime::UNIX_EPOCH + CERTIFICATE_LIFETIME);
+        let other = issued(&Authority::new(ClusterId(1)).unwrap(), issued_at);
+        let mixed = NodeIdentity::from_parts(other.keys().clone(), other.chain().to_vec(), vec![authority.certificate().clone()]);
+        assert_eq!(mixed.validity(), None, "it is not this authority's");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 pub(crate) use outlets::{Account, Outlets};
 pub use outlets::{AppliedEvent, NodeStatus, RoleReport};
-pub(crate) use requests::Request;
+pub(crate) use requests::{Look, Request};
 
 use crate::storage::Storage;
 use crate::tasks::Tasks;
@@ -27,7 +27,7 @@ use crate::transport::{Incoming, Transport};
 pub(crate) use clock::Clock;
 use disk::Disk;
 use log::ReportLog;
-use requests::Pending;
+use requests::{Pending, Taken};
 
 /// After so many inputs in a row the account of the node is brought up to date, however busy it is.
 const BURST: usize = 128;
@@ -139,6 +139,7 @@ struct Running {
 
 enum Happened {
     Input(Input),
+    Look(Look),
     End(Ending),
 }
 
@@ -162,6 +163,7 @@ impl Running {
         for _ in 0..BURST {
             match happened {
                 Happened::Input(input) => self.turn(Some(input)).await?,
+                Happened::Look(look) => look.answer(&self.machine),
                 Happened::End(Ending::Orderly) => return Err(StopReason::Asked),
                 Happened::End(Ending::Abrupt) => return Err(StopReason::Killed),
             }
@@ -187,7 +189,10 @@ impl Running {
             ending = &mut self.inlets.ending => Happened::End(ending.unwrap_or(Ending::Abrupt)),
             Some(answer) = self.disk.answer() => Happened::Input(answer),
             () = timeout => Happened::Input(Input::Timeout),
-            Some(request) = self.inlets.requests.recv(), if room => Happened::Input(self.pending.take(request)),
+            Some(request) = self.inlets.requests.recv(), if room => match self.pending.take(request) {
+                Taken::Input(input) => Happened::Input(input),
+                Taken::Look(look) => Happened::Look(look),
+            },
             Some(incoming) = self.inlets.incoming.recv() => Happened::Input(input_of(incoming)),
         }
     }

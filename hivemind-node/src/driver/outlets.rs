@@ -12,6 +12,7 @@ use hivemind_core::wire::event::{Event, LogEvent};
 use tokio::sync::watch;
 
 use super::StopReason;
+use crate::authority::Validity;
 use crate::feed::Source;
 use crate::reconciler::ApplyStatus;
 use crate::transport::TransportStats;
@@ -36,6 +37,8 @@ pub struct NodeStatus {
     pub roles: Vec<RoleReport>,
     /// The transport's counters, at the moment that the status was asked for.
     pub transport: TransportStats,
+    /// When the certificate that it shows is valid. It is renewed at half of its life.
+    pub certificate: Option<Validity>,
     /// Why the node stopped, once it has.
     pub stopped: Option<StopReason>,
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use hivemind_core::ids::{Position, RequestId, Seq};
-use hivemind_core::machine::{Input, PublishError, Reply};
+use hivemind_core::ids::{NodeName, Position, PublicKey, RequestId, Seq};
+use hivemind_core::machine::{Input, Machine, PublishError, Reply};
+use hivemind_core::wire::access::KnownToken;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
 use tokio::sync::oneshot;
@@ -26,6 +27,34 @@ pub(crate) enum Request {
     Read {
         answer: oneshot::Sender<Option<Position>>,
     },
+    Look(Look),
+}
+
+/// A question that the machine answers without anything happening to it. The asker may have gone: then nobody is told.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// `None` from one that is no voter.
+    Tokens { answer: oneshot::Sender<Option<Vec<KnownToken>>> },
+    /// Under which name a key is admitted.
+    AdmittedName { key: PublicKey, answer: oneshot::Sender<Option<NodeName>> },
+}
+
+impl Look {
+    pub(super) fn answer(self, machine: &Machine) {
+        match self {
+            Look::Tokens { answer } => drop(answer.send(machine.tokens())),
+            Look::AdmittedName { key, answer } => drop(answer.send(machine.admitted_name(&key))),
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// The machine takes it as an input, and answers in its time.
+    Input(Input),
+    /// The machine answers it as it is.
+    Look(Look),
 }
 
 #[derive(Debug)]
@@ -48,16 +77,17 @@ impl Pending {
     }
 
     /// Names a request, and keeps who waits for it.
-    pub(super) fn take(&mut self, request: Request) -> Input {
+    pub(super) fn take(&mut self, request: Request) -> Taken {
         let id = RequestId(self.next);
         self.next += 1;
         let (input, waiting) = match request {
             Request::Publish { sections, answer } => (Input::Publish { request: id, sections }, Waiting::Publish(answer)),
             Request::Propose { command, answer } => (Input::Propose { request: id, command }, Waiting::Propose(answer)),
             Request::Read { answer } => (Input::Read { request: id }, Waiting::Read(answer)),
+            Request::Look(look) => return Taken::Look(look),
         };
         self.waiting.insert(id, waiting);
-        input
+        Taken::Input(input)
     }
 
     /// Hands an answer over. Whoever gave up waiting is not told.
@@ -87,9 +117,9 @@ mod tests {
     fn an_answer_finds_its_asker_and_one_that_gave_up_is_forgotten() {
         let mut pending = Pending::default();
         let (answer, mut asker) = oneshot::channel();
-        let Input::Read { request } = pending.take(Request::Read { answer }) else { panic!("not a read") };
+        let Taken::Input(Input::Read { request }) = pending.take(Request::Read { answer }) else { panic!("not a read") };
         let (answer, gone) = oneshot::channel();
-        let Input::Propose { request: other, .. } =
+        let Taken::Input(Input::Propose { request: other, .. }) =
             pending.take(Request::Propose { command: Command::Restarted { node: hivemind_core::ids::NodeId::NONE }, answer })
         else {
             panic!("not a proposal")

@@ -1,34 +1,13 @@
 //! Who may do what.
 
 use axum::http::{HeaderMap, header};
+pub use hivemind_core::wire::access::Right;
 use ring::digest;
 use subtle::ConstantTimeEq as _;
 
 use super::failure::Failure;
 use super::model::ProblemKind;
 use super::settings::Anonymous;
-
-/// What a credential allows. Each right holds those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Right {
-    /// To look.
-    Read,
-    /// To ask whether something could be done.
-    Write,
-    /// To change who is a member.
-    Admin,
-}
-
-impl Right {
-    /// As it is written in settings and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Right::Read => "read",
-            Right::Write => "write",
-            Right::Admin => "admin",
-        }
-    }
-}
 
 /// The SHA-256 hash of a secret: what is kept, and compared, in its place. Comparing takes the same time wherever two differ.
 #[derive(Clone, Copy)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hivemind_core::ids::{NodeId, NodeName};
 use hivemind_core::view::View;
+use hivemind_core::wire::access::AccessChange;
 use hivemind_core::wire::event;
 use tokio::sync::watch;
 
@@ -229,6 +230,12 @@ fn told(event: &event::Event, names: &mut Names) -> Event {
         event::Event::Restarted { node } => Event::Restarted { member: names.of(*node) },
         event::Event::Addresses { node, seq: _, addresses } => Event::Addresses { member: names.of(*node), addresses: addresses.clone() },
         event::Event::EpochAdvanced { number, floor } => Event::EpochAdvanced { number: *number, floor: floor.0 },
+        event::Event::Access(AccessChange::CredentialCreated { id, credential }) => Event::CredentialCreated {
+            credential: id.to_string(),
+            label: credential.label.to_string(),
+            right: credential.right.to_string(),
+        },
+        event::Event::Access(AccessChange::CredentialRevoked { id }) => Event::CredentialRevoked { credential: id.to_string() },
     }
 }
 

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use hivemind_core::ids::{ClusterId, NodeName};
 use hivemind_core::keys::Keys;
 use hivemind_core::machine::{Birth, Startup};
+use hivemind_core::rng::Rng;
 use hivemind_core::role::{Apply, InstalledRole, Role};
 use hivemind_core::settings::Settings;
 use hivemind_core::storage::Recovered;
+use hivemind_core::wire::access::Admits;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::StartFailure;
 use super::{Node, NodeHandle};
-use crate::authority::{Authority, NodeIdentity};
+use crate::authority::{Authority, Fingerprint, NodeIdentity};
 use crate::driver::{Driver, DriverError, Inlets, Outlets};
+use crate::enroll::{self, Desk, EnrollFailure, Entry, Renewal, Safe, Succession};
 use crate::feed::Source;
 use crate::keys::{Ed25519Keys, KeyError};
 use crate::reconciler::{ApplyStatus, Reconcile, Reconciler};
@@ -34,7 +37,8 @@ const REQUESTS: usize = 256;
 ///
 /// 1. its name: [`Node::builder`];
 /// 2. where it keeps its data: [`data_dir`](Self::data_dir) or [`in_memory`](Self::in_memory), one of the two;
-/// 3. what it proves itself with: [`authority`](Self::authority) or [`identity`](Self::identity), one of the two;
+/// 3. what it proves itself with: [`authority`](Self::authority), [`identity`](Self::identity) or
+///    [`certified`](Self::certified), one of the three;
 /// 4. where it listens: [`listen`](Self::listen), and where others reach it: [`advertise`](Self::advertise);
 /// 5. how it becomes a member: [`birth`](Self::birth) for the first node of a cluster, [`seeds`](Self::seeds) for
 ///    every other; a node with data needs neither;
@@ -66,6 +70,7 @@ enum Place {
 enum Proof {
     Identity(NodeIdentity),
     Authority(Arc<Authority>),
+    Certified(Entry),
 }
 
 impl NodeBuilder {
@@ -110,6 +115,13 @@ impl NodeBuilder {
     /// the authority is at hand, as in one process or on the first voter.
     pub fn authority(mut self, authority: Arc<Authority>) -> Self {
         self.proof = Some(Proof::Authority(authority));
+        self
+    }
+
+    /// Proves itself with its own key and the certificate that it keeps in its data folder, which is renewed at half of its life;
+    /// where it has none yet, it comes by one as `entry` says. A voter keeps the authority's key there too.
+    pub fn certified(mut self, entry: Entry) -> Self {
+        self.proof = Some(Proof::Certified(entry));
         self
     }
 
@@ -184,14 +196,20 @@ impl NodeBuilder {
         if advertise.is_empty() && listen.ip().is_unspecified() {
             return Err(StartFailure::NoAddress(name));
         }
+        let folder = match &place {
+            Place::Folder(folder) => Some(folder.clone()),
+            Place::Memory => None,
+        };
         let (storage, recovered, key) = open(place, &proof).await?;
-        let identity = prove(proof, &key, &name)?;
+        let wants = Admits { roles: roles.iter().map(|role| role.spec().name.clone()).collect(), voter };
+        let Proven { identity, safe } = prove(proof, &key, &name, folder.as_ref(), &wants).await?;
         check_cluster(&identity, &recovered, birth)?;
 
         let (transport, incoming) = Transport::bind(listen, &identity, self.transport_settings)?;
         let addresses = addresses(&advertise, transport.local_addr());
         let keys: Arc<dyn Keys> = identity.keys().clone();
         let settings = self.settings;
+        let (own_name, own_seeds) = (name.clone(), seeds.clone());
         let startup =
             Startup { name, addresses, roles, voter_eligible: voter, seeds, birth, recovered, settings, keys, seed: random_seed()? };
         let driver = match Driver::new(startup, storage) {
@@ -205,7 +223,12 @@ impl NodeBuilder {
                 });
             }
         };
-        Ok(run(driver, incoming, transport, reconcilers))
+        let node = run(driver, incoming, transport, reconcilers, &identity);
+        if let Some(safe) = safe {
+            let folder = safe.keeps().then_some(folder).flatten();
+            office(&node, Office { name: own_name, identity, safe, folder, seeds: own_seeds, chance: random_seed()? });
+        }
+        Ok(node)
     }
 }
 
@@ -223,7 +246,7 @@ impl std::fmt::Debug for NodeBuilder {
 async fn open(place: Place, proof: &Proof) -> Result<(Storage, Recovered, NodeKey), StartFailure> {
     let new = match proof {
         Proof::Identity(identity) => identity.keys().clone(),
-        Proof::Authority(_) => Arc::new(Ed25519Keys::generate()?),
+        Proof::Authority(_) | Proof::Certified(_) => Arc::new(Ed25519Keys::generate()?),
     };
     let open = move || {
         let new_key = || new.pkcs8().to_vec();
@@ -235,13 +258,72 @@ async fn open(place: Place, proof: &Proof) -> Result<(Storage, Recovered, NodeKe
     Ok(tokio::task::spawn_blocking(open).await.expect("opening a folder neither panics nor is aborted")?)
 }
 
-fn prove(proof: Proof, key: &NodeKey, name: &NodeName) -> Result<NodeIdentity, StartFailure> {
-    let keys = Ed25519Keys::from_pkcs8(key.as_pkcs8())?;
+/// What a node proves itself with, and where it has the authority, if it may have it.
+struct Proven {
+    identity: NodeIdentity,
+    safe: Option<Arc<Safe>>,
+}
+
+async fn prove(proof: Proof, key: &NodeKey, name: &NodeName, folder: Option<&PathBuf>, wants: &Admits) -> Result<Proven, StartFailure> {
+    let keys = Arc::new(Ed25519Keys::from_pkcs8(key.as_pkcs8())?);
     match proof {
-        Proof::Identity(identity) if identity.public() == keys.public() => Ok(identity),
+        Proof::Identity(identity) if identity.public() == keys.public() => Ok(Proven { identity, safe: None }),
         Proof::Identity(_) => Err(StartFailure::OtherKey(name.clone())),
-        Proof::Authority(authority) => Ok(authority.issue(Arc::new(keys), name)?),
+        Proof::Authority(authority) => {
+            let identity = authority.issue(keys, name)?;
+            Ok(Proven { identity, safe: Some(Arc::new(Safe::of(authority))) })
+        }
+        Proof::Certified(entry) => certify(entry, keys, name, folder, wants).await,
     }
+}
+
+async fn certify(
+    entry: Entry,
+    keys: Arc<Ed25519Keys>,
+    name: &NodeName,
+    folder: Option<&PathBuf>,
+    wants: &Admits,
+) -> Result<Proven, StartFailure> {
+    let safe = Arc::new(Safe::open(folder)?);
+    let kept = match folder {
+        Some(folder) => enroll::load(folder, &keys)?,
+        None => None,
+    };
+    let identity = match (kept, entry) {
+        (Some(identity), Entry::Kept | Entry::Token(_) | Entry::Founder(_)) => return Ok(Proven { identity, safe: Some(safe) }),
+        (None, Entry::Kept) => return Err(EnrollFailure::NoCertificate.into()),
+        (None, Entry::Token(token)) => enroll::by_token(&token, keys, name, wants).await?,
+        (None, Entry::Founder(authority)) => {
+            let identity = authority.issue(keys, name)?;
+            safe.put(authority)?;
+            identity
+        }
+    };
+    if let Some(folder) = folder {
+        enroll::save(folder, &identity)?;
+    }
+    Ok(Proven { identity, safe: Some(safe) })
+}
+
+/// What deals with certificates beside a running node.
+struct Office {
+    name: NodeName,
+    identity: NodeIdentity,
+    safe: Arc<Safe>,
+    folder: Option<PathBuf>,
+    seeds: Vec<SocketAddr>,
+    chance: u64,
+}
+
+fn office(node: &Node, office: Office) {
+    let Office { name, identity, safe, folder, seeds, chance } = office;
+    let (handle, transport, tasks) = (&node.handle, &node.transport, &node.tasks);
+    let desk = Desk { handle: handle.clone(), safe: safe.clone(), keys: identity.keys().clone() };
+    tasks.spawn(desk.serve(transport.enrollments(enroll::AT_ONCE), tasks.clone()));
+    let succession = Succession { name: name.clone(), identity: identity.clone(), safe: safe.clone(), handle: handle.clone() };
+    tasks.spawn(succession.run());
+    let (handle, transport, rng) = (handle.clone(), transport.clone(), Rng::new(chance));
+    tasks.spawn(Renewal { name, identity, safe, handle, transport, folder, seeds, rng }.run());
 }
 
 fn check_cluster(identity: &NodeIdentity, recovered: &Recovered, birth: Option<Birth>) -> Result<(), StartFailure> {
@@ -277,6 +359,7 @@ fn run(
     incoming: mpsc::Receiver<crate::transport::Incoming>,
     transport: Transport,
     reconcilers: Vec<Option<Box<dyn Reconcile>>>,
+    identity: &NodeIdentity,
 ) -> Node {
     let tasks = Tasks::new();
     let mut desired = Vec::new();
@@ -303,6 +386,7 @@ fn run(
         reports: outlets.reports.ears(),
         transport: transport.clone(),
         clock: driver.clock(),
+        authority: identity.roots().iter().find_map(|root| Fingerprint::of_certificate(root)),
     };
     driver.start(Inlets { incoming, requests, ending: ended }, outlets, transport.clone(), &tasks);
     Node { handle, transport, tasks, ending }

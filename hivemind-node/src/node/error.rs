@@ -4,7 +4,8 @@ use hivemind_core::ids::{ClusterId, NodeName};
 use hivemind_core::machine::{PublishError, StartError};
 use thiserror::Error;
 
-use crate::authority::AuthorityError;
+use crate::authority::{AuthorityError, AuthorityFolderError};
+use crate::enroll::EnrollFailure;
 use crate::keys::KeyError;
 use crate::storage::OpenError;
 use crate::transport::BindError;
@@ -15,8 +16,8 @@ pub enum StartFailure {
     /// Neither `data_dir` nor `in_memory` was called.
     #[error("it was not decided where the node {0} keeps its data; call `data_dir` or `in_memory`")]
     NoStorage(NodeName),
-    /// Neither `identity` nor `authority` was called.
-    #[error("the node {0} has nothing to prove itself with; call `identity` or `authority`")]
+    /// None of `identity`, `authority` and `certified` was called.
+    #[error("the node {0} has nothing to prove itself with; call `identity`, `authority` or `certified`")]
     NoIdentity(NodeName),
     /// It listens everywhere, and was not told where others reach it.
     #[error("the node {0} listens on every address, so it must be told where others reach it; call `advertise`, or listen on one address")]
@@ -43,6 +44,12 @@ pub enum StartFailure {
     /// The certificate could not be issued.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// It has no certificate, and gets none.
+    #[error(transparent)]
+    Enroll(#[from] EnrollFailure),
+    /// The authority could not be kept, or is damaged.
+    #[error(transparent)]
+    AuthorityFolder(#[from] AuthorityFolderError),
     /// The data folder can not be used.
     #[error(transparent)]
     Storage(#[from] OpenError),

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_core::context::Report;
-use hivemind_core::ids::{Position, Seq};
+use hivemind_core::ids::{NodeName, Position, PublicKey, Seq};
 use hivemind_core::view::View;
+use hivemind_core::wire::access::KnownToken;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{PublishFailure, ReadFailure};
-use crate::driver::{Account, AppliedEvent, Clock, NodeStatus, Request, RoleReport, StopReason};
+use crate::authority::{Fingerprint, Validity};
+use crate::driver::{Account, AppliedEvent, Clock, Look, NodeStatus, Request, RoleReport, StopReason};
 use crate::feed::{Ears, Feed};
 use crate::reconciler::ApplyStatus;
 use crate::transport::Transport;
@@ -29,6 +31,8 @@ pub struct NodeHandle {
     pub(super) reports: Ears<Arc<Report>>,
     pub(super) transport: Transport,
     pub(super) clock: Clock,
+    /// By what joiners know the cluster.
+    pub(super) authority: Option<Fingerprint>,
 }
 
 impl NodeHandle {
@@ -69,6 +73,11 @@ impl NodeHandle {
         Instant::now().saturating_duration_since(self.clock.instant(heard))
     }
 
+    /// When the certificate that the node shows is valid; `None` where its roots did not issue it.
+    pub fn certificate(&self) -> Option<Validity> {
+        self.transport.certificate()
+    }
+
     /// Waits until the account is as `reached` says. What only the transport or an io half counts does
     /// not end the wait by itself. `None` once the node has stopped.
     pub async fn status_where(&self, mut reached: impl FnMut(&NodeStatus) -> bool) -> Option<NodeStatus> {
@@ -84,6 +93,7 @@ impl NodeHandle {
             machine: account.machine,
             roles: roles.map(|((spec, role), apply)| RoleReport { spec, role, apply }).collect(),
             transport: self.transport.stats(),
+            certificate: self.certificate(),
             stopped: self.stopped.borrow().clone(),
         }
     }
@@ -119,6 +129,20 @@ impl NodeHandle {
         let asked = self.requests.send(Request::Read { answer }).await;
         asked.map_err(|_| ReadFailure::Stopped)?;
         answered.await.map_err(|_| ReadFailure::Stopped)?.ok_or(ReadFailure::Unavailable)
+    }
+
+    /// The join tokens. Voters alone know them: `None` from any other node, and from one that has stopped.
+    pub async fn tokens(&self) -> Option<Vec<KnownToken>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::Tokens { answer })).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// Under which name a key is admitted, as far as this node knows. Only voters know of all that are enrolled.
+    pub async fn admitted_name(&self, key: PublicKey) -> Option<NodeName> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::AdmittedName { key, answer })).await.ok()?;
+        answered.await.ok()?
     }
 
     /// The events that the node applies from now on.

@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod handle;
+mod secrets;
 
 use std::net::SocketAddr;
 
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 pub use builder::{DEFAULT_PORT, NodeBuilder};
 pub use error::{PublishFailure, ReadFailure, StartFailure};
 pub use handle::NodeHandle;
+pub use secrets::{CredentialSecret, NewCredential, SecretFailure, TokenWish};
 
 use crate::driver::{Ending, StopReason};
 use crate::tasks::Tasks;

@@ -41,6 +41,8 @@ pub(super) enum CloseCode {
     Malformed = 3,
     /// A frame did not come to its end in time.
     Stalled = 4,
+    /// Nobody is enrolled here, or too many at once.
+    NoEnrollment = 5,
 }
 
 impl CloseCode {
@@ -76,7 +78,10 @@ pub(super) struct Established {
 
 /// Exchanges what comes first on the ordered streams: which start of each transport this is.
 pub(super) async fn establish(connection: Connection, own_instance: u64) -> Result<Established, Refused> {
-    let peer = proven_key(&connection).ok_or(Refused::Handshake)?;
+    let Some(peer) = proven_key(&connection) else {
+        CloseCode::NotWanted.close(&connection);
+        return Err(Refused::NoCertificate);
+    };
     let send = async {
         let mut stream = connection.open_uni().await.map_err(|error| refusal(&error))?;
         stream.write_all(&own_instance.to_be_bytes()).await.map_err(|_| broken(&connection))?;
@@ -114,6 +119,11 @@ pub(super) fn refusal(error: &ConnectionError) -> Refused {
         0x12a..=0x130 => Refused::OtherAuthority,
         _ => Refused::Handshake,
     }
+}
+
+/// Whether a handshake failed since the other side is of another authority, by the word of either.
+pub(crate) fn is_of_other_authority(error: &ConnectionError) -> bool {
+    refusal(error) == Refused::OtherAuthority
 }
 
 /// Takes an established connection into the registry, sends what waited for it, and drives it in a task

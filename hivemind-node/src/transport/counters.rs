@@ -67,11 +67,13 @@ pub enum Refused {
     TooMany,
     /// The peer sent what is no frame: too large, or cut off.
     Malformed,
+    /// A node wants to enroll, and this one enrolls nobody.
+    NotEnrolling,
 }
 
 impl Refused {
     /// In the order of declaration, which is that of the counts.
-    pub const ALL: [Refused; 7] = [
+    pub const ALL: [Refused; 8] = [
         Refused::NoCertificate,
         Refused::OtherAuthority,
         Refused::Handshake,
@@ -79,6 +81,7 @@ impl Refused {
         Refused::Own,
         Refused::TooMany,
         Refused::Malformed,
+        Refused::NotEnrolling,
     ];
 
     /// As it stands in metrics.
@@ -91,6 +94,7 @@ impl Refused {
             Refused::Own => "own",
             Refused::TooMany => "too_many",
             Refused::Malformed => "malformed",
+            Refused::NotEnrolling => "not_enrolling",
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection::{CloseCode, Established, establish, refusal, start};
 use super::counters::{Discard, Refused};
 use super::registry::Target;
+use super::tls::{Protocol, protocol_of};
 use super::{Incoming, Shared};
 
 /// The name in the handshake's SNI. Nobody looks at it: keys decide.
@@ -101,13 +102,18 @@ async fn answer(shared: Arc<Shared>, incoming: quinn::Incoming, slot: OwnedSemap
     let handshake = async {
         let connecting = incoming.accept().map_err(|error| refusal(&error))?;
         let connection = connecting.await.map_err(|error| refusal(&error))?;
+        match protocol_of(&connection).ok_or(Refused::Handshake)? {
+            Protocol::Enrollment => return shared.pass_on(connection).map(|()| None),
+            Protocol::Peers => {}
+        }
         let established = establish(connection, shared.instance).await?;
-        check_peer(&shared, established.peer, true).map(|()| established)
+        check_peer(&shared, established.peer, true).map(|()| Some(established))
     };
     let answered = tokio::time::timeout(shared.settings.handshake_timeout, handshake).await;
     drop(slot);
     match answered.unwrap_or(Err(Refused::Handshake)) {
-        Ok(established) => start(&shared, established, false),
+        Ok(Some(established)) => start(&shared, established, false),
+        Ok(None) => {}
         Err(reason) => shared.counters.refused(reason),
     }
 }

@@ -32,14 +32,17 @@ use hivemind_core::wire::frame::{Channel, STREAM_LIMIT};
 use quinn::{AsyncUdpSocket, Endpoint, Runtime, SendDatagramError, TokioRuntime, VarInt};
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 
+pub(crate) use connection::is_of_other_authority;
 pub use counters::{Discard, Flow, Flows, Refused, TransportStats};
 pub use filter::Filter;
 pub use settings::TransportSettings;
 pub use tls::IdentityError;
+pub(crate) use tls::{ENROLL_ALPN, proven_key};
 
-use crate::authority::NodeIdentity;
+use crate::authority::{NodeIdentity, Validity};
 use crate::tasks::Tasks;
 use connection::CloseCode;
 use registry::{Live, Registry, Route};
@@ -108,6 +111,9 @@ struct Shared {
     inbox: mpsc::Sender<Incoming>,
     settings: TransportSettings,
     dials: Semaphore,
+    shown: Arc<tls::Shown>,
+    /// Who takes the connections of nodes that enroll.
+    enrollments: Mutex<Option<mpsc::Sender<quinn::Connection>>>,
     tasks: Tasks,
 }
 
@@ -149,6 +155,8 @@ impl Transport {
             filter: Filter::default(),
             inbox,
             dials: Semaphore::new(settings.max_dials),
+            shown: configs.shown,
+            enrollments: Mutex::new(None),
             settings,
             tasks: Tasks::new(),
         });
@@ -164,6 +172,26 @@ impl Transport {
     /// The key that it proves itself with.
     pub fn public(&self) -> PublicKey {
         self.shared.own
+    }
+
+    /// Shows another certificate of the same key to whoever connects from now on. Connections that there are go on.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; the one before it is still shown.
+    pub fn renew(&self, identity: &NodeIdentity) -> Result<(), IdentityError> {
+        self.shared.shown.renew(identity)
+    }
+
+    /// When the certificate that it shows is valid; `None` where its roots did not issue it.
+    pub fn certificate(&self) -> Option<Validity> {
+        self.shared.shown.validity()
+    }
+
+    /// Takes the connections of nodes that enroll; until this is called they are closed. At most `waiting` wait.
+    pub(crate) fn enrollments(&self, waiting: usize) -> mpsc::Receiver<quinn::Connection> {
+        let (sender, receiver) = mpsc::channel(waiting);
+        *self.shared.enrollments.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
     }
 
     /// What keeps peers apart on purpose.
@@ -220,7 +248,20 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hands the connection of a node that enrolls to who takes it.
+    fn pass_on(&self, connection: quinn::Connection) -> Result<(), Refused> {
+        let taker = self.enrollments.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = match taker.map(|taker| taker.try_send(connection.clone())) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(TrySendError::Full(_))) => Refused::TooMany,
+            Some(Err(TrySendError::Closed(_))) | None => Refused::NotEnrolling,
+        };
+        CloseCode::NoEnrollment.close(&connection);
+        Err(refused)
+    }
+
     fn shut(&self) {
+        *self.enrollments.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let waited = self.registry().close();
         self.counters.discarded(Discard::Closed, waited);
         self.endpoint.close(VarInt::from_u32(CloseCode::Stopping as u32), b"");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access;
 use super::net::{TestKeys, V1, V2, first_member, key_of, request, signed};
 use crate::control::applied::{Applied, MAX_TAIL_BYTES};
 use crate::control::apply_voter::Change;
@@ -9,19 +10,25 @@ use crate::control::configuration::Joint;
 use crate::control::snapshot::{self, SnapshotError};
 use crate::ids::{BootNonce, ClusterId, Epoch, Index, NodeId, NodeName, ProposalId, PublicKey};
 use crate::time::Timestamp;
+use crate::wire::access::AdmissionPolicy;
 use crate::wire::command::{Command, MAX_RESTART_GRACE, Outcome, Proposal, Refusal};
 use crate::wire::event::{Event, LeaveReason, VoterPart};
 use crate::wire::member::MAX_ADDRESSES;
 
-struct State {
-    applied: Applied,
+pub(super) struct State {
+    pub(super) applied: Applied,
     counter: u64,
-    time: u64,
+    pub(super) time: u64,
 }
 
 impl State {
     fn new() -> State {
-        let applied = Applied::birth(ClusterId(7), Epoch { generation: 1, number: 1, tag: 9 }, Default::default(), first_member());
+        State::with(AdmissionPolicy::Open)
+    }
+
+    pub(super) fn with(policy: AdmissionPolicy) -> State {
+        let epoch = Epoch { generation: 1, number: 1, tag: 9 };
+        let applied = Applied::birth(ClusterId(7), epoch, Default::default(), policy, first_member());
         State { applied, counter: 0, time: 1000 }
     }
 
@@ -42,13 +49,13 @@ impl State {
     }
 
     /// The event of a command that is not refused.
-    fn event(&mut self, command: Command) -> Option<Event> {
+    pub(super) fn event(&mut self, command: Command) -> Option<Event> {
         let (event, outcome) = self.apply(command);
         assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
         event
     }
 
-    fn refusal(&mut self, command: Command) -> Refusal {
+    pub(super) fn refusal(&mut self, command: Command) -> Refusal {
         let before = self.applied.facts.clone();
         let (event, outcome) = self.apply(command);
         assert_eq!((event, &before), (None, &self.applied.facts), "a refused command changes nothing");
@@ -76,17 +83,18 @@ pub(super) fn rich_state() -> Applied {
         state.event(leave(NodeId::new(1, number + 20), LeaveReason::Evicted));
     }
     state.refusal(leave(NodeId::new(1, 999), LeaveReason::Asked));
+    access::furnish(&mut state);
     assert!(state.change(V2, VoterPart::Learner));
     let entered = state.applied.change(&exchange(V2, V1)).unwrap();
     entered.iter().for_each(|event| drop(state.applied.record(event)));
     state.applied
 }
 
-fn leave(node: NodeId, reason: LeaveReason) -> Command {
+pub(super) fn leave(node: NodeId, reason: LeaveReason) -> Command {
     Command::Leave { node, reason }
 }
 
-fn failed(node: NodeId) -> Command {
+pub(super) fn failed(node: NodeId) -> Command {
     leave(node, LeaveReason::Failed { observers: vec![V1] })
 }
 

@@ -2,6 +2,7 @@
 
 mod net;
 
+mod access;
 mod commands;
 mod elections;
 mod faults;

@@ -93,7 +93,8 @@ impl World {
             Event::Voter { part: VoterPart::Learner | VoterPart::None, .. }
             | Event::Restarting { .. }
             | Event::Restarted { .. }
-            | Event::Addresses { .. } => {}
+            | Event::Addresses { .. }
+            | Event::Access(_) => {}
         }
     }
 

@@ -125,6 +125,20 @@ pub enum Event {
         /// The first index that is kept.
         floor: u64,
     },
+    /// There is a new credential.
+    CredentialCreated {
+        /// Its name.
+        credential: String,
+        /// What people call it.
+        label: String,
+        /// `read`, `write` or `admin`.
+        right: String,
+    },
+    /// A credential is worth nothing any more.
+    CredentialRevoked {
+        /// Its name.
+        credential: String,
+    },
 }
 
 /// Why a membership ended.

@@ -54,13 +54,21 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
 
 fn refused(refusal: &Refusal) -> Failure {
     let kind = match refusal {
-        Refusal::NotAMember { .. } => ProblemKind::NotFound,
+        Refusal::NotAMember { .. } | Refusal::NoSuchToken | Refusal::NoSuchCredential { .. } => ProblemKind::NotFound,
         Refusal::Degraded | Refusal::Busy => ProblemKind::NoQuorum,
         Refusal::NameInUse { .. }
         | Refusal::Revoked
         | Refusal::Invalid { .. }
         | Refusal::StillVoter { .. }
         | Refusal::Restarting { .. }
+        | Refusal::NotEnrolled
+        | Refusal::EnrolledAs { .. }
+        | Refusal::RoleNotAdmitted { .. }
+        | Refusal::VoterNotAdmitted
+        | Refusal::TokenExpired
+        | Refusal::TokenUsedUp
+        | Refusal::BadProof
+        | Refusal::StillMember { .. }
         | Refusal::Outdated => ProblemKind::Conflict,
     };
     let failure = Failure::new(kind, format!("{refusal}; nothing was done"));

@@ -1,0 +1,159 @@
+//! Access: tokens, enrollments and credentials.
+
+use std::time::Duration;
+
+use super::applied::Applied;
+use crate::ids::{Digest256, PublicKey};
+use crate::keys::Keys;
+use crate::time::Timestamp;
+use crate::wire::access::{
+    AccessChange, Admits, Credential, CredentialId, Enrolled, Label, MAX_CREDENTIALS, MAX_ENROLLED, MAX_TOKENS, SignedEnrollment, Token,
+};
+use crate::wire::command::{MAX_TOKEN_TTL, Refusal};
+use crate::wire::event::Event;
+use crate::wire::member::MAX_ROLES;
+
+/// Whether an enrollment is one that could be granted at all. It depends on nothing but the enrollment, so that a leader may refuse one
+/// before it reaches the log.
+///
+/// # Errors
+/// [`Refusal::Invalid`], [`Refusal::BadProof`]; the joiner is at fault.
+pub(super) fn check(signed: &SignedEnrollment, keys: &dyn Keys) -> Result<(), Refusal> {
+    let enrollment = &signed.enrollment;
+    if !enrollment.wants.is_sound() {
+        return invalid(format!("{} roles; {MAX_ROLES} is the most", enrollment.wants.roles.len()));
+    }
+    if !keys.verify(&enrollment.token, &enrollment.digest(), &signed.proof) {
+        return Err(Refusal::BadProof);
+    }
+    Ok(())
+}
+
+fn invalid<T>(why: String) -> Result<T, Refusal> {
+    Err(Refusal::Invalid { why })
+}
+
+impl Applied {
+    pub(super) fn token_create(
+        &mut self,
+        id: PublicKey,
+        label: &Label,
+        admits: &Admits,
+        ttl: Duration,
+        uses: u32,
+    ) -> Result<Option<Event>, Refusal> {
+        let now = self.registry.time;
+        let tokens = &self.registry.gate.tokens;
+        match tokens.get(&id) {
+            Some(known) if known.label == *label && known.admits == *admits => return Ok(None),
+            Some(_) => return invalid("a token of this key is there already; make a new one".into()),
+            None => {}
+        }
+        if uses == 0 {
+            return invalid("a token for no node at all; give it at least 1 use".into());
+        }
+        if ttl.is_zero() || ttl > MAX_TOKEN_TTL {
+            return invalid(format!("a token for {} s; give it more than none, and at most {} s", ttl.as_secs(), MAX_TOKEN_TTL.as_secs()));
+        }
+        if !admits.is_sound() {
+            return invalid(format!("a token for {} roles; {MAX_ROLES} is the most", admits.roles.len()));
+        }
+        if tokens.values().filter(|token| token.expires > now).count() >= MAX_TOKENS {
+            return invalid(format!("there are {MAX_TOKENS} join tokens; that is the most; revoke some"));
+        }
+        let ttl_ms = u64::try_from(ttl.as_millis()).expect("at most a year");
+        let expires = Timestamp(now.0.saturating_add(ttl_ms));
+        let gate = &mut self.registry.gate;
+        gate.sweep(now);
+        gate.tokens.insert(id, Token { label: label.clone(), admits: admits.clone(), expires, uses });
+        Ok(None)
+    }
+
+    pub(super) fn token_revoke(&mut self, id: PublicKey) -> Result<Option<Event>, Refusal> {
+        let gate = &mut self.registry.gate;
+        if gate.tokens.remove(&id).is_none() {
+            return Err(Refusal::NoSuchToken);
+        }
+        gate.sweep(self.registry.time);
+        Ok(None)
+    }
+
+    /// The order of the checks is part of the protocol: a revoked key gets nothing; who is enrolled by this very token needs it no more.
+    pub(super) fn enroll(&mut self, signed: &SignedEnrollment, keys: &dyn Keys) -> Result<Option<Event>, Refusal> {
+        check(signed, keys)?;
+        let wish = &signed.enrollment;
+        if wish.cluster != self.facts.cluster() {
+            return Err(Refusal::BadProof);
+        }
+        if self.registry.revoked.contains(&wish.key) {
+            return Err(Refusal::Revoked);
+        }
+        let enrolled = Enrolled { name: wish.name.clone(), admits: wish.wants.clone(), token: Some(wish.token) };
+        let known = self.registry.gate.roll.get(&wish.key);
+        if known == Some(&enrolled) {
+            return Ok(None);
+        }
+        let token = self.registry.gate.tokens.get(&wish.token).ok_or(Refusal::NoSuchToken)?;
+        if token.expires <= self.registry.time {
+            return Err(Refusal::TokenExpired);
+        }
+        let costs = known.is_none_or(|known| known.token != Some(wish.token));
+        if costs && token.uses == 0 {
+            return Err(Refusal::TokenUsedUp);
+        }
+        if let Some(role) = token.admits.lacks(wish.wants.roles.iter()) {
+            return Err(Refusal::RoleNotAdmitted { role });
+        }
+        if wish.wants.voter && !token.admits.voter {
+            return Err(Refusal::VoterNotAdmitted);
+        }
+        let owner = self.registry.gate.roll.owner(&wish.name).or_else(|| self.facts.named(&wish.name).map(|member| member.key));
+        if let Some(owner) = owner.filter(|owner| *owner != wish.key) {
+            return Err(Refusal::NameInUse { name: wish.name.clone(), owner });
+        }
+        if known.is_none() && self.registry.gate.roll.len() >= MAX_ENROLLED {
+            return invalid(format!("{MAX_ENROLLED} keys are enrolled; that is the most; put some out"));
+        }
+        let mut token = token.clone();
+        token.uses -= u32::from(costs);
+        let gate = &mut self.registry.gate;
+        gate.tokens.insert(wish.token, token);
+        gate.roll.insert(wish.key, enrolled);
+        gate.sweep(self.registry.time);
+        Ok(None)
+    }
+
+    pub(super) fn enrollment_revoke(&mut self, key: PublicKey) -> Result<Option<Event>, Refusal> {
+        if let Some(member) = self.facts.with_key(&key) {
+            return Err(Refusal::StillMember { node: member.node });
+        }
+        if self.registry.gate.roll.get(&key).is_some() {
+            self.revoke(key)?;
+            self.registry.gate.roll.remove(&key);
+        }
+        Ok(None)
+    }
+
+    pub(super) fn credential_create(&self, id: CredentialId, credential: &Credential) -> Result<Option<Event>, Refusal> {
+        let known = self.facts.credentials();
+        match known.get(&id) {
+            Some(known) if known == credential => return Ok(None),
+            Some(_) => return invalid(format!("there is another credential {id}; draw a new one")),
+            None => {}
+        }
+        if credential.hash == Digest256::default() || self.facts.credential_of(&credential.hash).is_some() {
+            return invalid("a credential of this secret is there already, or it is none; draw a new one".into());
+        }
+        if known.len() >= MAX_CREDENTIALS {
+            return invalid(format!("there are {MAX_CREDENTIALS} credentials; that is the most; revoke some"));
+        }
+        Ok(Some(Event::Access(AccessChange::CredentialCreated { id, credential: credential.clone() })))
+    }
+
+    pub(super) fn credential_revoke(&self, id: CredentialId) -> Result<Option<Event>, Refusal> {
+        if !self.facts.credentials().contains_key(&id) {
+            return Err(Refusal::NoSuchCredential { id });
+        }
+        Ok(Some(Event::Access(AccessChange::CredentialRevoked { id })))
+    }
+}

@@ -1,0 +1,217 @@
+//! The side that asks.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hivemind_core::ids::ClusterId;
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connection, Endpoint, VarInt};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::default_provider;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use tokio::time::Instant;
+
+use super::error::EnrollFailure;
+use super::words::{Answer, MAX_VOTERS, Request, hear, say};
+use crate::authority::{Fingerprint, NodeIdentity, PeerVerifier, authority_cluster};
+use crate::transport::{ENROLL_ALPN, IdentityError, is_of_other_authority};
+
+/// How long a decision is waited for in all: a few elections.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// A connection that takes longer is not made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// An answer that takes longer is none: the control plane gives up a proposal after 5 s.
+const ANSWER: Duration = Duration::from_secs(8);
+/// Between two rounds of asking.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The authority of the cluster that answered, as it has proven itself.
+#[derive(Clone, Debug)]
+pub(super) struct Root {
+    pub(super) cluster: ClusterId,
+    pub(super) certificate: CertificateDer<'static>,
+}
+
+/// The fingerprints of the authorities that a node trusts.
+pub(super) fn fingerprints(identity: &NodeIdentity) -> Vec<Fingerprint> {
+    identity.roots().iter().filter_map(|root| Fingerprint::of_certificate(root)).collect()
+}
+
+/// Asks voters.
+pub(super) struct Caller {
+    accepted: Vec<Fingerprint>,
+    config: ClientConfig,
+    endpoint: Endpoint,
+}
+
+impl Caller {
+    /// One that shows no certificate.
+    pub(super) fn stranger(accepted: Vec<Fingerprint>) -> Result<Self, EnrollFailure> {
+        Caller::new(accepted, None)
+    }
+
+    /// One that proves itself as the member that it is.
+    pub(super) fn member(identity: &NodeIdentity) -> Result<Self, EnrollFailure> {
+        Caller::new(fingerprints(identity), Some(identity))
+    }
+
+    fn new(accepted: Vec<Fingerprint>, identity: Option<&NodeIdentity>) -> Result<Self, EnrollFailure> {
+        let provider = Arc::new(default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let verifier = Arc::new(ByFingerprint { accepted: accepted.clone(), algorithms });
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(IdentityError::from)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut tls = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.keys().pkcs8().to_vec()));
+                builder.with_client_auth_cert(identity.chain().to_vec(), key).map_err(IdentityError::from)?
+            }
+        };
+        tls.alpn_protocols = vec![ENROLL_ALPN.to_vec()];
+        let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(IdentityError::from)?));
+        let dual = Endpoint::client((Ipv6Addr::UNSPECIFIED, 0).into());
+        let endpoint = dual.or_else(|_no_ipv6| Endpoint::client((Ipv4Addr::UNSPECIFIED, 0).into())).map_err(EnrollFailure::Socket)?;
+        Ok(Caller { accepted, config, endpoint })
+    }
+
+    /// Asks one after another, and whom these name, again and again until somebody decides or the patience is over.
+    pub(super) async fn ask(
+        &self,
+        at: &[SocketAddr],
+        request: impl Fn(&Root) -> Request,
+        patience: Duration,
+    ) -> Result<(Answer, Root), EnrollFailure> {
+        let deadline = Instant::now() + patience;
+        let mut known: BTreeSet<SocketAddr> = at.iter().copied().collect();
+        let mut next: VecDeque<SocketAddr> = at.iter().copied().collect();
+        let mut tried = BTreeMap::new();
+        let mut foreign = None;
+        loop {
+            while let Some(address) = next.pop_front() {
+                match self.ask_one(address, &request).await {
+                    Ok((Answer::Elsewhere { voters }, _)) => {
+                        tried.insert(address, "issues no certificates");
+                        let fresh = voters.into_iter().filter(|voter| known.len() < MAX_VOTERS && known.insert(*voter));
+                        next.extend(fresh.collect::<Vec<_>>());
+                    }
+                    Ok((Answer::Later, _)) => drop(tried.insert(address, "can not decide now")),
+                    Ok(decided) => return Ok(decided),
+                    Err(Unasked::OtherAuthority) => {
+                        foreign.get_or_insert(address);
+                        tried.insert(address, "is of another cluster");
+                    }
+                    Err(Unasked::Silent(why)) => drop(tried.insert(address, why)),
+                }
+                if Instant::now() >= deadline {
+                    break;
+                }
+            }
+            // A stranger stays one: waiting for it is of no use where nobody else was named.
+            let all_foreign = !tried.is_empty() && tried.values().all(|why| *why == "is of another cluster");
+            if let Some(address) = foreign.filter(|_| all_foreign) {
+                return Err(EnrollFailure::OtherAuthority { address });
+            }
+            if Instant::now() + PAUSE >= deadline || known.is_empty() {
+                return Err(EnrollFailure::Undecided(tried.into_iter().collect()));
+            }
+            tokio::time::sleep(PAUSE).await;
+            next.extend(known.iter().copied());
+        }
+    }
+
+    async fn ask_one(&self, address: SocketAddr, request: impl Fn(&Root) -> Request) -> Result<(Answer, Root), Unasked> {
+        let connecting = self.endpoint.connect_with(self.config.clone(), address, "hivemind");
+        let connecting = connecting.map_err(|_| Unasked::Silent("can not be called"))?;
+        let connection = match tokio::time::timeout(CONNECT, connecting).await {
+            Err(_elapsed) => return Err(Unasked::Silent("does not answer")),
+            Ok(Err(error)) if is_of_other_authority(&error) => return Err(Unasked::OtherAuthority),
+            Ok(Err(_)) => return Err(Unasked::Silent("refuses the connection")),
+            Ok(Ok(connection)) => connection,
+        };
+        let answered = match self.root(&connection) {
+            Some(root) => {
+                let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(&root))).await;
+                answer.ok().flatten().map(|answer| (answer, root))
+            }
+            None => None,
+        };
+        connection.close(VarInt::from_u32(0), b"");
+        answered.ok_or(Unasked::Silent("does not decide in time"))
+    }
+
+    /// The authority that the other side has shown: the verifier let it through.
+    fn root(&self, connection: &Connection) -> Option<Root> {
+        let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+        let certificate = known_root(&self.accepted, chain.get(1..)?)?.clone();
+        Some(Root { cluster: authority_cluster(&certificate)?, certificate })
+    }
+}
+
+async fn exchange(connection: &Connection, request: &Request) -> Option<Answer> {
+    let (mut send, mut receive) = connection.open_bi().await.ok()?;
+    say(&mut send, request).await.ok()?;
+    hear(&mut receive).await.ok()
+}
+
+/// Why one was not asked.
+enum Unasked {
+    OtherAuthority,
+    Silent(&'static str),
+}
+
+fn known_root<'a, 'b>(accepted: &[Fingerprint], shown: &'a [CertificateDer<'b>]) -> Option<&'a CertificateDer<'b>> {
+    shown.iter().find(|root| Fingerprint::of_certificate(root).is_some_and(|shown| accepted.contains(&shown)))
+}
+
+/// Knows the authority by its fingerprint: the other side shows its certificate beside its own.
+#[derive(Debug)]
+struct ByFingerprint {
+    accepted: Vec<Fingerprint>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for ByFingerprint {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let root = known_root(&self.accepted, intermediates).ok_or_else(unknown)?.clone().into_owned();
+        PeerVerifier::new(&[root], self.algorithms).ok_or_else(unknown)?.is_server(end_entity, now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
