@@ -233,6 +233,8 @@ impl Machine {
     /// A genuine frame of a member.
     pub(super) fn admit_member(&mut self, peer: PublicKey, header: Header, message: Message) -> Result<(), Junk> {
         self.hear_beat(header.beat, Some(header.from));
+        // It lives, even where nothing else that it says is taken: because it is below the floor, or this node is.
+        self.membership.heard_from(header.from, &mut context!(self));
         let fenced = !planted::has(&self.settings, Planted::FenceOpen)
             && self.log.as_ref().is_some_and(|log| {
                 let facts = log.facts();
@@ -248,7 +250,10 @@ impl Machine {
                 self.dispatch(header.from, Message::Events(Events::Pull { after }))?;
             }
             // Below the floor nothing else is taken: an old plan must not be applied over a newer one.
-            Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {
+            message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) if fenced => {
+                if let Message::Membership(Membership::Ping { token }) = message {
+                    self.answer_stranger(peer, token);
+                }
                 self.tell_fenced(header.from, peer);
             }
             // It lives, whatever it has still to catch up on.
@@ -256,7 +261,6 @@ impl Machine {
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}
             message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) => {
                 self.observe(&header);
-                self.membership.heard_from(header.from, &mut context!(self));
                 self.dispatch(header.from, message)?;
             }
         }

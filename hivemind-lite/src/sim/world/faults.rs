@@ -17,6 +17,8 @@ use super::super::network::Slot;
 use super::super::traffic::peek;
 use super::{Happening, World};
 
+/// How much longer a silence may seem to others, whose questions and whose answers are late.
+const ON_THE_WAY: Duration = Duration::from_millis(500);
 /// A flood sends one frame in so much time.
 const FLOOD_PACE: Duration = Duration::from_micros(500);
 
@@ -100,7 +102,7 @@ impl World {
         self.trace.word(u64::from(slot.0) << 8 | 8);
         // Who is silent for longer than others ask it looks to everybody as if it had crashed.
         let membership = &self.common.settings.membership;
-        if gap >= membership.confirm_interval * membership.confirm_pings {
+        if gap + ON_THE_WAY >= membership.confirm_interval * membership.confirm_pings {
             let node = &mut self.nodes[slot.at()];
             node.undisturbed = node.undisturbed.max(until);
         }
@@ -236,7 +238,8 @@ impl World {
     pub(super) fn liveness(&self, slot: Slot, node: NodeId, observers: &[NodeId]) -> Liveness {
         let Some(place) = self.nodes.iter().find(|place| place.id() == Some(node)) else { return Liveness::Not };
         // The word of fewer than the rule asks for is none, whatever they could reach.
-        if observers.len() < self.observers_of(slot, place.slot) {
+        let needed = self.observers_of(slot, place.slot);
+        if observers.len() < needed {
             return Liveness::Since(place.undisturbed);
         }
         // An observer may have left itself since it spoke: many leaves follow the end of a partition.
@@ -246,7 +249,6 @@ impl World {
         let mut apart: Vec<Time> =
             observers.iter().filter_map(|observer| self.network.last_apart(place.slot, slot_of(observer)?, self.now)).collect();
         apart.sort_unstable_by(|one, other| other.cmp(one));
-        let needed = self.common.settings.control.observers.min(observers.len());
         let parted = needed.checked_sub(1).and_then(|last| apart.get(last)).copied().unwrap_or(Time::ZERO);
         Liveness::Since(place.undisturbed.max(parted))
     }
