@@ -9,11 +9,12 @@ use super::named_by;
 use crate::http::answer;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
-use crate::http::model::{Action, ActionResult, ActionStage, ProblemKind};
+use crate::http::model::{Action, ActionBody, ActionResult, ActionStage, ProblemKind};
 
 /// `POST /api/v1/members/{name}/leave` and `…/evict`.
 pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response, Failure> {
     let name = call.name()?;
+    let body: ActionBody = call.body()?;
     if call.asked.dry_run {
         // It is judged by what a quorum knows; without one nothing could be done either.
         call.wait_for_quorum().await?;
@@ -23,7 +24,7 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
         let more = if view.facts.is_full() { "" } else { ", and does not know all; ask a voter" };
         return Err(Failure::new(ProblemKind::NotFound, format!("this node knows no member `{name}`{more}")));
     };
-    if let Some(expected) = call.body.node.as_ref().filter(|expected| **expected != member.node.to_string()) {
+    if let Some(expected) = body.node.as_ref().filter(|expected| **expected != member.node.to_string()) {
         let expected: String = expected.chars().take(32).collect();
         return Err(Failure::new(ProblemKind::Conflict, format!("`{name}` is member {}, not {expected}; nothing was done", member.node)));
     }
@@ -52,7 +53,7 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
     }
 }
 
-fn refused(refusal: &Refusal) -> Failure {
+pub(super) fn refused(refusal: &Refusal) -> Failure {
     let kind = match refusal {
         Refusal::NotAMember { .. } | Refusal::NoSuchToken | Refusal::NoSuchCredential { .. } => ProblemKind::NotFound,
         Refusal::Degraded | Refusal::Busy => ProblemKind::NoQuorum,
