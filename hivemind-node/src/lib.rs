@@ -8,6 +8,8 @@ pub mod http;
 pub mod keys;
 mod node;
 mod reconciler;
+#[cfg(feature = "cli")]
+pub mod settings_file;
 pub mod storage;
 mod tasks;
 pub mod transport;
