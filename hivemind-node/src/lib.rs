@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod authority;
+#[cfg(feature = "cli")]
+pub mod daemon;
 mod driver;
 pub mod enroll;
 mod feed;
