@@ -2,6 +2,8 @@
 
 pub mod authority;
 #[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
 pub mod daemon;
 mod driver;
 pub mod enroll;

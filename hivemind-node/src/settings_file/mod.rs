@@ -21,6 +21,7 @@ use hivemind_host::file::Rules;
 use crate::http::Anonymous;
 pub use duration::{DurationFault, parse as parse_duration, shown as shown_duration};
 pub use fault::{SettingsFailure, SettingsFault};
+pub(crate) use reader::parse_address;
 use reader::{Document, Section};
 pub use written::{reference, written};
 
