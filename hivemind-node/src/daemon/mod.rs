@@ -196,6 +196,7 @@ impl Daemon<'_> {
                 Some(status) = &mut member, if !is_ready => {
                     is_ready = true;
                     tracing::info!(node = %status.machine.node, "a member");
+                    self.compare(handle);
                     self.notifier.say("READY=1");
                 }
                 () = watchdog.due() => {
@@ -204,6 +205,24 @@ impl Daemon<'_> {
                     self.notifier.say("WATCHDOG=1");
                 }
             }
+        }
+    }
+
+    /// The cluster knows what a member performs from its join: says where the settings have changed since.
+    fn compare(&self, handle: &NodeHandle) {
+        let Some(view) = handle.view() else { return };
+        let Some(own) = view.facts.member(view.node) else { return };
+        let mut joined: Vec<&str> = own.roles.iter().map(|role| role.name.as_str()).collect();
+        let mut performed = self.settings.role_names();
+        joined.sort_unstable();
+        performed.sort_unstable();
+        if joined != performed || own.voter_eligible != self.settings.voter {
+            tracing::warn!(
+                "this node joined with the roles {joined:?} and voter = {}, and its settings say {performed:?} and voter = {}: to change that, let it \
+                 leave, remove its data folder and join with a new token",
+                own.voter_eligible,
+                self.settings.voter
+            );
         }
     }
 

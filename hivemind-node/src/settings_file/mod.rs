@@ -146,6 +146,12 @@ impl NodeSettings {
         document.finish(settings)
     }
 
+    /// The names of the roles that it performs.
+    pub fn role_names(&self) -> Vec<&'static str> {
+        let performed = [(self.host.is_some(), "host"), (self.dns_processor.is_some(), "dns_processor"), (self.observer, "observer")];
+        performed.into_iter().filter(|(is_performed, _)| *is_performed).map(|(_, name)| name).collect()
+    }
+
     /// Which settings differ in `new` and are followed by a restart alone.
     pub fn needs_restart(&self, new: &NodeSettings) -> Vec<&'static str> {
         let http = |pick: fn(&HttpPart) -> (SocketAddr, Anonymous, &PathBuf)| pick(&self.http) != pick(&new.http);

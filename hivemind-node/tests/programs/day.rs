@@ -97,6 +97,21 @@ fn events_are_followed_as_they_happen() {
 }
 
 #[test]
+fn a_daemon_warns_where_the_cluster_knows_it_otherwise() {
+    let (founder, daemon) = Host::founder();
+    daemon.signal(Signal::TERM);
+    let (_, log) = daemon.ended();
+    assert!(!log.contains("this node joined with"), "{log}");
+    let path = founder.path("node.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("observer = true", "observer = false")).unwrap();
+    let daemon = founder.start();
+    daemon.signal(Signal::TERM);
+    let (_, log) = daemon.ended();
+    assert!(log.contains("this node joined with the roles [\"observer\"] and voter = true, and its settings say []"), "{log}");
+}
+
+#[test]
 fn a_reload_follows_what_it_can_and_names_the_rest() {
     let (founder, daemon) = Host::founder();
     let path = founder.path("node.toml");
