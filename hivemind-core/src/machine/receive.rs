@@ -175,8 +175,9 @@ impl Machine {
         Err(Junk::NotAMember)
     }
 
-    /// A member that joined while this node was cut off asks whether it lives. Without an answer, newcomers would bear witness
-    /// against a live node that they reach well.
+    /// Somebody asks whether this node lives, and is answered under the key that its connection was proven with: a member that joined
+    /// while this node was cut off, or any, while it is not up to date itself. Without an answer they would bear witness against
+    /// a live node that they reach well.
     fn answer_stranger(&mut self, peer: PublicKey, token: u64) {
         context!(self).send_to(Recipient::Key(peer), Channel::Datagram, Message::Membership(Membership::Pong { token }));
     }
@@ -250,6 +251,8 @@ impl Machine {
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if fenced => {
                 self.tell_fenced(header.from, peer);
             }
+            // It lives, whatever it has still to catch up on.
+            Message::Membership(Membership::Ping { token }) if self.phase != Phase::Member => self.answer_stranger(peer, token),
             Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) if self.phase != Phase::Member => {}
             message @ (Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_)) => {
                 self.observe(&header);

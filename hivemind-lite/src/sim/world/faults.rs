@@ -98,8 +98,9 @@ impl World {
     fn slowed(&mut self, slot: Slot, gap: Duration, until: Time) {
         self.incidents.count(Incident::Slowness);
         self.trace.word(u64::from(slot.0) << 8 | 8);
-        // Who is silent for longer than a suspicion lasts can not refute it: that looks like a crash to everybody.
-        if gap >= self.common.settings.membership.suspicion {
+        // Who is silent for longer than others ask it looks to everybody as if it had crashed.
+        let membership = &self.common.settings.membership;
+        if gap >= membership.confirm_interval * membership.confirm_pings {
             let node = &mut self.nodes[slot.at()];
             node.undisturbed = node.undisturbed.max(until);
         }
