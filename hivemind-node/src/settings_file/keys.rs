@@ -28,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "http.socket",
         "",
-        "The Unix socket of the tool, for this user and its group, with every right. Unless set: hivemind.sock in data_dir.",
+        "The Unix socket of the tool, which gives every right to this user, and to its group where that may enter the folder. Unless set: hivemind.sock in data_dir, which is this user's alone.",
     ),
     key("roles.observer", "false", "Whether it holds all members and configs, so that its HTTP interface shows them."),
     key("roles.host.folder", "\"/etc/hivemind/hosts.d\"", "The folder of host files. The file of this node's name is what it publishes."),
