@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod authority;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod daemon;
 mod driver;
 pub mod enroll;
 mod feed;
@@ -8,6 +12,8 @@ pub mod http;
 pub mod keys;
 mod node;
 mod reconciler;
+#[cfg(feature = "cli")]
+pub mod settings_file;
 pub mod storage;
 mod tasks;
 pub mod transport;

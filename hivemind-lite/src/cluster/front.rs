@@ -1,10 +1,10 @@
 //! Where voter1 is spoken to over HTTP, while it runs.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hivemind_node::NodeHandle;
-use hivemind_node::http::{Anonymous, BindFailure, HttpListener, HttpServer, HttpSettings, NoCredentials};
+use hivemind_node::http::{Anonymous, BindFailure, HttpListener, HttpServer, HttpSettings};
 
 /// An address, and what is there now.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Front {
                 return Ok(());
             }
         };
-        *now = Now::Open(listener.serve(handle, Arc::new(NoCredentials)));
+        *now = Now::Open(listener.serve(handle));
         Ok(())
     }
 

@@ -11,13 +11,15 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
 use hivemind_core::ids::NodeName;
 use hivemind_core::view::View;
+use hivemind_core::wire::access::Right;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::access::{self, Right};
+use super::access;
 use super::body;
 use super::desk::Desk;
 use super::failure::Failure;
-use super::model::{ActionBody, ProblemKind};
+use super::model::ProblemKind;
 use super::operations::{OPERATIONS, Operation, STREAM_TYPE, Task, Verb};
 use super::parameters::{self, Asked};
 use super::routes;
@@ -26,11 +28,29 @@ use crate::node::ReadFailure;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) enum Peer {
+    /// An address.
+    Net(SocketAddr),
+    /// The socket of this machine, which only operators may open.
+    Socket,
+}
 
 impl Peer {
+    /// Whether it speaks over a loopback address.
     pub(super) fn is_loopback(self) -> bool {
-        self.0.ip().to_canonical().is_loopback()
+        match self {
+            Peer::Net(address) => address.ip().to_canonical().is_loopback(),
+            Peer::Socket => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Peer::Net(address) => address.fmt(f),
+            Peer::Socket => f.write_str("socket"),
+        }
     }
 }
 
@@ -38,9 +58,9 @@ impl Peer {
 pub(super) struct Call {
     pub(super) desk: Arc<Desk>,
     pub(super) asked: Asked,
-    /// The name in the path.
-    pub(super) name: Option<String>,
-    pub(super) body: ActionBody,
+    /// What stands in the path in the place of its braces.
+    pub(super) in_path: Option<String>,
+    body: Vec<u8>,
     pub(super) headers: HeaderMap,
     /// When an answer must be there.
     pub(super) deadline: Instant,
@@ -79,11 +99,18 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         let anonymous = if is_local { desk.settings.anonymous } else { Anonymous::None };
         // A dry run changes nothing.
         let needed = if asked.dry_run { right.min(Right::Write) } else { right };
-        access::check(&*desk.access, anonymous, &parts.headers, needed)?;
+        match parts.extensions.get::<Peer>() {
+            // Whoever may open the socket is an operator.
+            Some(Peer::Socket) => {}
+            Some(Peer::Net(_)) | None => access::check(|secret| desk.handle.right_of(secret), anonymous, &parts.headers, needed)?,
+        }
     }
-    let name = name(&mut parts).await?;
-    let body = if operation.takes_body { take_body(&desk, &parts.headers, body, deadline).await? } else { ActionBody::default() };
-    let call = Call { desk, asked, name, body, headers: parts.headers, deadline };
+    let in_path = in_path(&mut parts).await?;
+    let body = match operation.body {
+        Some(_) => take_body(&desk, &parts.headers, body, deadline).await?,
+        None => Vec::new(),
+    };
+    let call = Call { desk, asked, in_path, body, headers: parts.headers, deadline };
     if call.asked.linearizable {
         call.wait_for_quorum().await?;
     }
@@ -98,6 +125,12 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Task::Neighborhoods => routes::neighborhoods(&call),
         Task::Voters => routes::voters(&call),
         Task::Act(action) => routes::act(&call, action).await,
+        Task::Tokens => routes::tokens(&call).await,
+        Task::CreateToken => routes::create_token(&call).await,
+        Task::RevokeToken => routes::revoke_token(&call).await,
+        Task::Credentials => routes::credentials(&call),
+        Task::CreateCredential => routes::create_credential(&call).await,
+        Task::RevokeCredential => routes::revoke_credential(&call).await,
         Task::Healthz => Ok(routes::healthz()),
         Task::Readyz => routes::readyz(&call),
         Task::Metrics => Ok(routes::metrics(&call)),
@@ -107,29 +140,33 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
     }
 }
 
-/// The part of the path that stands for a name, where there is one.
-async fn name(parts: &mut axum::http::request::Parts) -> Result<Option<String>, Failure> {
+/// The part of the path that stands for a name or an id, where there is one.
+async fn in_path(parts: &mut axum::http::request::Parts) -> Result<Option<String>, Failure> {
     let in_path = RawPathParams::from_request_parts(parts, &()).await;
     let in_path = in_path.map_err(|_| Failure::new(ProblemKind::NotFound, "the name in the path is no UTF-8"))?;
     Ok(in_path.iter().next().map(|(_, name)| name.to_owned()))
 }
 
-async fn take_body(desk: &Desk, headers: &HeaderMap, body: axum::body::Body, deadline: Instant) -> Result<ActionBody, Failure> {
+async fn take_body(desk: &Desk, headers: &HeaderMap, body: axum::body::Body, deadline: Instant) -> Result<Vec<u8>, Failure> {
     let octets = body::read(body, desk.settings.limits.body, deadline).await?;
     if octets.is_empty() {
-        return Ok(ActionBody::default());
+        return Ok(octets);
     }
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Failure::new(ProblemKind::MediaType, "send the body as `Content-Type: application/json`, or leave it out"));
     }
-    let bad = |error: String| Failure::new(ProblemKind::BadBody, format!("the body is not what is taken here: {error}"));
     // serde would take an array for a struct.
     if octets.trim_ascii_start().first() != Some(&b'{') {
-        return Err(bad("it is no JSON object".to_owned()));
+        return Err(bad_body("it is no JSON object"));
     }
-    serde_json::from_slice(&octets).map_err(|error| bad(error.to_string()))
+    Ok(octets)
+}
+
+/// A body that is not what the operation takes.
+pub(super) fn bad_body(why: impl std::fmt::Display) -> Failure {
+    Failure::new(ProblemKind::BadBody, format!("the body is not what is taken here: {why}"))
 }
 
 impl Call {
@@ -150,9 +187,15 @@ impl Call {
         self.desk.view()
     }
 
+    /// The body; one that was left out is an empty object.
+    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let octets = if self.body.is_empty() { b"{}" } else { self.body.as_slice() };
+        serde_json::from_slice(octets).map_err(bad_body)
+    }
+
     /// The name in the path, where it can be one.
     pub(super) fn name(&self) -> Result<NodeName, Failure> {
-        let written = self.name.as_deref().unwrap_or_default();
+        let written = self.in_path.as_deref().unwrap_or_default();
         NodeName::new(written).map_err(|error| Failure::new(ProblemKind::NotFound, format!("there can be nothing of this name: {error}")))
     }
 

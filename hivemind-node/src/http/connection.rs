@@ -6,7 +6,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -24,10 +24,16 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, gate: Gate, tls: Option
         None => speak(Stalling::new(stream, limits.unread), peer, gate, stopping).await,
         Some(acceptor) => match timeout(limits.time, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => speak(Stalling::new(stream, limits.unread), peer, gate, stopping).await,
-            Ok(Err(error)) => tracing::debug!(peer = %peer.0, %error, "no TLS on a connection for HTTP"),
-            Err(_) => tracing::debug!(peer = %peer.0, "TLS did not come in time on a connection for HTTP"),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS on a connection for HTTP"),
+            Err(_) => tracing::debug!(%peer, "TLS did not come in time on a connection for HTTP"),
         },
     }
+}
+
+/// Serves a connection of the socket.
+pub(super) async fn serve_socket(stream: UnixStream, gate: Gate, stopping: Stopping) {
+    let unread = gate.desk().settings.limits.unread;
+    speak(Stalling::new(stream, unread), Peer::Socket, gate, stopping).await;
 }
 
 async fn speak<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, gate: Gate, mut stopping: Stopping) {
@@ -47,6 +53,6 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, gate: G
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(peer = %peer.0, %error, "a connection for HTTP broke off");
+        tracing::debug!(%peer, %error, "a connection for HTTP broke off");
     }
 }

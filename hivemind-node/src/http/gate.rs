@@ -53,7 +53,7 @@ impl Gate {
         let status = response.status().as_u16();
         self.desk.counts.answered(status);
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(%id, peer = %peer.0, %method, path, status, took_ms, "http");
+        tracing::info!(%id, %peer, %method, path, status, took_ms, "http");
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, HeaderValue::from_str(&id).expect("ids are plain"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -65,7 +65,7 @@ impl Gate {
     }
 
     fn admit(&self, peer: Peer, request: &Request<Incoming>) -> Result<(), Failure> {
-        self.desk.admit(peer.0.ip())?;
+        self.desk.admit(peer)?;
         if peer.is_loopback() {
             origin::check(request.headers(), request.uri(), &self.desk.settings.hosts)?;
         }

@@ -57,12 +57,10 @@ mod stalling;
 mod stream;
 
 #[cfg(feature = "http")]
-pub use access::{Access, NoCredentials, Right, SecretHash};
-#[cfg(feature = "http")]
 pub use observer::Observer;
 #[cfg(feature = "http")]
 pub use openapi::document;
 #[cfg(feature = "http")]
-pub use server::{BindFailure, HttpListener, HttpServer};
+pub use server::{BindFailure, HttpListener, HttpServer, SocketFailure};
 #[cfg(feature = "http")]
 pub use settings::{Anonymous, DEFAULT_HTTP_PORT, HttpSettings, Limits};

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use hivemind_core::wire::access::Right;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::access::Right;
 use super::answer;
 use super::model::{self, ProblemKind};
 use super::operations::{Answer, OPERATIONS, Operation, STREAM_TYPE, Verb};
+use super::parameters::Parameter;
 use super::request_id::REQUEST_ID;
 
 /// The version of the program.
@@ -23,8 +24,12 @@ const ALWAYS: [ProblemKind; 6] = [
     ProblemKind::Misdirected,
     ProblemKind::TooMany,
 ];
-/// What can be the name of a member.
-const NAME: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+/// What stands in paths: name, meaning, pattern.
+const IN_PATHS: [(&str, &str, &str); 3] = [
+    ("name", "The name of a member.", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
+    ("token", "The id of a join token.", "^[0-9a-f]{64}$"),
+    ("credential", "The id of a credential.", "^[0-9a-f]{16}$"),
+];
 
 /// The document: what `/openapi.json` answers.
 pub fn document() -> Value {
@@ -77,10 +82,11 @@ fn operation_of(operation: &Operation, generator: &mut SchemaGenerator) -> Value
             })
         })
         .collect();
-    if operation.path.contains("{name}") {
-        let schema = json!({ "type": "string", "pattern": NAME });
-        parameters
-            .push(json!({ "name": "name", "in": "path", "required": true, "description": "The name of a member.", "schema": schema }));
+    for (name, description, pattern) in IN_PATHS {
+        if operation.path.contains(&format!("{{{name}}}")) {
+            let schema = json!({ "type": "string", "pattern": pattern });
+            parameters.push(json!({ "name": name, "in": "path", "required": true, "description": description, "schema": schema }));
+        }
     }
     let mut described = json!({
         "operationId": operation.id,
@@ -94,12 +100,16 @@ fn operation_of(operation: &Operation, generator: &mut SchemaGenerator) -> Value
         Some(Right::Read | Right::Write | Right::Admin) => json!([{}, { "bearer": [] }]),
     };
     if let Some(right) = operation.right {
-        described["description"] =
-            format!("Needs the right `{}`{}.", right.name(), if right == Right::Admin { "; a dry run, `write`" } else { "" }).into();
+        described["description"] = format!(
+            "Needs the right `{}`{}.",
+            right.name(),
+            if operation.parameters.contains(&Parameter::DryRun) { "; a dry run, `write`" } else { "" }
+        )
+        .into();
     }
-    if operation.takes_body {
-        let schema = generator.subschema_for::<model::ActionBody>();
-        described["requestBody"] = json!({ "required": false, "content": { "application/json": { "schema": schema } } });
+    if let Some(body) = &operation.body {
+        let schema = (body.schema)(generator);
+        described["requestBody"] = json!({ "required": body.required, "content": { "application/json": { "schema": schema } } });
     }
     described
 }

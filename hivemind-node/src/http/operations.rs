@@ -1,8 +1,8 @@
 //! All operations of the interface: the one table that routes are made from, and the document that describes them.
 
+use hivemind_core::wire::access::Right;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::access::Right;
 use super::model::{self, ProblemKind};
 use super::parameters::Parameter;
 
@@ -28,6 +28,12 @@ pub(super) enum Task {
     Neighborhoods,
     Voters,
     Act(model::Action),
+    Tokens,
+    CreateToken,
+    RevokeToken,
+    Credentials,
+    CreateCredential,
+    RevokeCredential,
     Healthz,
     Readyz,
     Metrics,
@@ -45,6 +51,14 @@ pub(super) enum Answer {
     Text(&'static str),
 }
 
+/// A body in JSON.
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Whether leaving it out is a mistake.
+    pub(super) required: bool,
+}
+
 /// One operation.
 pub(super) struct Operation {
     pub(super) verb: Verb,
@@ -56,8 +70,8 @@ pub(super) struct Operation {
     /// What it takes; `None`: everybody may.
     pub(super) right: Option<Right>,
     pub(super) parameters: &'static [Parameter],
-    /// Whether a body of [`model::ActionBody`] is taken.
-    pub(super) takes_body: bool,
+    /// The body that is taken, if any is.
+    pub(super) body: Option<Taken>,
     /// What is streamed where `Accept: text/event-stream` is asked for.
     pub(super) stream: Option<&'static str>,
     pub(super) answer: Answer,
@@ -84,7 +98,7 @@ const fn look(
         summary,
         right: Some(Right::Read),
         parameters: &[Parameter::Consistency],
-        takes_body: false,
+        body: None,
         stream: None,
         answer: Answer::Json(schema),
         problems: &[ProblemKind::Unavailable, ProblemKind::NoQuorum],
@@ -103,11 +117,15 @@ const fn plain(path: &'static str, id: &'static str, summary: &'static str, task
 }
 
 const fn act(path: &'static str, id: &'static str, summary: &'static str, action: model::Action) -> Operation {
+    Operation { task: Task::Act(action), ..act_on(path, id, summary, json::<model::ActionResult>) }
+}
+
+const fn act_on(path: &'static str, id: &'static str, summary: &'static str, answer: fn(&mut SchemaGenerator) -> Schema) -> Operation {
     Operation {
         verb: Verb::Post,
         right: Some(Right::Admin),
         parameters: &[Parameter::DryRun],
-        takes_body: true,
+        body: Some(Taken { schema: json::<model::ActionBody>, required: false }),
         problems: &[
             ProblemKind::NotFound,
             ProblemKind::BadBody,
@@ -118,8 +136,24 @@ const fn act(path: &'static str, id: &'static str, summary: &'static str, action
             ProblemKind::NoQuorum,
             ProblemKind::OutcomeUnknown,
         ],
-        ..look(path, id, summary, Task::Act(action), json::<model::ActionResult>)
+        ..look(path, id, summary, Task::Act(model::Action::Leave), answer)
     }
+}
+
+/// An operation on who may come in and who may ask: there is nothing to try, so there is no dry run.
+const fn grant(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    task: Task,
+    body: fn(&mut SchemaGenerator) -> Schema,
+    answer: fn(&mut SchemaGenerator) -> Schema,
+) -> Operation {
+    Operation { parameters: &[], body: Some(Taken { schema: body, required: true }), task, ..act_on(path, id, summary, answer) }
+}
+
+const fn revoke(path: &'static str, id: &'static str, summary: &'static str, task: Task) -> Operation {
+    Operation { parameters: &[], body: None, task, ..act_on(path, id, summary, json::<model::Revoked>) }
 }
 
 const LIST: &[Parameter] = &[Parameter::AfterName, Parameter::Limit, Parameter::Consistency];
@@ -165,6 +199,32 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     look("/api/v1/neighborhoods", "neighborhoods", "Who probes each other", Task::Neighborhoods, json::<model::Neighborhoods>),
     look("/api/v1/voters", "voters", "The Raft group", Task::Voters, json::<model::Voters>),
+    Operation {
+        right: Some(Right::Admin),
+        ..look("/api/v1/tokens", "tokens", "The join tokens; voters alone know them", Task::Tokens, json::<model::Tokens>)
+    },
+    grant(
+        "/api/v1/tokens",
+        "createToken",
+        "Make a join token; its line is shown this once",
+        Task::CreateToken,
+        json::<model::TokenBody>,
+        json::<model::NewToken>,
+    ),
+    revoke("/api/v1/tokens/{token}/revoke", "revokeToken", "Let a join token admit nobody any more", Task::RevokeToken),
+    Operation {
+        right: Some(Right::Admin),
+        ..look("/api/v1/credentials", "credentials", "Who may use this interface", Task::Credentials, json::<model::Credentials>)
+    },
+    grant(
+        "/api/v1/credentials",
+        "createCredential",
+        "Make a credential; its secret is shown this once",
+        Task::CreateCredential,
+        json::<model::CredentialBody>,
+        json::<model::NewCredential>,
+    ),
+    revoke("/api/v1/credentials/{credential}/revoke", "revokeCredential", "Make a credential worth nothing", Task::RevokeCredential),
     plain("/healthz", "healthz", "Whether the process lives", Task::Healthz, TEXT_TYPE),
     Operation {
         right: None,

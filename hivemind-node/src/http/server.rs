@@ -2,16 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::access::Access;
 use super::call::{Peer, router};
 use super::connection;
 use super::desk::{Desk, Stopping};
@@ -50,12 +51,37 @@ pub enum BindFailure {
     },
 }
 
+/// Why there is no socket for operators. Nothing listens.
+#[derive(Debug, Error)]
+#[error("the socket {} can not be made: {source}; make its folder, and writable for this user, or choose another path", path.display())]
+pub struct SocketFailure {
+    /// Where it was to be.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
 /// An address that is taken. Clients wait there until a node is [served](Self::serve).
 #[derive(Debug)]
 pub struct HttpListener {
     listener: TcpListener,
     address: SocketAddr,
+    socket: Option<Socket>,
     settings: HttpSettings,
+}
+
+/// The socket for operators; its file goes with it.
+#[derive(Debug)]
+struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Where it is gone already there is nothing to do.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 impl HttpListener {
@@ -74,7 +100,23 @@ impl HttpListener {
         };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(HttpListener { listener, address, settings })
+        Ok(HttpListener { listener, address, socket: None, settings })
+    }
+
+    /// Serves at a Unix socket too, with every right: whoever may open it, this user and its group, is an operator. A file of a process
+    /// that is gone is replaced, so the caller makes sure, by a lock say, that no other process serves there.
+    ///
+    /// # Errors
+    /// [`SocketFailure`].
+    pub fn with_socket(self, path: &Path) -> Result<Self, SocketFailure> {
+        let failed = |source| SocketFailure { path: path.to_owned(), source };
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+        let socket = Socket { listener: UnixListener::bind(path).map_err(failed)?, path: path.to_owned() };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
+        Ok(HttpListener { socket: Some(socket), ..self })
     }
 
     /// Where it is; with the port that the system chose.
@@ -82,13 +124,13 @@ impl HttpListener {
         self.address
     }
 
-    /// Lets a node be spoken to, by those whom `access` knows. Goes on until it is stopped or dropped, also after the node has
+    /// Lets a node be spoken to, by those who have a credential of its cluster. Goes on until it is stopped or dropped, also after the node has
     /// stopped: then it says so.
-    pub fn serve(self, handle: NodeHandle, access: Arc<dyn Access>) -> HttpServer {
+    pub fn serve(self, handle: NodeHandle) -> HttpServer {
         let tasks = Tasks::new();
         let (stop, stopping) = watch::channel(false);
         let stopping = Stopping(stopping);
-        let desk = Arc::new(Desk::new(handle.clone(), access, self.settings, tasks.clone(), stopping.clone()));
+        let desk = Arc::new(Desk::new(handle.clone(), self.settings, tasks.clone(), stopping.clone()));
         let follow = {
             let (journal, mut stopping) = (Arc::clone(&desk.journal), stopping.clone());
             async move {
@@ -100,6 +142,9 @@ impl HttpListener {
         };
         tasks.spawn(follow);
         let gate = Gate::new(Arc::clone(&desk), router(desk));
+        if let Some(socket) = self.socket {
+            tasks.spawn(accept_operators(socket, gate.clone(), stopping.clone()));
+        }
         tasks.spawn(accept(self.listener, gate, stopping));
         HttpServer { address: self.address, stop, tasks }
     }
@@ -135,7 +180,7 @@ async fn accept(listener: TcpListener, gate: Gate, mut stopping: Stopping) {
             (place, accepted) = next => match accepted {
                 Ok((stream, peer)) => {
                     gate.desk().counts.connected();
-                    let serving = connection::serve(stream, Peer(peer), gate.clone(), tls.clone(), stopping.clone());
+                    let serving = connection::serve(stream, Peer::Net(peer), gate.clone(), tls.clone(), stopping.clone());
                     connections.spawn(async move {
                         let _place = place;
                         serving.await;
@@ -152,6 +197,44 @@ async fn accept(listener: TcpListener, gate: Gate, mut stopping: Stopping) {
         }
     }
     drop(listener);
+    end(connections).await;
+}
+
+/// As [`accept`], at the socket, with places of its own: clients elsewhere do not keep operators out.
+async fn accept_operators(socket: Socket, gate: Gate, mut stopping: Stopping) {
+    let places = Arc::new(Semaphore::new(gate.desk().settings.limits.connections.max(1)));
+    let mut connections = JoinSet::new();
+    loop {
+        let place = Arc::clone(&places).acquire_owned();
+        let next = async {
+            let place = place.await;
+            (place, socket.listener.accept().await)
+        };
+        tokio::select! {
+            (place, accepted) = next => match accepted {
+                Ok((stream, _)) => {
+                    gate.desk().counts.connected();
+                    let serving = connection::serve_socket(stream, gate.clone(), stopping.clone());
+                    connections.spawn(async move {
+                        let _place = place;
+                        serving.await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection of the socket was not taken");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+            Some(_ended) = connections.join_next() => {}
+            () = stopping.stopped() => break,
+        }
+    }
+    drop(socket);
+    end(connections).await;
+}
+
+/// Those under way end within the grace.
+async fn end(mut connections: JoinSet<()>) {
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_GRACE, all).await.is_err() {
         connections.shutdown().await;

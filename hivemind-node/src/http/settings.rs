@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access::Right;
+use hivemind_core::wire::access::Right;
 
 /// The port of the HTTP interface unless told otherwise.
 pub const DEFAULT_HTTP_PORT: u16 = 6553;

@@ -1,6 +1,5 @@
 //! What is done to members.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_core::view::View;
@@ -8,13 +7,13 @@ use hivemind_node::http::model::{ActionResult, ActionStage, Event, EventPage, Le
 use hivemind_node::http::{HttpSettings, Limits};
 
 use crate::client::{ask, get, get_until, within};
-use crate::nodes::{Cluster, Secrets, limits, loopback, name};
+use crate::nodes::{Cluster, limits, loopback, name};
 
 const ADMIN: (&str, &str) = ("Authorization", "Bearer admin");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 async fn admin(settings: HttpSettings) -> Cluster {
-    Cluster::with(settings, Arc::new(Secrets)).await
+    Cluster::with_secrets(settings).await
 }
 
 #[tokio::test]

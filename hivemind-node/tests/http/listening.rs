@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{get, text, within};
-use crate::nodes::{Cluster, Secrets, limits, loopback};
+use crate::nodes::{Cluster, limits, loopback};
 
 fn tls() -> (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>) {
     let issued = rcgen::generate_simple_self_signed(["box.example".to_owned()]).unwrap();
@@ -42,7 +42,7 @@ async fn tls_is_spoken_where_it_is_configured() {
     let (server, client) = tls();
     let listen = "0.0.0.0:0".parse().unwrap();
     let hosts = vec!["box.example".to_owned()];
-    let cluster = Cluster::with(HttpSettings { listen, tls: Some(server), hosts, ..loopback() }, Arc::new(Secrets)).await;
+    let cluster = Cluster::with_secrets(HttpSettings { listen, tls: Some(server), hosts, ..loopback() }).await;
     let at = ([127, 0, 0, 1], cluster.at.port()).into();
     let stream = TcpStream::connect::<std::net::SocketAddr>(at).await.unwrap();
     let connector = TlsConnector::from(client);

@@ -5,6 +5,7 @@ mod actions;
 mod answers;
 mod client;
 mod figures;
+mod grants;
 mod listening;
 mod nodes;
 mod refusals;

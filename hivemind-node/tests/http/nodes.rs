@@ -9,11 +9,13 @@ use hivemind_core::machine::{Birth, Phase};
 use hivemind_core::role::{Role, RoleSpec};
 use hivemind_core::settings::Settings;
 use hivemind_core::view::{Changed, View};
+use hivemind_core::wire::access::{Credential, CredentialId, Label, Right};
+use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::event::VoterPart;
 use hivemind_node::authority::Authority;
-use hivemind_node::http::{Access, HttpListener, HttpServer, HttpSettings, Limits, NoCredentials, Observer, Right, SecretHash};
-use hivemind_node::{Node, NodeBuilder};
+use hivemind_node::http::{HttpListener, HttpServer, HttpSettings, Limits, Observer};
+use hivemind_node::{CredentialSecret, Node, NodeBuilder};
 use hivemind_sections::{DnsSection, HostSection, Section as _, Service, ServiceSection};
 
 use crate::client::within;
@@ -47,15 +49,8 @@ pub(crate) fn sections(port: u16) -> Vec<Section> {
     vec![section(HostSection::kind(), host.encode()), section(ServiceSection::kind(), service.encode())]
 }
 
-/// Knows a secret for each right.
-pub(crate) struct Secrets;
-
-impl Access for Secrets {
-    fn right_of(&self, presented: &SecretHash) -> Option<Right> {
-        let known = [("reader", Right::Read), ("writer", Right::Write), ("admin", Right::Admin)];
-        known.into_iter().filter(|(secret, _)| SecretHash::of(secret) == *presented).map(|(_, right)| right).max()
-    }
-}
+/// A secret for each right.
+const SECRETS: [(&str, Right); 3] = [("reader", Right::Read), ("writer", Right::Write), ("admin", Right::Admin)];
 
 /// A cluster, and the interface of its first node.
 pub(crate) struct Cluster {
@@ -89,10 +84,27 @@ pub(crate) async fn is_member(node: &Node) {
 
 impl Cluster {
     pub(crate) async fn born(http: HttpSettings) -> Self {
-        Cluster::with(http, Arc::new(NoCredentials)).await
+        let cluster = Cluster::bare(http).await;
+        let ready = cluster.voter.handle().status_where(|status| status.machine.leader.is_some());
+        within("there is a leader", ready).await.unwrap();
+        cluster
     }
 
-    pub(crate) async fn with(http: HttpSettings, access: Arc<dyn Access>) -> Self {
+    /// With a credential for each right.
+    pub(crate) async fn with_secrets(http: HttpSettings) -> Self {
+        let cluster = Cluster::born(http).await;
+        for (number, (secret, right)) in (1..).zip(SECRETS) {
+            let credential = Credential { label: Label::new(secret).unwrap(), hash: CredentialSecret::hash_of(secret), right };
+            let create = Command::CredentialCreate { id: CredentialId(number), credential };
+            let outcome = within("a credential", cluster.voter.handle().propose(create)).await;
+            assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+        }
+        let known = |view: &View| view.facts.credentials().len() == SECRETS.len();
+        within("all are known", cluster.voter.handle().view_where(known)).await.unwrap();
+        cluster
+    }
+
+    async fn bare(http: HttpSettings) -> Self {
         let authority = authority();
         let mut settings = Settings::default();
         settings.control.tick = Duration::from_millis(20);
@@ -101,7 +113,7 @@ impl Cluster {
         let voter = voter.role_without_apply(Observer).start().await.unwrap();
         let listener = HttpListener::bind(http).unwrap();
         let at = listener.local_addr();
-        let http = listener.serve(voter.handle().clone(), access);
+        let http = listener.serve(voter.handle().clone());
         is_member(&voter).await;
         Cluster { authority, settings, voter, http, at }
     }

@@ -1,12 +1,10 @@
 //! Who may do what.
 
-use std::sync::Arc;
-
 use hivemind_node::http::model::ProblemKind;
 use hivemind_node::http::{Anonymous, HttpSettings};
 
 use crate::client::ask;
-use crate::nodes::{Cluster, Secrets, loopback};
+use crate::nodes::{Cluster, loopback};
 
 const LOOK: (&str, &str) = ("GET", "/api/v1/members");
 const TRY: (&str, &str) = ("POST", "/api/v1/members/voter1/evict?dry_run=true");
@@ -32,7 +30,7 @@ async fn anonymous_requests_may_do_what_the_settings_say() {
     for (anonymous, expected) in
         [(Anonymous::None, [None, no, no, no]), (Anonymous::Read, [None, None, no, no]), (Anonymous::Write, [None, None, None, no])]
     {
-        let cluster = Cluster::with(HttpSettings { anonymous, ..loopback() }, Arc::new(Secrets)).await;
+        let cluster = Cluster::with_secrets(HttpSettings { anonymous, ..loopback() }).await;
         assert_eq!(tried(&cluster, None).await, expected, "{anonymous:?}");
         assert_eq!(tried(&cluster, Some("Bearer admin")).await, [None, None, None, absent], "{anonymous:?}");
     }
@@ -40,7 +38,7 @@ async fn anonymous_requests_may_do_what_the_settings_say() {
 
 #[tokio::test]
 async fn a_credential_allows_what_its_right_says_and_a_wrong_one_nothing() {
-    let cluster = Cluster::with(HttpSettings { anonymous: Anonymous::Write, ..loopback() }, Arc::new(Secrets)).await;
+    let cluster = Cluster::with_secrets(HttpSettings { anonymous: Anonymous::Write, ..loopback() }).await;
     let (no, weak) = (Some(ProblemKind::Unauthorized), Some(ProblemKind::Forbidden));
     assert_eq!(tried(&cluster, Some("Bearer reader")).await, [None, None, weak, weak]);
     assert_eq!(tried(&cluster, Some("Bearer writer")).await, [None, None, None, weak]);

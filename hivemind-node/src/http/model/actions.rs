@@ -35,7 +35,8 @@ pub struct ActionResult {
     pub member: MemberRef,
     /// How far it went.
     pub stage: ActionStage,
-    /// The position at which it is done; in a dry run, that of the view that it was judged by.
+    /// The position at which it is done; in a dry run, that of the view that it was judged by. A node that ended its own membership
+    /// knows only the last position that it saw as a member.
     pub position: String,
 }
 

@@ -1,19 +1,27 @@
 //! What may be done to members.
 
+use std::time::Duration;
+
 use axum::response::Response;
+use hivemind_core::machine::HaltReason;
 use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use hivemind_core::wire::event::LeaveReason;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::named_by;
+use crate::driver::StopReason;
 use crate::http::answer;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
-use crate::http::model::{Action, ActionResult, ActionStage, ProblemKind};
+use crate::http::model::{Action, ActionBody, ActionResult, ActionStage, ProblemKind};
+
+/// A node whose membership ended has stopped by then.
+const STOPS_IN: Duration = Duration::from_secs(1);
 
 /// `POST /api/v1/members/{name}/leave` and `…/evict`.
 pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response, Failure> {
     let name = call.name()?;
+    let body: ActionBody = call.body()?;
     if call.asked.dry_run {
         // It is judged by what a quorum knows; without one nothing could be done either.
         call.wait_for_quorum().await?;
@@ -23,7 +31,7 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
         let more = if view.facts.is_full() { "" } else { ", and does not know all; ask a voter" };
         return Err(Failure::new(ProblemKind::NotFound, format!("this node knows no member `{name}`{more}")));
     };
-    if let Some(expected) = call.body.node.as_ref().filter(|expected| **expected != member.node.to_string()) {
+    if let Some(expected) = body.node.as_ref().filter(|expected| **expected != member.node.to_string()) {
         let expected: String = expected.chars().take(32).collect();
         return Err(Failure::new(ProblemKind::Conflict, format!("`{name}` is member {}, not {expected}; nothing was done", member.node)));
     }
@@ -45,6 +53,12 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
             Ok(answer::of_view(&call.desk, &view, answer::json(&result(ActionStage::Committed, position.to_string()))))
         }
         Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
+        Ok(Outcome::OutcomeUnknown) if member.node == view.node && has_left(call).await => {
+            // The node that left stops as it learns of it, which is before it hears what became of the command.
+            let view = call.desk.handle.view().unwrap_or(view.clone());
+            let position = view.facts.position().to_string();
+            Ok(answer::of_view(&call.desk, &view, answer::json(&result(ActionStage::Committed, position))))
+        }
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(Failure::new(
             ProblemKind::OutcomeUnknown,
             format!("it may have been done, or may yet be; look at /api/v1/members/{name}?consistency=linearizable before you ask again"),
@@ -52,7 +66,13 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
     }
 }
 
-fn refused(refusal: &Refusal) -> Failure {
+/// Whether this node stops now because its membership ended.
+async fn has_left(call: &Call) -> bool {
+    let soon = call.deadline.min(Instant::now() + STOPS_IN);
+    matches!(timeout_at(soon, call.desk.handle.stopped()).await, Ok(StopReason::Halted(HaltReason::Left)))
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Failure {
     let kind = match refusal {
         Refusal::NotAMember { .. } | Refusal::NoSuchToken | Refusal::NoSuchCredential { .. } => ProblemKind::NotFound,
         Refusal::Degraded | Refusal::Busy => ProblemKind::NoQuorum,

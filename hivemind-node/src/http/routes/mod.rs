@@ -2,6 +2,7 @@
 
 mod actions;
 mod configs;
+mod credentials;
 mod events;
 mod health;
 mod members;
@@ -9,6 +10,7 @@ mod metrics;
 mod page;
 mod services;
 mod status;
+mod tokens;
 
 use hivemind_core::view::View;
 use hivemind_core::wire::event::VoterPart;
@@ -16,6 +18,7 @@ use hivemind_core::wire::member::MemberRecord;
 
 pub(super) use actions::act;
 pub(super) use configs::{config, configs};
+pub(super) use credentials::{create_credential, credentials, revoke_credential};
 pub(super) use events::events;
 pub(super) use health::{document, healthz, readyz};
 pub(super) use members::{member, members, neighborhoods, voters};
@@ -23,6 +26,7 @@ pub(super) use metrics::metrics;
 pub(super) use page::{page, style};
 pub(super) use services::services;
 pub(super) use status::status;
+pub(super) use tokens::{create_token, revoke_token, tokens};
 
 use super::model::{MemberRef, MemberState, Part};
 use hivemind_core::ids::NodeId;

@@ -1,0 +1,214 @@
+//! Asking a node over HTTP/1.1, at an address of this machine or at its socket.
+
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, Response, StatusCode, header};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::args::ServerArgs;
+use super::failure::Failure;
+use crate::http::DEFAULT_HTTP_PORT;
+use crate::http::model::Problem;
+use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
+
+/// An answer takes at most this; a node gives up after 10 s by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The largest answer: a page of 1,000 configs has room in it.
+const MAX_ANSWER: usize = 64 << 20;
+
+enum Place {
+    Socket(PathBuf),
+    Net(String),
+}
+
+/// A node to be asked.
+pub(super) struct Client {
+    place: Place,
+    credential: Option<String>,
+}
+
+impl Client {
+    /// By the arguments, the environment, the settings file, in this order; else at the usual address.
+    pub(super) fn new(args: &ServerArgs) -> Result<Self, Failure> {
+        let file = args.credential_file.clone().or_else(|| std::env::var_os("HIVEMIND_TOKEN_FILE").map(PathBuf::from));
+        let credential = file.map(|file| credential(&file)).transpose()?;
+        let named = args.at.clone().or_else(|| std::env::var("HIVEMIND_ADDR").ok());
+        let place = match named {
+            Some(url) => Place::Net(authority(&url)?),
+            None => match NodeSettings::load(&args.config) {
+                Ok(settings) => Place::Socket(settings.http.socket),
+                Err(error) if args.config != Path::new(DEFAULT_CONFIG) => return Err(Failure::Usage(error.to_string())),
+                Err(_) => Place::Net(format!("127.0.0.1:{DEFAULT_HTTP_PORT}")),
+            },
+        };
+        Ok(Client { place, credential })
+    }
+
+    /// What is at a path.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let request = self.request(Method::GET, path, "application/json", Vec::new())?;
+        self.answer(request, false).await
+    }
+
+    /// Has something done.
+    pub(super) async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Usage(error.to_string()))?;
+        let request = self.request(Method::POST, path, "application/json", body)?;
+        self.answer(request, true).await
+    }
+
+    /// A stream of server-sent events.
+    pub(super) async fn stream(&self, path: &str) -> Result<Stream, Failure> {
+        let request = self.request(Method::GET, path, "text/event-stream", Vec::new())?;
+        let response = self.send(request, false).await?;
+        if response.status() != StatusCode::OK {
+            return Err(problem(response).await);
+        }
+        Ok(Stream { body: response.into_body(), heard: Vec::new() })
+    }
+
+    fn request(&self, method: Method, path: &str, accept: &str, body: Vec<u8>) -> Result<Request<Body>, Failure> {
+        let host = match &self.place {
+            Place::Socket(_) => "localhost",
+            Place::Net(authority) => authority,
+        };
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, host).header(header::ACCEPT, accept);
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(secret) = &self.credential {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+        }
+        request.body(Body::from(body)).map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: Request<Body>, changes: bool) -> Result<T, Failure> {
+        let response = self.send(request, changes).await?;
+        if response.status() != StatusCode::OK {
+            return Err(problem(response).await);
+        }
+        let broken = |why: String| {
+            let message = format!("{self}: the answer broke off or is none: {why}");
+            if changes { Failure::Unknown(message + "; look at what became of it before you ask again") } else { Failure::Unasked(message) }
+        };
+        let octets = whole(response).await.map_err(broken)?;
+        serde_json::from_slice(&octets).map_err(|error| broken(error.to_string()))
+    }
+
+    async fn send(&self, request: Request<Body>, changes: bool) -> Result<Response<Incoming>, Failure> {
+        let nobody = |error: std::io::Error| {
+            Failure::Unasked(format!("{self}: {error}; check that hivemind-node runs there, and that this user may reach it"))
+        };
+        let exchange = async {
+            match &self.place {
+                Place::Socket(path) => Ok(exchange(UnixStream::connect(path).await.map_err(nobody)?, request).await),
+                Place::Net(authority) => Ok(exchange(TcpStream::connect(authority).await.map_err(nobody)?, request).await),
+            }
+        };
+        let lost = |why: String| {
+            if changes {
+                Failure::Unknown(format!("{self}: {why}; it may have been done: look before you ask again"))
+            } else {
+                Failure::Unasked(format!("{self}: {why}"))
+            }
+        };
+        match timeout(PATIENCE, exchange).await {
+            Ok(Ok(Ok(response))) => Ok(response),
+            Ok(Ok(Err(error))) => Err(lost(error.to_string())),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(lost(format!("no answer in {PATIENCE:?}"))),
+        }
+    }
+}
+
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Place::Socket(path) => write!(f, "{}", path.display()),
+            Place::Net(authority) => write!(f, "http://{authority}"),
+        }
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Body>) -> hyper::Result<Response<Incoming>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // It ends with the answer; what is wrong with it shows there.
+    tokio::spawn(connection);
+    sender.send_request(request).await
+}
+
+fn credential(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("the credential file {}: {error}", file.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Host and port of a URL.
+fn authority(url: &str) -> Result<String, Failure> {
+    let wrong = || Failure::Usage(format!("{url:?} is no address to ask at; write one as http://127.0.0.1:{DEFAULT_HTTP_PORT}"));
+    let rest = url.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
+    let parsed: axum::http::uri::Authority = rest.parse().map_err(|_| wrong())?;
+    let port = parsed.port_u16().unwrap_or(80);
+    if rest.contains('@') { Err(wrong()) } else { Ok(format!("{}:{port}", parsed.host())) }
+}
+
+async fn problem(response: Response<Incoming>) -> Failure {
+    let status = response.status();
+    let problem = whole(response).await.ok().and_then(|octets| serde_json::from_slice::<Problem>(&octets).ok());
+    problem.map_or_else(|| Failure::Unasked(format!("what answered is no hivemind node: status {status}")), Failure::from)
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Bytes, String> {
+    let read = axum::body::to_bytes(Body::new(response.into_body()), MAX_ANSWER);
+    let read = timeout(PATIENCE, read).await.map_err(|_| "it does not end".to_owned())?;
+    read.map_err(|error| error.to_string())
+}
+
+/// Server-sent events, as they come.
+pub(super) struct Stream {
+    body: Incoming,
+    heard: Vec<u8>,
+}
+
+/// One of them.
+pub(super) struct Sent {
+    pub(super) name: String,
+    pub(super) data: String,
+}
+
+impl Stream {
+    /// The next one; `None` where the node ended the stream.
+    pub(super) async fn next(&mut self) -> Option<Sent> {
+        loop {
+            if let Some(end) = self.heard.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.heard.drain(..end + 2).collect();
+                let block = String::from_utf8_lossy(&block).into_owned();
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
+                    return Some(Sent { name, data });
+                }
+                continue;
+            }
+            if self.heard.len() > MAX_ANSWER {
+                return None;
+            }
+            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await?.ok()?;
+            if let Ok(data) = frame.into_data() {
+                self.heard.extend_from_slice(&data);
+            }
+        }
+    }
+}

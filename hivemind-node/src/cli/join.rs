@@ -1,0 +1,57 @@
+//! `hivemind join`: from a bare host to a node that is admitted.
+
+use std::io::Read as _;
+
+use hivemind_core::ids::{NodeName, SectionKind};
+use hivemind_core::wire::access::Admits;
+
+use super::args::{JoinArgs, RoleName, ServerArgs};
+use super::failure::Failure;
+use super::prepare::{Prepared, Wish};
+use super::show::Screen;
+use crate::enroll::{JoinToken, enroll};
+
+/// No token is that long.
+const MAX_INPUT: u64 = 4096;
+
+/// Has this host admitted, and writes its settings.
+pub(super) async fn join(server: &ServerArgs, args: &JoinArgs, screen: &Screen) -> Result<(), Failure> {
+    let token = JoinToken::parse(&line(args)?).map_err(|error| Failure::Usage(error.to_string()))?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => host_name()?,
+    };
+    let roles = if args.place.roles.is_empty() && !args.voter { vec![RoleName::Host] } else { args.place.roles.clone() };
+    let wish = Wish { name: &name, voter: args.voter, roles, seeds: token.addresses() };
+    let kinds: Result<Vec<_>, _> = wish.roles.iter().map(|role| SectionKind::new(role.name())).collect();
+    let wants = Admits { roles: kinds.map_err(|error| Failure::Usage(error.to_string()))?, voter: args.voter };
+    let prepared = Prepared::new(&server.config, &args.place, &wish, screen)?;
+    enroll(&prepared.settings.data_dir, &token, &name, &wants).await?;
+    screen.note(&format!("{name} is admitted, and becomes a member when it runs"));
+    prepared.finish(args.place.foreground, screen).await
+}
+
+fn line(args: &JoinArgs) -> Result<String, Failure> {
+    let failed = |from: &str, error: std::io::Error| Failure::Usage(format!("the join token can not be read from {from}: {error}"));
+    let mut line = String::new();
+    match (&args.token_file, args.token.as_deref()) {
+        (Some(file), _) => {
+            let from = file.display().to_string();
+            let open = std::fs::File::open(file).map_err(|error| failed(&from, error))?;
+            open.take(MAX_INPUT).read_to_string(&mut line).map_err(|error| failed(&from, error))?;
+        }
+        (None, Some("-")) => {
+            std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut line).map_err(|error| failed("standard input", error))?;
+        }
+        (None, given) => line.push_str(given.unwrap_or_default()),
+    }
+    Ok(line)
+}
+
+/// The first label of this host's name.
+fn host_name() -> Result<NodeName, Failure> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let label = text.trim().split('.').next().unwrap_or_default().to_ascii_lowercase();
+    NodeName::new(&label)
+        .map_err(|error| Failure::Usage(format!("the host name {label:?} is no name for a node ({error}); give one with --name")))
+}

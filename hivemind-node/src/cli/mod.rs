@@ -1,0 +1,68 @@
+//! The operator's tool `hivemind`: a client of a node's HTTP interface, and what makes a host a node.
+
+mod args;
+mod ask;
+mod client;
+mod event;
+mod failure;
+mod found;
+mod grants;
+mod join;
+mod offline;
+mod prepare;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use args::Cli;
+use args::{CredentialJob, Job, TokenJob};
+use client::Client;
+use failure::Failure;
+use show::Screen;
+
+/// The program: carries out its command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let screen = Screen::new(cli.json);
+    let done = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime.block_on(carry_out(cli, &screen)),
+        Err(error) => Err(Failure::Refused(format!("the system gives no threads: {error}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                eprintln!("hivemind: {message}");
+            }
+            ExitCode::from(failure.status())
+        }
+    }
+}
+
+async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
+    let client = || Client::new(&cli.server);
+    match &cli.job {
+        Job::Init(args) => found::init(&cli.server, args, screen).await,
+        Job::Join(args) => join::join(&cli.server, args, screen).await,
+        Job::Token { job: TokenJob::Create(args) } => grants::create_token(&client()?, args, screen).await,
+        Job::Token { job: TokenJob::List } => grants::tokens(&client()?, screen).await,
+        Job::Token { job: TokenJob::Revoke { id } } => grants::revoke_token(&client()?, id, screen).await,
+        Job::Credential { job: CredentialJob::Create { right, label } } => {
+            grants::create_credential(&client()?, *right, label.as_deref(), screen).await
+        }
+        Job::Credential { job: CredentialJob::List } => grants::credentials(&client()?, screen).await,
+        Job::Credential { job: CredentialJob::Revoke { id } } => grants::revoke_credential(&client()?, id, screen).await,
+        Job::Members => ask::members(&client()?, screen).await,
+        Job::Status => ask::status(&client()?, screen).await,
+        Job::Events { follow } => event::events(&client()?, *follow, screen).await,
+        Job::Configs => ask::configs(&client()?, screen).await,
+        Job::Services => ask::services(&client()?, screen).await,
+        Job::Voters => ask::voters(&client()?, screen).await,
+        Job::Leave { name } => ask::leave(&client()?, name.as_ref(), screen).await,
+        Job::Evict { name } => ask::evict(&client()?, name, screen).await,
+        Job::Check { files, zones } => offline::check(files, zones, screen),
+        Job::Completions { shell } => offline::completions(*shell, screen),
+    }
+}

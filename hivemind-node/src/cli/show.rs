@@ -1,0 +1,90 @@
+//! What is written: data on standard output, the rest on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::http::model::MemberState;
+
+/// Where data goes, and in which form.
+pub(super) struct Screen {
+    pub(super) json: bool,
+    has_colour: bool,
+}
+
+impl Screen {
+    pub(super) fn new(json: bool) -> Self {
+        let has_colour = !json && io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Screen { json, has_colour }
+    }
+
+    /// Writes data: for programs as it is, for people as `table` makes it.
+    pub(super) fn data<T: Serialize>(&self, data: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let text =
+            if self.json { serde_json::to_string(data).map_err(|error| Failure::Refused(error.to_string()))? + "\n" } else { table(data) };
+        self.text(&text)
+    }
+
+    /// Writes text as it is. A reader that went away wants no more.
+    pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Refused(format!("standard output: {error}"))),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says something to people, beside the data.
+    pub(super) fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// A state in its colour, where there are colours.
+    pub(super) fn state(&self, state: MemberState) -> String {
+        let (word, colour) = match state {
+            MemberState::Reachable => ("reachable", "32"),
+            MemberState::Unreachable => ("unreachable", "31"),
+            MemberState::Restarting => ("restarting", "33"),
+        };
+        if self.has_colour { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
+    }
+}
+
+/// Columns as wide as their widest cell; the last one is as wide as it is.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| visible(cell)).chain([head[column].len()]).max();
+    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(visible(cell)))));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    std::iter::once(&head).chain(rows).map(line).collect()
+}
+
+/// The characters that are seen: without those that colour.
+fn visible(cell: &str) -> usize {
+    let mut inside = false;
+    let seen = cell.chars().filter(|c| {
+        let starts = *c == '\u{1b}';
+        let shown = !inside && !starts;
+        inside = starts || (inside && *c != 'm');
+        shown
+    });
+    seen.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other_with_and_without_colours() {
+        let rows = [
+            vec!["web1".to_owned(), "\u{1b}[32mup\u{1b}[0m".to_owned(), "x".to_owned()],
+            vec!["a".to_owned(), "down".to_owned(), String::new()],
+        ];
+        assert_eq!(table(&["NAME", "STATE", "Z"], &rows), "NAME  STATE  Z\nweb1  \u{1b}[32mup\u{1b}[0m     x\na     down\n");
+    }
+}

@@ -1,0 +1,136 @@
+//! Who may come in, and who may ask: join tokens and credentials.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The join tokens. Their secrets are kept nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Tokens {
+    /// All that there are, by id; those that are expired or used up too, until they are collected.
+    pub tokens: Vec<Token>,
+}
+
+/// A join token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Token {
+    /// Its name: 64 hexadecimal digits.
+    pub id: String,
+    /// What people call it.
+    pub label: String,
+    /// The roles that it admits.
+    pub roles: Vec<String>,
+    /// Whether it admits nodes that may become voters.
+    pub voter: bool,
+    /// From when on it admits nobody, in milliseconds since 1970.
+    pub expires_ms: u64,
+    /// How many more nodes it admits.
+    pub uses: u32,
+}
+
+/// What a new join token is to admit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TokenBody {
+    /// What people call it: 1 to 64 characters.
+    pub label: String,
+    /// The roles that it admits.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Whether it admits nodes that may become voters.
+    #[serde(default)]
+    pub voter: bool,
+    /// For how many seconds, up to 366 days.
+    pub ttl_s: u64,
+    /// How many nodes.
+    pub uses: u32,
+}
+
+/// A join token that was just made. `Debug` does not show the secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct NewToken {
+    /// Its name.
+    pub id: String,
+    /// The line for `hivemind join`. It holds the secret, which nobody can show again.
+    pub line: String,
+}
+
+/// The credentials. Their secrets are kept nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Credentials {
+    /// All that there are, by id.
+    pub credentials: Vec<Credential>,
+}
+
+/// A credential, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Credential {
+    /// Its name: 16 hexadecimal digits.
+    pub id: String,
+    /// What people call it.
+    pub label: String,
+    /// What its bearer may do.
+    pub right: Right,
+}
+
+/// What a bearer may do. Each right includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// Look.
+    Read,
+    /// Look, and make dry runs.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+/// What a new credential is to allow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CredentialBody {
+    /// What people call it: 1 to 64 characters.
+    pub label: String,
+    /// What its bearer may do.
+    pub right: Right,
+}
+
+/// A credential that was just made. `Debug` does not show the secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct NewCredential {
+    /// Its name.
+    pub id: String,
+    /// Its secret, which nobody can show again.
+    pub secret: String,
+}
+
+/// What became of a revocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Revoked {
+    /// What was revoked.
+    pub id: String,
+    /// The position at which it is worth nothing.
+    pub position: String,
+}
+
+impl fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewToken").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NewCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewCredential").field("id", &self.id).finish_non_exhaustive()
+    }
+}

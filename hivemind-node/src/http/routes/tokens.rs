@@ -1,0 +1,92 @@
+//! Join tokens.
+
+use std::time::Duration;
+
+use axum::response::Response;
+use hivemind_core::ids::{PublicKey, SectionKind};
+use hivemind_core::wire::access::{Admits, KnownToken, Label};
+use hivemind_core::wire::command::{Command, Outcome};
+use tokio::time::timeout_at;
+
+use super::actions::refused;
+use crate::enroll::JoinToken;
+use crate::http::answer;
+use crate::http::call::{Call, bad_body};
+use crate::http::failure::Failure;
+use crate::http::model::{NewToken, ProblemKind, Revoked, Token, TokenBody, Tokens};
+use crate::node::{SecretFailure, TokenWish};
+
+/// Where nobody knows what became of it.
+const LOOK: &str = "it may have been done, or may yet be; list what there is, and revoke what nobody has, before you ask again";
+
+/// `GET /api/v1/tokens`.
+pub(in crate::http) async fn tokens(call: &Call) -> Result<Response, Failure> {
+    let view = call.view()?;
+    let known = timeout_at(call.deadline, call.desk.handle.tokens()).await.ok().flatten();
+    let Some(known) = known else {
+        let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
+        let voters: Vec<&str> = voters.collect();
+        let detail = format!("voters alone know the join tokens; ask one of {}", voters.join(", "));
+        return Err(Failure::new(ProblemKind::Unavailable, detail));
+    };
+    let token = |KnownToken { id, token }: KnownToken| Token {
+        id: id.to_string(),
+        label: token.label.to_string(),
+        roles: token.admits.roles.iter().map(ToString::to_string).collect(),
+        voter: token.admits.voter,
+        expires_ms: token.expires.0,
+        uses: token.uses,
+    };
+    let body = Tokens { tokens: known.into_iter().map(token).collect() };
+    Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
+}
+
+/// `POST /api/v1/tokens`.
+pub(in crate::http) async fn create_token(call: &Call) -> Result<Response, Failure> {
+    let TokenBody { label, roles, voter, ttl_s, uses } = call.body()?;
+    let roles: Result<Vec<SectionKind>, _> = roles.iter().map(|role| SectionKind::new(role)).collect();
+    let admits = Admits { roles: roles.map_err(bad_body)?, voter };
+    let wish = TokenWish { label: Label::new(&label).map_err(bad_body)?, admits, ttl: Duration::from_secs(ttl_s), uses };
+    let made: JoinToken = made(timeout_at(call.deadline, call.desk.handle.create_token(wish)).await.ok())?;
+    let view = call.view()?;
+    let id = made.id().to_string();
+    tracing::info!(token = id, label, uses, "a join token was made over HTTP");
+    Ok(answer::of_view(&call.desk, &view, answer::json(&NewToken { id, line: made.line() })))
+}
+
+/// `POST /api/v1/tokens/{token}/revoke`.
+pub(in crate::http) async fn revoke_token(call: &Call) -> Result<Response, Failure> {
+    let written = call.in_path.clone().unwrap_or_default();
+    let none = || Failure::new(ProblemKind::NotFound, "the id of a join token has 64 hexadecimal digits; list them");
+    let id = data_encoding::HEXLOWER.decode(written.as_bytes()).ok().and_then(|octets| octets.try_into().ok());
+    let id = PublicKey(id.ok_or_else(none)?);
+    revoke(call, written, Command::TokenRevoke { id }).await
+}
+
+/// What was made with a secret, or why it was not; `None` where no answer came in time.
+pub(super) fn made<T>(made: Option<Result<T, SecretFailure>>) -> Result<T, Failure> {
+    match made {
+        Some(Ok(made)) => Ok(made),
+        Some(Err(SecretFailure::NotCommitted(Outcome::Refused(refusal)))) => Err(refused(&refusal)),
+        Some(Err(SecretFailure::NotCommitted(Outcome::Committed { .. } | Outcome::OutcomeUnknown))) | None => {
+            Err(Failure::new(ProblemKind::OutcomeUnknown, LOOK))
+        }
+        Some(Err(error @ (SecretFailure::Key(_) | SecretFailure::NotAMember))) => {
+            Err(Failure::new(ProblemKind::Unavailable, error.to_string()))
+        }
+    }
+}
+
+/// Proposes a revocation.
+pub(super) async fn revoke(call: &Call, id: String, command: Command) -> Result<Response, Failure> {
+    let view = call.view()?;
+    match timeout_at(call.deadline, call.desk.handle.propose(command)).await {
+        Ok(Outcome::Committed { position }) => {
+            tracing::info!(id, %position, "revoked over HTTP");
+            let body = Revoked { id, position: position.to_string() };
+            Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
+        }
+        Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
+        Ok(Outcome::OutcomeUnknown) | Err(_) => Err(Failure::new(ProblemKind::OutcomeUnknown, LOOK)),
+    }
+}

@@ -1,0 +1,79 @@
+use super::*;
+
+fn faults(text: &str) -> String {
+    let faults = NodeSettings::parse(text).expect_err("it must be refused");
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_name_and_an_address_are_enough() {
+    let settings = NodeSettings::parse("name = \"eu1\"\nlisten = \"192.0.2.1\"\n").unwrap();
+    assert_eq!((settings.name.as_str(), settings.listen.to_string().as_str()), ("eu1", "192.0.2.1:6550"));
+    assert_eq!(settings.http.socket, Path::new("/var/lib/hivemind/hivemind.sock"));
+    assert_eq!(settings.restart_grace, Duration::from_secs(60));
+    assert!(settings.host.is_none() && settings.dns_processor.is_none() && !settings.voter);
+}
+
+#[test]
+fn unknown_settings_are_told_with_their_line_and_the_nearest_one() {
+    let said = faults("name = \"eu1\"\nlisten = \"127.0.0.1\"\nvotre = true\n\n[http]\nannonymous = \"read\"\n[rolls.host]\n");
+    assert!(said.contains("3: votre: there is no such setting; did you mean `voter`?"), "{said}");
+    assert!(said.contains("6: http.annonymous: there is no such setting; did you mean `anonymous`?"), "{said}");
+    assert!(said.contains("7: rolls: there is no such setting; did you mean `roles`?"), "{said}");
+}
+
+#[test]
+fn wrong_values_are_told_with_what_to_write() {
+    let base = "name = \"eu1\"\nlisten = \"127.0.0.1\"\n";
+    for (line, expected) in [
+        ("restart_grace = \"60\"", "`60` has no unit"),
+        ("restart_grace = 60", "a number where a text is expected"),
+        ("restart_grace = \"2 h\"", "`2 h` is out of range; write something from 0 s to 1 h"),
+        ("voter = \"yes\"", "a text where true or false is expected"),
+        ("seeds = [\"example.org\"]", "`example.org` is no IP address"),
+        ("http = 1", "this is a table; write [http] above its settings"),
+        ("http.listen = \"0.0.0.0:6553\"", "loopback addresses alone"),
+        ("http.anonymous = \"admin\"", "`admin` is none of none, read, write"),
+        ("roles.host.zones = []", "no zone is given"),
+        ("roles.dns_processor.listen = []", "no address is given"),
+        ("log.level = \"loud\"", "`loud` is none of error, warn, info, debug"),
+    ] {
+        let said = faults(&format!("{base}{line}\n"));
+        assert!(said.starts_with("3: ") && said.contains(expected), "{line}: {said}");
+    }
+    assert!(faults("listen = \"127.0.0.1\"").contains("name: this setting is missing"));
+    assert!(faults("name = \"eu1\"").contains("addresses: `listen` is every address"));
+    assert!(faults("name = \"eu1\"\nlisten = ").contains("2: this is not TOML"));
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let text = written(&[("name", "\"eu1\"".to_owned()), ("listen", "\"127.0.0.1:7\"".to_owned())]);
+    let settings = NodeSettings::parse(&text).unwrap();
+    assert_eq!(settings, NodeSettings::parse("name = \"eu1\"\nlisten = \"127.0.0.1:7\"").unwrap());
+    let whole = written(&[
+        ("name", "\"eu1\"".to_owned()),
+        ("listen", "\"127.0.0.1:7\"".to_owned()),
+        ("roles.host.folder", "\"/tmp/hosts\"".to_owned()),
+    ]);
+    assert_eq!(NodeSettings::parse(&whole).unwrap().host.unwrap().folder, Path::new("/tmp/hosts"));
+    let uncommented: String = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ") || line.starts_with('[')).unwrap_or(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let uncommented = uncommented.replace("socket = \"\"\n", "");
+    assert!(NodeSettings::parse(&uncommented).is_ok(), "every default is valid: {uncommented}");
+}
+
+#[test]
+fn what_needs_a_restart_is_named() {
+    let settings = NodeSettings::parse("name = \"eu1\"\nlisten = \"127.0.0.1:7\"").unwrap();
+    let mut new = settings.clone();
+    new.log.level = LogLevel::Debug;
+    new.restart_grace = Duration::from_secs(1);
+    assert!(settings.needs_restart(&new).is_empty());
+    new.voter = true;
+    new.http.anonymous = Anonymous::None;
+    assert_eq!(settings.needs_restart(&new), ["voter", "[http]"]);
+}

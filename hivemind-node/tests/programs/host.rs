@@ -1,0 +1,171 @@
+//! A host: a folder, its settings, and its daemon.
+
+use std::io::Read as _;
+use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+/// What anything is waited for at most. Far above what is expected: it only bounds a failure.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// What a program said, and its status.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn of(output: &Output) -> Self {
+        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+        Said { status: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// The data, where it was done.
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.status, 0, "{self:?}");
+        self.out
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(self) -> T {
+        let text = self.done();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
+
+/// A host of its own.
+pub(crate) struct Host {
+    folder: TempDir,
+    manager: UnixDatagram,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        manager.set_read_timeout(Some(BOUND)).unwrap();
+        Host { folder, manager }
+    }
+
+    /// A voter that gave birth to a cluster, and runs.
+    pub(crate) fn founder() -> (Self, Daemon) {
+        let host = Host::new();
+        host.init().done();
+        let daemon = host.start();
+        (host, daemon)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn init(&self) -> Said {
+        let listen = format!("127.0.0.1:{}", free_port());
+        self.ask(&["init", "--name", "eu1", "--listen", &listen, "--http-listen", "127.0.0.1:0", "--data-dir", &self.data()])
+    }
+
+    /// Joins under a name, by what is said of the token.
+    pub(crate) fn join(&self, token: &[&str], name: &str) -> Said {
+        let data = self.data();
+        let place = ["--name", name, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir", &data];
+        self.ask(&[&["join"], token, &place].concat())
+    }
+
+    pub(crate) fn data(&self) -> String {
+        self.path("data").display().to_string()
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.arg("--config").arg(self.path("node.toml")).env("NOTIFY_SOCKET", self.path("notify"));
+        command.env_remove("HIVEMIND_ADDR").env_remove("HIVEMIND_TOKEN_FILE").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the tool with the settings of this host.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Said {
+        Said::of(&self.tool().args(arguments).output().unwrap())
+    }
+
+    /// The tool, to be run otherwise.
+    pub(crate) fn tool(&self) -> Command {
+        self.command(env!("CARGO_BIN_EXE_hivemind"))
+    }
+
+    /// Runs the tool until it says what is looked for.
+    pub(crate) fn ask_until<T: DeserializeOwned>(&self, arguments: &[&str], found: impl Fn(&T) -> bool) -> T {
+        for _ in 0..2_000 {
+            let said: T = self.ask(arguments).json();
+            if found(&said) {
+                return said;
+            }
+        }
+        panic!("never: {:?}", self.ask(arguments));
+    }
+
+    /// Runs the daemon to its own end.
+    pub(crate) fn run(&self) -> Said {
+        Said::of(&self.command(env!("CARGO_BIN_EXE_hivemind-node")).output().unwrap())
+    }
+
+    /// Starts the daemon, and waits until it is ready.
+    pub(crate) fn start(&self) -> Daemon {
+        let child = self.command(env!("CARGO_BIN_EXE_hivemind-node")).stderr(Stdio::piped()).spawn().unwrap();
+        let daemon = Daemon { child };
+        self.told("READY=1");
+        daemon
+    }
+
+    /// Waits until the service manager is told this.
+    pub(crate) fn told(&self, expected: &str) {
+        let mut octets = [0; 256];
+        loop {
+            let length = self.manager.recv(&mut octets).unwrap_or_else(|error| panic!("never told {expected}: {error}"));
+            if String::from_utf8_lossy(&octets[..length]).lines().any(|line| line == expected) {
+                return;
+            }
+        }
+    }
+}
+
+/// A port that nobody has now. A first voter is found again where it was born, so it can not take any.
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A daemon that runs. Dropping it kills it.
+pub(crate) struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end: its status, and its log.
+    pub(crate) fn ended(mut self) -> (i32, String) {
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), log)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
