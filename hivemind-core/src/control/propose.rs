@@ -90,6 +90,9 @@ impl Control {
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
+        if proposal.command.gives_rights() && !self.is_part(id.node) {
+            return self.reply(id, Outcome::Refused(Refusal::NotAVoter), ctx);
+        }
         let ends = self.ends(&proposal.command);
         if let Some(blocker) = ends.filter(|node| self.is_or_becomes_part(*node)) {
             if self.is_irreplaceable(blocker, ctx) {

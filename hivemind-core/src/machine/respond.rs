@@ -133,6 +133,7 @@ impl Machine {
             | Refusal::Invalid { .. }
             | Refusal::NotAMember { .. }
             | Refusal::Restarting { .. }
+            | Refusal::NotAVoter
             | Refusal::Outdated => self.answer_key(peer, Admission::Refused { nonce, refusal }),
         }
     }

@@ -89,6 +89,27 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it decides who may join, or who may do what, on the word of who proposes it.
+    pub fn gives_rights(&self) -> bool {
+        match self {
+            Command::TokenCreate { .. }
+            | Command::TokenRevoke { .. }
+            | Command::EnrollmentRevoke { .. }
+            | Command::CredentialCreate { .. }
+            | Command::CredentialRevoke { .. } => true,
+            // An enrollment proves its token itself.
+            Command::Enroll(_)
+            | Command::Join(_)
+            | Command::Leave { .. }
+            | Command::Restarting { .. }
+            | Command::Restarted { .. }
+            | Command::Addresses { .. }
+            | Command::AdvanceEpoch { .. } => false,
+        }
+    }
+}
+
 /// The longest life of a token: a year.
 pub const MAX_TOKEN_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest grace of [`Command::Restarting`].
@@ -209,4 +230,8 @@ pub enum Refusal {
     /// Too many proposals in flight: nothing was proposed.
     #[error("the control plane is busy; try again")]
     Busy,
+    /// It gives or takes rights, and was not asked for at a voter: no other member may, or one that was broken into could make
+    /// itself the master of all.
+    #[error("only a voter may ask for that; ask one of the voters")]
+    NotAVoter,
 }

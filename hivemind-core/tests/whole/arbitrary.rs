@@ -271,6 +271,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         node().prop_map(|node| Refusal::StillMember { node }),
         Just(Refusal::Degraded),
         Just(Refusal::Busy),
+        Just(Refusal::NotAVoter),
     ]
 }
 

@@ -94,6 +94,15 @@ impl Gated {
 }
 
 #[test]
+fn who_does_not_vote_gives_nobody_rights() {
+    let mut gated = Gated::new(5);
+    gated.member("h1", Part::Host);
+    assert_eq!(gated.decide("h1", credential()), Outcome::Refused(Refusal::NotAVoter));
+    assert_eq!(gated.decide("h1", create("mine", 1)), Outcome::Refused(Refusal::NotAVoter));
+    assert!(matches!(gated.decide("v1", credential()), Outcome::Committed { .. }));
+}
+
+#[test]
 fn only_an_enrolled_node_becomes_a_member() {
     let mut gated = Gated::new(2);
     gated.net.start("h1", Part::Host, &["v1"]);

@@ -89,6 +89,7 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
         | Refusal::TokenUsedUp
         | Refusal::BadProof
         | Refusal::StillMember { .. }
+        | Refusal::NotAVoter
         | Refusal::Outdated => ProblemKind::Conflict,
     };
     let failure = Failure::new(kind, format!("{refusal}; nothing was done"));
