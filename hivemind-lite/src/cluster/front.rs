@@ -16,7 +16,7 @@ pub(super) struct Front {
 #[derive(Debug)]
 enum Now {
     /// The address is taken, and nobody answers yet.
-    Bound(HttpListener),
+    Bound(Box<HttpListener>),
     /// A node answers.
     Open(HttpServer),
     /// Nobody is there.
@@ -30,7 +30,7 @@ impl Front {
         let listener = HttpListener::bind(settings.clone())?;
         // Whoever found it once finds it there again.
         let settings = HttpSettings { listen: listener.local_addr(), ..settings };
-        Ok(Front { settings, now: Mutex::new(Now::Bound(listener)) })
+        Ok(Front { settings, now: Mutex::new(Now::Bound(Box::new(listener))) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -45,7 +45,7 @@ impl Front {
     pub(super) fn open(&self, handle: NodeHandle) -> Result<(), BindFailure> {
         let mut now = self.lock();
         let listener = match std::mem::replace(&mut *now, Now::Closed) {
-            Now::Bound(listener) => listener,
+            Now::Bound(listener) => *listener,
             Now::Closed => HttpListener::bind(self.settings.clone())?,
             open @ Now::Open(_) => {
                 *now = open;
