@@ -238,7 +238,7 @@ impl World {
     pub(super) fn liveness(&self, slot: Slot, node: NodeId, observers: &[NodeId]) -> Liveness {
         let Some(place) = self.nodes.iter().find(|place| place.id() == Some(node)) else { return Liveness::Not };
         // The word of fewer than the rule asks for is none, whatever they could reach.
-        let needed = self.observers_of(slot, place.slot);
+        let needed = self.observers_of(slot, place.slot).max(1);
         if observers.len() < needed {
             return Liveness::Since(place.undisturbed);
         }
