@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemind_core::ids::NodeName;
-use hivemind_dns_processor::zone::DEFAULT_ZONE;
 
+use crate::daemon::roles::DEFAULT_ZONE;
 use crate::http::DEFAULT_HTTP_PORT;
 use crate::http::model::Right;
 use crate::node::DEFAULT_PORT;

@@ -20,7 +20,7 @@ struct Checked {
 /// Checks host files.
 pub(super) fn check(files: &[PathBuf], zones: &[String], screen: &Screen) -> Result<(), Failure> {
     let rules = rules(zones).map_err(|why| Failure::Usage(format!("--zone: {why}")))?;
-    let report = hivemind_host::check(files, &rules);
+    let report = crate::daemon::roles::check(files, &rules);
     let checked = Checked { files: report.files, mistakes: report.errors.iter().map(ToString::to_string).collect() };
     screen.data(&checked, |checked| checked.mistakes.iter().map(|mistake| format!("{mistake}\n")).collect())?;
     screen.note(&format!("files checked: {}, mistakes: {}", checked.files, checked.mistakes.len()));

@@ -4,7 +4,7 @@ mod args;
 mod log;
 mod notify;
 mod reload;
-mod roles;
+pub(crate) mod roles;
 mod signals;
 
 use std::path::Path;

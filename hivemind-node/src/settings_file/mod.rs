@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use hivemind_core::ids::NodeName;
 use hivemind_core::wire::command::MAX_RESTART_GRACE;
-use hivemind_dns_processor::zone::ZoneSettings;
-use hivemind_host::file::Rules;
 
+use crate::daemon::roles::{Rules, ZoneSettings};
 use crate::http::Anonymous;
 pub use duration::{DurationFault, parse as parse_duration, shown as shown_duration};
 pub use fault::{SettingsFailure, SettingsFault};
