@@ -12,18 +12,16 @@ use super::super::watch::WATCH_BOUND;
 use super::{Run, SLICE};
 
 /// How often it happens where no duration is asked for.
-const TIMES: usize = 3;
+const TIMES: u32 = 3;
 /// Of those that are left, so many in a thousand are waited for.
 const PER_MILLE: usize = 999;
 
 impl Run<'_> {
     pub(super) fn halves(&mut self) -> Result<(), Violation> {
         let begin = self.world.now();
-        for round in 0.. {
-            let enough = self.options.duration.map_or(round >= TIMES, |duration| self.world.now().since(begin) >= duration);
-            if enough {
-                break;
-            }
+        let mut rounds = 0;
+        while !self.is_enough(begin, rounds, TIMES) {
+            rounds += 1;
             self.one_half()?;
         }
         Ok(())

@@ -93,17 +93,7 @@ impl Scenario {
 
     /// How many nodes there are where none are asked for.
     pub fn nodes(self, seed: u64) -> u32 {
-        match self {
-            Scenario::Chaos => chaos::nodes(seed),
-            Scenario::Idle
-            | Scenario::Event
-            | Scenario::Crash
-            | Scenario::Join
-            | Scenario::Publish
-            | Scenario::Starve
-            | Scenario::Halve
-            | Scenario::Part => 48,
-        }
+        if self == Scenario::Chaos { chaos::nodes(seed) } else { 48 }
     }
 }
 
@@ -207,16 +197,10 @@ pub struct Run<'a> {
 /// Runs one seed from birth to the end. `progress` is called now and then; it must not change what happens.
 pub fn run(options: RunOptions, progress: &mut dyn FnMut(&World)) -> Outcome {
     let profile = options.faults.profile();
-    let Mix { settings, profile, voters } = match options.scenario {
-        Scenario::Chaos => Mix::of(options.seed, profile),
-        Scenario::Idle
-        | Scenario::Event
-        | Scenario::Crash
-        | Scenario::Join
-        | Scenario::Publish
-        | Scenario::Starve
-        | Scenario::Halve
-        | Scenario::Part => Mix { settings: Settings::default(), profile, voters: RunOptions::VOTERS },
+    let Mix { settings, profile, voters } = if options.scenario == Scenario::Chaos {
+        Mix::of(options.seed, profile)
+    } else {
+        Mix { settings: Settings::default(), profile, voters: RunOptions::VOTERS }
     };
     let mut run = Run {
         options,
@@ -322,6 +306,11 @@ impl Run<'_> {
             (None, Some(series)) => self.world.samples().count(series) >= SAMPLES,
             (None, None) => self.world.now().since(begin) >= Duration::from_secs(60),
         }
+    }
+
+    /// Whether a misfortune that is made again and again was made often enough: for as long as is asked for, else so many times.
+    fn is_enough(&self, begin: Time, rounds: u32, times: u32) -> bool {
+        self.options.duration.map_or(rounds >= times, |duration| self.world.now().since(begin) >= duration)
     }
 
     /// Lets the world go on.

@@ -22,12 +22,10 @@ const ONE_OF: usize = 10;
 impl Run<'_> {
     pub(super) fn parts(&mut self) -> Result<(), Violation> {
         let begin = self.world.now();
-        for round in 0.. {
-            let enough = self.options.duration.map_or(round >= TIMES, |duration| self.world.now().since(begin) >= duration);
-            if enough {
-                break;
-            }
-            self.one_parting(round + 1)?;
+        let mut rounds = 0;
+        while !self.is_enough(begin, rounds, TIMES) {
+            rounds += 1;
+            self.one_parting(rounds)?;
         }
         Ok(())
     }

@@ -249,7 +249,7 @@ impl World {
         let mut apart: Vec<Time> =
             observers.iter().filter_map(|observer| self.network.last_apart(place.slot, slot_of(observer)?, self.now)).collect();
         apart.sort_unstable_by(|one, other| other.cmp(one));
-        let parted = needed.checked_sub(1).and_then(|last| apart.get(last)).copied().unwrap_or(Time::ZERO);
+        let parted = apart.get(needed - 1).copied().unwrap_or(Time::ZERO);
         Liveness::Since(place.undisturbed.max(parted))
     }
 }
