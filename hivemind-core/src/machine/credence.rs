@@ -83,8 +83,7 @@ impl Machine {
     /// Whether a claim of `peer` about this node is believed. Where it is not, the voters are asked.
     pub(super) fn believes(&mut self, peer: PublicKey, claim: Claim) -> bool {
         let Some(facts) = self.log.as_ref().map(|log| log.facts()) else {
-            // It knows nobody. That it should stop is then the one thing that it does not believe: it resyncs first.
-            return claim != Claim::Duplicate;
+            return claim != Claim::Duplicate || self.believes_without_facts(peer, claim);
         };
         if self.is_voters_key(&peer) {
             return true;
@@ -102,6 +101,13 @@ impl Machine {
             self.ask_voters();
         }
         believed
+    }
+
+    /// Whether it is believed by one that knows nobody. Of two that live on one disk, others answer the younger one only: the other
+    /// hears nothing else, and would ask for ever.
+    fn believes_without_facts(&mut self, peer: PublicKey, claim: Claim) -> bool {
+        let (witnesses, stands) = self.credence.note(peer, claim, self.now.time);
+        witnesses >= WITNESSES.min(self.seeds.len()).max(1) || stands >= PATIENCE
     }
 
     /// Whether a digest is of the world that this node knows, or has to be believed all the same.

@@ -26,6 +26,11 @@ impl Disk {
         self.log = None;
     }
 
+    /// What it knew of others is gone.
+    pub(crate) fn lose_cache(&mut self) {
+        self.cache.clear();
+    }
+
     pub(crate) fn write(&mut self, write: Write) {
         match write {
             Write::Identity(identity) => self.identity = Some(identity),

@@ -123,3 +123,22 @@ fn of_two_that_live_on_copies_of_one_disk_one_stops_and_is_named() {
     let view = net.machine("v1").view().expect("a voter has a view");
     assert_eq!(view.facts.members().values().filter(|member| member.name.as_str() == "h1").count(), 1);
 }
+
+#[test]
+fn a_copy_that_knows_nobody_and_is_older_than_the_original_stops() {
+    let mut net = cluster();
+    let node = net.node("h1");
+    let mut copy = net.disk("h1");
+    copy.lose_cache();
+    // The start of the copy counts lower than this one.
+    net.kill("h1");
+    net.restart("h1");
+    net.run(seconds(1));
+    net.kill("h1");
+    net.restart("h1");
+    net.run(seconds(10));
+    net.start_on("h1-copy", Part::Host, "h1", copy);
+    net.run(seconds(20));
+    assert_eq!(net.places["h1-copy"].halted, Some(HaltReason::Duplicate { node }));
+    assert_eq!(net.phase("h1"), Some(Phase::Member), "the original was never spoken to as if it were the copy");
+}
