@@ -50,6 +50,7 @@ impl World {
         match happening {
             Happening::Wake { due, .. } => self.wake(slot, due),
             Happening::Arrive { from, channel, bytes, .. } => self.arrive(slot, from, channel, bytes),
+            Happening::Break { peer, .. } if !self.network.has_ended(self.now, slot, peer) => Ok(()),
             Happening::Break { peer, .. } => {
                 self.network.forget(slot, peer);
                 self.note(slot, Did::Disconnected(peer));
