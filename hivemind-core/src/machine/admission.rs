@@ -336,19 +336,22 @@ impl Machine {
         self.become_member();
     }
 
+    /// What of this node's return is not committed: that its grace is over, and where it listens now.
+    pub(super) fn unsaid(&self) -> (bool, bool) {
+        let node = self.node();
+        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return (false, false) };
+        let has_moved = facts.member(node).is_some_and(|record| record.addresses != self.addresses);
+        (facts.restarting_until(node).is_some(), has_moved)
+    }
+
     /// A member again after a restart: ends the grace that it asked for, and says where it listens now.
     pub(super) fn announce_return(&mut self) {
         let node = self.node();
-        let Some((restarting, record)) = self.log.as_ref().and_then(|log| {
-            let facts = log.facts();
-            Some((facts.restarting_until(node).is_some(), facts.member(node)?.clone()))
-        }) else {
-            return;
-        };
-        if restarting {
+        let (is_restarting, has_moved) = self.unsaid();
+        if is_restarting {
             self.propose(Command::Restarted { node }, super::pending::Waiter::Nobody);
         }
-        if record.addresses != self.addresses {
+        if has_moved {
             let seq = u64::from(BootNonce::count(self.boot));
             self.propose(Command::Addresses { node, seq, addresses: self.addresses.clone() }, super::pending::Waiter::Nobody);
         }

@@ -8,6 +8,7 @@ mod enrollment;
 mod hostile_frames;
 mod liar;
 mod lost_disk;
+mod moved;
 mod mutate;
 mod net;
 mod outages;
