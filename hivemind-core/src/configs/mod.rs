@@ -192,16 +192,16 @@ impl Configs {
 
     /// The facts were replaced as a whole: what belongs to nobody any more goes.
     pub fn replaced(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        self.forget_strangers(around, ctx);
+        self.forget_all_but(|member| around.facts.member(*member).is_some(), ctx);
         self.roster = Roster::of(around.facts, ctx.node);
         self.store.count(&self.roster, around.facts);
         self.empty.clear();
         self.arranged(around, ctx);
     }
 
-    /// Whose record is not in these facts gets nothing kept: nothing could be said of its signature.
-    fn forget_strangers(&mut self, around: &Surroundings<'_>, ctx: &mut Context<'_>) {
-        for member in self.store.keep_members(around.facts) {
+    /// Whose record is not there gets nothing kept: nothing could be said of its signature.
+    fn forget_all_but(&mut self, kept: impl Fn(&NodeId) -> bool, ctx: &mut Context<'_>) {
+        for member in self.store.keep(kept) {
             self.uncache(member, ctx);
             self.outputs.push_back(Output::Changed { member });
         }
@@ -268,7 +268,10 @@ impl Configs {
                 let own = around.facts.neighborhood_of(ctx.node).map(|(number, _)| number);
                 if own == Some(*from) || own == Some(*into) {
                     self.arranged(around, ctx);
-                    self.forget_strangers(around, ctx);
+                    // The facts may be ahead of this event: whose membership has ended in them goes, or is handed on, with the
+                    // event that ended it.
+                    let stays = |member: &NodeId| around.facts.member(*member).is_some() || !around.facts.is_member(*member);
+                    self.forget_all_but(stays, ctx);
                     self.holders_changed(around, ctx);
                     self.hand_over(around, ctx);
                 }

@@ -147,9 +147,9 @@ impl Store {
         self.held.remove(&member).is_some()
     }
 
-    /// Drops all whose member is not in `facts`; whose.
-    pub(super) fn keep_members(&mut self, facts: &Facts) -> Vec<NodeId> {
-        let gone: Vec<NodeId> = self.versions.keys().copied().filter(|member| facts.member(*member).is_none()).collect();
+    /// Drops all but what is kept; whose.
+    pub(super) fn keep(&mut self, kept: impl Fn(&NodeId) -> bool) -> Vec<NodeId> {
+        let gone: Vec<NodeId> = self.versions.keys().copied().filter(|member| !kept(member)).collect();
         for member in &gone {
             self.left(*member);
         }

@@ -144,7 +144,7 @@ impl Machine {
         let Some(said) = self.pulse.returned.filter(|_| self.phase == Phase::Member) else { return };
         if self.unsaid() == (false, false) {
             self.pulse.returned = None;
-        } else if self.now.time.since(said) >= self.settings.control.proposal_timeout {
+        } else if !self.pending.is_for_itself() || self.now.time.since(said) >= self.settings.control.proposal_timeout {
             self.return_now();
         }
     }

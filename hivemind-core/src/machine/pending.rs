@@ -73,6 +73,11 @@ impl Pending {
         }
     }
 
+    /// Whether something that the node proposed for itself has no outcome yet.
+    pub(super) fn is_for_itself(&self) -> bool {
+        self.proposals.values().any(|one| one.waiter == Waiter::Nobody)
+    }
+
     /// A join was committed: its digest is due once the view has reached `index`.
     pub(super) fn grant(&mut self, peer: PublicKey, nonce: u64, index: Index, deadline: Time) {
         let node = self.joined.remove(&peer);

@@ -38,3 +38,25 @@ fn a_host_that_joined_again_unseen_keeps_its_config() {
     assert_eq!(net.held_seq(21, 8), None, "a leave was committed");
     assert_eq!(net.seqs(21).len(), 19);
 }
+
+/// Several events that come together are all in the facts before the first of them is told.
+#[test]
+fn a_host_that_joined_again_just_after_a_split_keeps_its_config() {
+    let mut net = Net::settled(20, 22);
+    let before = net.held_seq(21, 7);
+    assert!(before.is_some());
+    let mut facts = net.facts.clone();
+    let (from, hood) = facts.neighborhoods().iter().next().map(|(from, hood)| (*from, hood.members.clone())).expect("there is one");
+    let moved = hood.iter().copied().filter(|node| node.counter() % 2 == 0).collect();
+    let split = Event::Split { from, into: crate::ids::NeighborhoodId(from.0 + 1), moved };
+    next(&mut facts, &split);
+    let again = crate::wire::member::MemberRecord { node: id(30), ..member(7, false, facts.position().index.next().0) };
+    let joined = Event::Joined { member: again, neighborhood: facts.assignment(), supersedes: Some(id(7)), listed: vec![] };
+    next(&mut facts, &joined);
+    net.with(id(21), |configs, around, ctx| {
+        let ahead = Surroundings { facts: &facts, unreachable: around.unreachable };
+        configs.handle_event(&split, &ahead, ctx);
+        configs.handle_event(&joined, &ahead, ctx);
+    });
+    assert_eq!(net.held_seq(21, 30), before, "its answers never went");
+}
