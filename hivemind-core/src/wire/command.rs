@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::access::{Admits, Credential, CredentialId, Label, SignedEnrollment};
 use super::event::LeaveReason;
-use super::member::SignedJoin;
+use super::member::{MAX_ROLES, SignedJoin};
 use crate::ids::{Index, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind};
 use crate::time::Timestamp;
 
@@ -234,4 +234,22 @@ pub enum Refusal {
     /// itself the master of all.
     #[error("only a voter may ask for that; ask one of the voters")]
     NotAVoter,
+}
+
+/// Whether a join token for this could be made at all, as far as that can be said of the wish alone.
+///
+/// # Errors
+/// [`Refusal::Invalid`]; whoever asks is at fault.
+pub fn check_token(admits: &Admits, ttl: Duration, uses: u32) -> Result<(), Refusal> {
+    let invalid = |why| Err(Refusal::Invalid { why });
+    if uses == 0 {
+        return invalid("a token for no node at all; give it at least 1 use".into());
+    }
+    if ttl.is_zero() || ttl > MAX_TOKEN_TTL {
+        return invalid(format!("a token for {} s; give it more than none, and at most {} s", ttl.as_secs(), MAX_TOKEN_TTL.as_secs()));
+    }
+    if !admits.is_sound() {
+        return invalid(format!("a token for {} roles; {MAX_ROLES} is the most", admits.roles.len()));
+    }
+    Ok(())
 }

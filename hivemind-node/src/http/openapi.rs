@@ -16,11 +16,13 @@ use super::request_id::REQUEST_ID;
 /// The version of the program.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What may go wrong with every operation.
-const ALWAYS: [ProblemKind; 6] = [
+const ALWAYS: [ProblemKind; 8] = [
     ProblemKind::BadRequest,
     ProblemKind::BadQuery,
     ProblemKind::ForeignOrigin,
     ProblemKind::TooLarge,
+    ProblemKind::UriTooLong,
+    ProblemKind::HeadTooLarge,
     ProblemKind::Misdirected,
     ProblemKind::TooMany,
 ];
