@@ -16,6 +16,8 @@ mod reconciler;
 pub mod settings_file;
 pub mod storage;
 mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use driver::{AppliedEvent, NodeStatus, RoleReport, StopReason};
