@@ -27,3 +27,8 @@ pub use node::{
     TokenWish,
 };
 pub use reconciler::ApplyStatus;
+
+/// The manual for embedders: its programs are compiled and run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

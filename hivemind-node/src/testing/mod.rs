@@ -6,17 +6,20 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), hivemind_node::testing::TestClusterError> {
-//! let mut cluster = TestCluster::start(3).await?;
-//! cluster.kill("node3").await?;
-//! cluster.wait_for("node3 is gone from every view", |views| {
-//!     views.values().all(|view| view.facts.members().len() == 2)
+//! let mut cluster = TestCluster::start(4).await?;
+//! cluster.kill("node4").await?;
+//! cluster.wait_for("node4 is gone from every view", |views| {
+//!     views.values().all(|view| view.facts.members().len() == 3)
 //! }).await?;
-//! cluster.restart("node3").await?;
-//! cluster.wait_for("node3 is back", |views| views.values().all(|view| view.facts.members().len() == 3)).await?;
+//! cluster.restart("node4").await?;
+//! cluster.wait_for("node4 is back", |views| views.values().all(|view| view.facts.members().len() == 4)).await?;
 //! cluster.stop().await;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A voter that was killed stays a member while nobody may take its vote: give the cluster more nodes than voters, and they all may
+//! (`TestClusterOptions::configure`), to see one replaced.
 
 mod options;
 mod place;
