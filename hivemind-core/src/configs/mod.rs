@@ -278,7 +278,9 @@ impl Configs {
             | Event::Restarted { .. }
             | Event::Addresses { .. }
             | Event::EpochAdvanced { .. }
-            | Event::Access(_) => {}
+            | Event::Access(_)
+            | Event::FeatureOn { .. }
+            | Event::Features { .. } => {}
         }
     }
 

@@ -116,6 +116,7 @@ impl Machine {
             addresses: self.addresses.clone(),
             roles: self.roles.specs(),
             voter_eligible: self.voter_eligible,
+            features: self.settings.features.clone(),
             previous: self.seeking.previous,
         };
         let signature = self.keys.sign(&Purpose::Join.digest(&codec::encode(&request)));
@@ -336,7 +337,7 @@ impl Machine {
         self.become_member();
     }
 
-    /// A member again after a restart: ends the grace that it asked for, and says where it listens now.
+    /// A member again after a restart: ends the grace that it asked for, and says where it listens and what it supports now.
     pub(super) fn announce_return(&mut self) {
         let node = self.node();
         let Some((restarting, record)) = self.log.as_ref().and_then(|log| {
@@ -351,6 +352,10 @@ impl Machine {
         if record.addresses != self.addresses {
             let seq = u64::from(BootNonce::count(self.boot));
             self.propose(Command::Addresses { node, seq, addresses: self.addresses.clone() }, super::pending::Waiter::Nobody);
+        }
+        if record.features != self.settings.features {
+            let features = self.settings.features.clone();
+            self.propose(Command::Features { node, features }, super::pending::Waiter::Nobody);
         }
     }
 }
