@@ -34,6 +34,8 @@ pub(super) enum Task {
     Credentials,
     CreateCredential,
     RevokeCredential,
+    Features,
+    EnableFeature,
     Healthz,
     Readyz,
     Metrics,
@@ -231,6 +233,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         made::<model::NewCredential>,
     ),
     revoke("/api/v1/credentials/{credential}/revoke", "revokeCredential", "Make a credential worth nothing", Task::RevokeCredential),
+    look("/api/v1/features", "features", "Optional features, and who lacks them", Task::Features, json::<model::Features>),
+    Operation {
+        body: None,
+        task: Task::EnableFeature,
+        ..act_on(
+            "/api/v1/features/{feature}/enable",
+            "enableFeature",
+            "Switch an optional feature on, for good",
+            json::<model::FeatureResult>,
+        )
+    },
     plain("/healthz", "healthz", "Whether the process lives", Task::Healthz, TEXT_TYPE),
     Operation {
         right: None,
