@@ -1,12 +1,18 @@
 //! The cluster for tests does what it says: its nodes join, die, come back, and are told of by name.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use hivemind_core::ids::SectionKind;
+use hivemind_core::ids::{NodeName, SectionKind};
 use hivemind_core::role::{Role, RoleSpec};
 use hivemind_core::settings::Settings;
 use hivemind_core::view::{Changed, View};
+use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
+use hivemind_core::wire::feature::FeatureName;
+use hivemind_node::NodeBuilder;
 use hivemind_node::testing::{TestCluster, TestClusterError, TestClusterOptions, Views};
 
 fn members(views: &Views, count: usize) -> bool {
@@ -84,4 +90,24 @@ async fn mistakes_are_named() {
     assert_eq!(unknown.to_string(), "there is no node `node7`; there are node1");
     let late = cluster.wait_for("what never comes", |_| false).await.unwrap_err().to_string();
     assert!(late.starts_with("after 10ms still not: what never comes\nnode1: a member, at "), "{late}");
+}
+
+#[tokio::test]
+async fn a_feature_that_all_support_is_switched_on_everywhere_and_an_older_node_stops() {
+    let x = FeatureName::new("x").expect("a valid name");
+    let newer = Settings { features: BTreeSet::from([x.clone()]), ..Settings::one_machine() };
+    let older = Settings::one_machine();
+    let starts = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&starts);
+    let set_back = move |name: &NodeName, node: NodeBuilder| {
+        let again = name.as_str() == "node4" && counted.fetch_add(1, Ordering::Relaxed) > 0;
+        if again { node.settings(older.clone()) } else { node }
+    };
+    let mut cluster = TestClusterOptions::new(4).settings(newer).configure(set_back).start().await.unwrap();
+    let outcome = cluster.node("node1").unwrap().propose(Command::FeatureOn { feature: x.clone() }).await;
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    cluster.wait_for("it is on everywhere", |views| views.values().all(|view| view.facts.features().contains(&x))).await.unwrap();
+    cluster.restart("node4").await.unwrap();
+    let reason = cluster.node("node4").unwrap().stopped().await.to_string();
+    assert!(reason.contains("does not support: x; install the version that the cluster runs"), "{reason}");
 }
