@@ -58,7 +58,7 @@ impl Host {
     /// The tool refused.
     pub fn first(programs: &Programs, name: &str) -> Result<Self> {
         let host = Host::new(programs)?;
-        let listen = format!("127.0.0.1:{}", UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port());
+        let listen = free_address()?;
         host.ask(&["init", "--name", name, "--listen", &listen, "--http-listen", "127.0.0.1:0", "--data-dir", &host.data()])?;
         Ok(host)
     }
@@ -69,9 +69,8 @@ impl Host {
     /// The tool refused.
     pub fn join(programs: &Programs, name: &str, token: &str, votes: bool) -> Result<Self> {
         let host = Host::new(programs)?;
-        let data = host.data();
-        let mut arguments =
-            vec!["join", token, "--name", name, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir", &data];
+        let (data, listen) = (host.data(), free_address()?);
+        let mut arguments = vec!["join", token, "--name", name, "--listen", &listen, "--http-listen", "127.0.0.1:0", "--data-dir", &data];
         arguments.extend(votes.then_some("--voter"));
         host.ask(&arguments)?;
         Ok(host)
@@ -179,6 +178,11 @@ impl Host {
     }
 }
 
+/// An address that nobody has now. Two voters that come back elsewhere at the same time would have to be told of each other.
+fn free_address() -> Result<String> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to do.
@@ -186,14 +190,14 @@ impl Drop for Host {
     }
 }
 
-/// Asks at a socket for a command to be committed (a join token for one host and a minute): true once it is.
+/// Asks at a socket for a command to be committed (a join token for one host and a second): true once it is.
 ///
 /// # Errors
 /// Nobody answers, or what answers is no HTTP.
 pub fn commits(socket: &Path) -> Result<bool> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(BOUND))?;
-    let body = r#"{"label":"bench","roles":["host"],"ttl_s":60,"uses":1}"#;
+    let body = r#"{"label":"bench","roles":["host"],"ttl_s":1,"uses":1}"#;
     let head = "POST /api/v1/tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
     write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
     let mut answer = String::new();

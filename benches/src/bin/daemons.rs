@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use hivemind_benches::hosts::{Host, Programs, commits};
 use hivemind_benches::report::{print_readings, print_times};
 
@@ -153,20 +153,31 @@ fn leader(programs: &Programs, samples: usize) -> Result<()> {
 fn first_commit(hosts: &[Host], begun: Instant) -> Result<Duration> {
     let (done, results) = mpsc::sync_channel(ASKED);
     let over = Arc::new(AtomicBool::new(false));
+    let mut last = None;
     for attempt in 0..ASKED {
         let (done, ended, socket) = (done.clone(), over.clone(), hosts[attempt % hosts.len()].socket());
         std::thread::spawn(move || {
-            // Nobody listens yet, or it was in vain: another attempt is under way.
-            if !ended.load(Ordering::Relaxed) && commits(&socket).unwrap_or(false) {
-                let _ = done.send(begun.elapsed());
+            if ended.load(Ordering::Relaxed) {
+                return;
             }
+            // Nobody may want to know any more.
+            let _ = match commits(&socket) {
+                Ok(true) => done.send(Ok(begun.elapsed())),
+                Ok(false) => Ok(()),
+                Err(error) => done.send(Err(error)),
+            };
         });
-        if let Ok(took) = results.recv_timeout(ASKED_EVERY) {
-            over.store(true, Ordering::Relaxed);
-            return Ok(took);
+        match results.recv_timeout(ASKED_EVERY) {
+            Ok(Ok(took)) => {
+                over.store(true, Ordering::Relaxed);
+                return Ok(took);
+            }
+            // Nobody listens yet, or it was in vain: another attempt is under way.
+            Ok(Err(error)) => last = Some(error),
+            Err(_) => {}
         }
     }
-    bail!("nothing was committed in {:?}", begun.elapsed())
+    Err(last.unwrap_or_else(|| anyhow!("nobody answers"))).with_context(|| format!("nothing was committed in {:?}", begun.elapsed()))
 }
 
 fn idle(programs: &Programs) -> Result<()> {

@@ -35,6 +35,8 @@ pub(super) struct Pulse {
     round: u64,
     /// Since the silence began: when this node asked last whether it still is a member.
     asked: Option<Time>,
+    /// When this node said last that it is back, and where; `None` once all know.
+    returned: Option<Time>,
 }
 
 /// Who says that the leader lives.
@@ -112,6 +114,7 @@ impl Machine {
     pub(super) fn judge_on(&mut self, round: u64) {
         if round == self.pulse.round {
             self.ask_when_lost();
+            self.return_again();
             self.timers.set(self.now.time + self.settings.control.beat, Timer::Judge { round });
         }
     }
@@ -127,6 +130,22 @@ impl Machine {
         if self.pulse.asked.is_none_or(|asked| self.now.time.since(asked) >= pause) {
             self.pulse.asked = Some(self.now.time);
             self.ask_to_resume();
+        }
+    }
+
+    /// Says that this node is back, and where.
+    pub(super) fn return_now(&mut self) {
+        self.pulse.returned = Some(self.now.time);
+        self.announce_return();
+    }
+
+    /// What it said may never have reached a leader. Once it has, a restart that this node announces is a later one.
+    fn return_again(&mut self) {
+        let Some(said) = self.pulse.returned.filter(|_| self.phase == Phase::Member) else { return };
+        if self.unsaid() == (false, false, false) {
+            self.pulse.returned = None;
+        } else if self.now.time.since(said) >= self.settings.control.proposal_timeout {
+            self.return_now();
         }
     }
 

@@ -248,7 +248,7 @@ impl Machine {
         self.configs.member(&around, &mut context!(self));
         self.changed.merge(Changed::everything());
         self.judge_on(self.pulse.round());
-        self.announce_return();
+        self.return_now();
         // Among them is whether there is more to come: the first view must not call itself complete.
         while let Some(output) = self.configs.poll_output() {
             self.route_configs(output);

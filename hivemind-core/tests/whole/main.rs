@@ -9,6 +9,7 @@ mod features;
 mod hostile_frames;
 mod liar;
 mod lost_disk;
+mod moved;
 mod mutate;
 mod net;
 mod outages;

@@ -1,0 +1,34 @@
+//! A node that comes back at another address, when nobody leads.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::net::{Net, Part};
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn where_a_node_listens_now_is_committed_once_somebody_leads_again() {
+    let mut net = Net::new();
+    net.birth("v1", Part::Voter);
+    net.start("v2", Part::Voter, &["v1"]);
+    net.start("h1", Part::Host, &["v1"]);
+    net.run(seconds(5));
+    net.kill("h1");
+    net.kill("v2");
+    net.run(seconds(1));
+    let moved = SocketAddr::from(([10, 0, 9, 9], 6550));
+    net.places.get_mut("h1").expect("it was started").address = moved;
+    net.restart("h1");
+    // Longer than any proposal waits.
+    net.run(seconds(30));
+    let known = |net: &Net| {
+        net.machine("v1").view().expect("a voter has a view").facts.member(net.node("h1")).map(|member| member.addresses.clone())
+    };
+    assert_ne!(known(&net), Some(vec![moved]), "nobody led");
+    net.restart("v2");
+    net.run(seconds(30));
+    assert_eq!(known(&net), Some(vec![moved]));
+}
