@@ -15,6 +15,7 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -27,6 +28,7 @@ use crate::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, Nod
 use crate::time::Timestamp;
 use crate::wire::access::{Credential, CredentialId};
 use crate::wire::event::{VoterPart, chain_genesis};
+use crate::wire::feature::FeatureName;
 use crate::wire::member::MemberRecord;
 use crate::wire::persistent;
 
@@ -105,6 +107,8 @@ pub struct Facts {
     restarting: OrdMap<NodeId, Timestamp>,
     /// In every scope: each node checks those that ask it.
     credentials: OrdMap<CredentialId, Credential>,
+    /// Those that are switched on, in every scope.
+    features: OrdSet<FeatureName>,
 }
 
 impl Facts {
@@ -128,6 +132,7 @@ impl Facts {
             listed: OrdMap::new(),
             restarting: OrdMap::new(),
             credentials: OrdMap::new(),
+            features: OrdSet::new(),
         };
         facts.list(&first);
         facts.record(first).expect("nobody else has a name or key yet");
@@ -253,6 +258,16 @@ impl Facts {
     /// The credential whose secret has this SHA-256.
     pub fn credential_of(&self, hash: &Digest256) -> Option<(CredentialId, &Credential)> {
         self.credentials.iter().find(|(_, credential)| credential.hash == *hash).map(|(&id, credential)| (id, credential))
+    }
+
+    /// The optional features that are switched on. At most [`MAX_FEATURES`](crate::wire::feature::MAX_FEATURES), in every scope.
+    pub fn features(&self) -> &OrdSet<FeatureName> {
+        &self.features
+    }
+
+    /// What is switched on and not among `supported`.
+    pub fn lacking<'a>(&'a self, supported: &'a BTreeSet<FeatureName>) -> impl Iterator<Item = FeatureName> + 'a {
+        self.features.iter().filter(|feature| !supported.contains(*feature)).cloned()
     }
 
     /// Until when a member said that it restarts, in scope or not.

@@ -107,6 +107,7 @@ pub(crate) fn member(counter: u64, consumer: bool, joined: u64) -> MemberRecord 
         address_seq: 0,
         roles: vec![role],
         voter_eligible: true,
+        features: Default::default(),
         joined: Index(joined),
     }
 }

@@ -1,9 +1,11 @@
 //! How a node is tuned. Every field: unit, default, and what raising and lowering it does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::facts::NeighborhoodLimits;
 use crate::wire::access::AdmissionPolicy;
+use crate::wire::feature::{self, FeatureName};
 
 /// The tuning of one machine. [`Settings::default`] suits a LAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,9 @@ pub struct Settings {
     /// An older start of a node that is heard from this long after a newer one is a second live
     /// process. Default 3 s. Raising it forgives slower networks; lowering it finds clones sooner.
     pub duplicate_after: Duration,
+    /// The optional features that this node supports. Default: all that this build knows. Leaving one out keeps it from being switched on;
+    /// a node that lacks one that is switched on stops, and says so.
+    pub features: BTreeSet<FeatureName>,
     /// The bug that this machine has, for the test of the checkers. Default none.
     #[cfg(feature = "planted")]
     pub planted: Option<crate::planted::Planted>,
@@ -200,9 +205,26 @@ impl Default for Settings {
             role_coalesce: Duration::from_millis(10),
             admission_retry: Duration::from_millis(500),
             duplicate_after: Duration::from_secs(3),
+            features: feature::known(),
             #[cfg(feature = "planted")]
             planted: None,
         }
+    }
+}
+
+impl Settings {
+    /// Settings for nodes of one machine, as in a test or a trial. Here no packet is lost and little is far: what is tried again was only
+    /// too early, so it is tried again soon, and a start is quick. How failures are found keeps its pace, since a busy machine is no crash.
+    #[must_use]
+    pub fn one_machine() -> Self {
+        let mut settings = Settings { admission_retry: Duration::from_millis(100), ..Settings::default() };
+        // The same times of elections in finer steps: a voter that was not connected yet is told again sooner.
+        settings.control.tick = Duration::from_millis(20);
+        settings.control.election_ticks = 25;
+        // A host may offer its config before its consumers have joined, or know each other.
+        settings.configs.offer_retry = Duration::from_millis(100);
+        settings.configs.compare = Duration::from_millis(250);
+        settings
     }
 }
 

@@ -16,6 +16,8 @@ mod reconciler;
 pub mod settings_file;
 pub mod storage;
 mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use driver::{AppliedEvent, NodeStatus, RoleReport, StopReason};
@@ -25,3 +27,8 @@ pub use node::{
     TokenWish,
 };
 pub use reconciler::ApplyStatus;
+
+/// The manual for embedders: its programs are compiled and run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

@@ -13,7 +13,7 @@ use hivemind_core::wire::frame::{Channel, STREAM_LIMIT};
 use hivemind_node::Node;
 use hivemind_node::authority::{Authority, NodeIdentity};
 use hivemind_node::keys::Ed25519Keys;
-use hivemind_node::transport::{Incoming, Refused, Transport, TransportSettings};
+use hivemind_node::transport::{Incoming, Refused, Transport, TransportSettings, WireVersions};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -134,9 +134,10 @@ async fn insider(victim: &Victim) -> (Endpoint, Connection, SendStream, RecvStre
     let endpoint = attacker(Some(&issue(&victim.authority)), b"hivemind/1");
     let connection = endpoint.connect(victim.transport.local_addr(), "hivemind").unwrap().await.unwrap();
     let mut ordered = connection.open_uni().await.unwrap();
-    ordered.write_all(&1u64.to_be_bytes()).await.unwrap();
+    // Which start it is, wire 1 to 1, no features.
+    ordered.write_all(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).await.unwrap();
     let mut theirs = connection.accept_uni().await.unwrap();
-    theirs.read_exact(&mut [0; 8]).await.unwrap();
+    theirs.read_exact(&mut [0; 12]).await.unwrap();
     (endpoint, connection, ordered, theirs)
 }
 
@@ -290,4 +291,23 @@ async fn who_talks_nonsense_where_nodes_enroll_is_hung_up_on() {
     }
     assert!(node.handle().status().stopped.is_none());
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_of_other_versions_is_refused_by_both_sides_with_that_reason() {
+    let mut victim = victim();
+    let settings = TransportSettings { wire: WireVersions { oldest: 2, newest: 3 }, ..TransportSettings::default() };
+    let (later, _incoming) = Transport::bind("127.0.0.1:0".parse().unwrap(), &issue(&victim.authority), settings).unwrap();
+    let to = Destination { key: Some(victim.transport.public()), addresses: vec![victim.transport.local_addr()] };
+    later.send(&to, Channel::Ordered, Bytes::from_static(b"of another time"));
+    victim.refuses(Refused::OtherVersion).await;
+    let told = async {
+        while !later.stats().refused.contains_key(&Refused::OtherVersion) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, told).await.expect("the later one knows it too");
+    assert_eq!(later.stats().open, 0);
+    later.close().await;
+    victim.still_serves().await;
 }

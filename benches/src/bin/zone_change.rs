@@ -91,6 +91,7 @@ impl World {
             addresses: vec!["127.0.0.1:6550".parse()?],
             roles: vec![role.spec()],
             voter_eligible: true,
+            features: Default::default(),
             address_seq: 0,
             joined: Index(0),
         };

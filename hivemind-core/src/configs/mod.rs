@@ -281,7 +281,9 @@ impl Configs {
             | Event::Restarted { .. }
             | Event::Addresses { .. }
             | Event::EpochAdvanced { .. }
-            | Event::Access(_) => {}
+            | Event::Access(_)
+            | Event::FeatureOn { .. }
+            | Event::Features { .. } => {}
         }
     }
 

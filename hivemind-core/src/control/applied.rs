@@ -171,6 +171,8 @@ impl Applied {
             Command::EnrollmentRevoke { key } => self.enrollment_revoke(*key),
             Command::CredentialCreate { id, credential } => self.credential_create(*id, credential),
             Command::CredentialRevoke { id } => self.credential_revoke(*id),
+            Command::FeatureOn { feature } => self.feature_on(feature),
+            Command::Features { node, features } => self.supports(*node, features),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::wire::access::{
     AccessChange, Admits, Credential, CredentialId, Enrolled, Label, MAX_CREDENTIALS, MAX_ENROLLED, MAX_TOKENS, SignedEnrollment, Token,
 };
-use crate::wire::command::{MAX_TOKEN_TTL, Refusal};
+use crate::wire::command::{Refusal, check_token};
 use crate::wire::event::Event;
 use crate::wire::member::MAX_ROLES;
 
@@ -49,15 +49,7 @@ impl Applied {
             Some(_) => return invalid("a token of this key is there already; make a new one".into()),
             None => {}
         }
-        if uses == 0 {
-            return invalid("a token for no node at all; give it at least 1 use".into());
-        }
-        if ttl.is_zero() || ttl > MAX_TOKEN_TTL {
-            return invalid(format!("a token for {} s; give it more than none, and at most {} s", ttl.as_secs(), MAX_TOKEN_TTL.as_secs()));
-        }
-        if !admits.is_sound() {
-            return invalid(format!("a token for {} roles; {MAX_ROLES} is the most", admits.roles.len()));
-        }
+        check_token(admits, ttl, uses)?;
         if tokens.values().filter(|token| token.expires > now).count() >= MAX_TOKENS {
             return invalid(format!("there are {MAX_TOKENS} join tokens; that is the most; revoke some"));
         }

@@ -1,6 +1,7 @@
 //! Joining: who becomes a member, under which id, and whose membership ends by it.
 
 use super::applied::Applied;
+use super::apply_feature;
 use crate::ids::NodeId;
 use crate::keys::{Keys, Purpose};
 use crate::wire::access::AdmissionPolicy;
@@ -22,6 +23,7 @@ pub(super) fn check(join: &SignedJoin, keys: &dyn Keys) -> Result<(), Refusal> {
     if request.roles.len() > MAX_ROLES {
         return invalid(format!("{} roles; {MAX_ROLES} is the most", request.roles.len()));
     }
+    apply_feature::check(&request.features)?;
     if let Some(role) = request.roles.iter().find(|role| longest_list(role) > MAX_ROLES) {
         return invalid(format!("a list of the role {} has more than {MAX_ROLES} entries", role.name.as_str()));
     }
@@ -54,6 +56,7 @@ impl Applied {
             return Ok(None);
         }
         self.expect_enrolled(request)?;
+        self.expect_features(&request.features)?;
         if let Some(owner) = self.facts.named(&request.name).filter(|owner| owner.key != request.key) {
             return Err(Refusal::NameInUse { name: request.name.clone(), owner: owner.key });
         }
@@ -72,6 +75,7 @@ impl Applied {
             address_seq: 0,
             roles: request.roles.clone(),
             voter_eligible: request.voter_eligible,
+            features: request.features.clone(),
             joined: self.facts.position().index.next(),
         };
         let listed = supersedes.map(|old| self.facts.successors_in_lists(old)).unwrap_or_default();

@@ -29,6 +29,7 @@ mod advance;
 mod applied;
 mod apply_access;
 mod apply_epoch;
+mod apply_feature;
 mod apply_join;
 mod apply_leave;
 mod apply_member;

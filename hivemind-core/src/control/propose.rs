@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Control;
 use super::output::Output;
 use super::pending::{Flight, Parked, Pending, Stage};
-use super::{apply_access, apply_join};
+use super::{apply_access, apply_feature, apply_join};
 use crate::context::Context;
 use crate::ids::{NodeId, ProposalId};
 use crate::time::Time;
@@ -126,7 +126,9 @@ impl Control {
             | Command::Enroll(_)
             | Command::EnrollmentRevoke { .. }
             | Command::CredentialCreate { .. }
-            | Command::CredentialRevoke { .. } => None,
+            | Command::CredentialRevoke { .. }
+            | Command::FeatureOn { .. }
+            | Command::Features { .. } => None,
         }
     }
 
@@ -256,6 +258,8 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
         | Command::TokenRevoke { .. }
         | Command::EnrollmentRevoke { .. }
         | Command::CredentialCreate { .. }
-        | Command::CredentialRevoke { .. } => Ok(()),
+        | Command::CredentialRevoke { .. }
+        | Command::FeatureOn { .. } => Ok(()),
+        Command::Features { features, .. } => apply_feature::check(features),
     }
 }

@@ -359,7 +359,9 @@ fn leaver(event: &Event) -> Option<NodeId> {
         | Event::Restarted { .. }
         | Event::Addresses { .. }
         | Event::EpochAdvanced { .. }
-        | Event::Access(_) => None,
+        | Event::Access(_)
+        | Event::FeatureOn { .. }
+        | Event::Features { .. } => None,
     }
 }
 

@@ -63,6 +63,7 @@ impl Facts {
                 let listed: Vec<(_, Vec<NodeId>)> =
                     self.listed.iter().map(|(kind, listed)| (kind, listed.iter().copied().collect())).collect();
                 put(&listed, into);
+                put(&self.features.iter().collect::<Vec<_>>(), into);
                 put_length(self.credentials.len(), into);
                 Some(FactsCursor::Credentials(None))
             }

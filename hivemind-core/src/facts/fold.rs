@@ -1,5 +1,6 @@
 //! Taking the next event: what each one means, in every scope.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::{Facts, LISTED, LISTED_KINDS, Neighborhood, Scope};
 use crate::ids::{Index, NeighborhoodId, NodeId};
 use crate::wire::access::{AccessChange, MAX_CREDENTIALS};
 use crate::wire::event::{Event, LogEvent, VoterPart};
+use crate::wire::feature::{FeatureName, MAX_FEATURES};
 use crate::wire::member::MemberRecord;
 
 /// Why an event does not fit. The log or its carrier is damaged; the facts are unchanged.
@@ -76,6 +78,8 @@ impl Facts {
                 rises.then_some(())
             }
             Event::Access(change) => self.access(change),
+            Event::FeatureOn { feature } => self.feature_on(feature),
+            Event::Features { node, features } => self.supports(*node, features),
         }
     }
 
@@ -90,7 +94,7 @@ impl Facts {
             self.left(old, listed)?;
         }
         let taken = self.names.contains_key(&member.name) || self.keys.contains_key(&member.key);
-        if taken || !self.live.insert(member.node) {
+        if taken || self.lacking(&member.features).next().is_some() || !self.live.insert(member.node) {
             return None;
         }
         if let Some(hood) = self.neighborhoods.get_mut(&neighborhood) {
@@ -187,6 +191,21 @@ impl Facts {
             }
             AccessChange::CredentialRevoked { id } => self.credentials.remove(id).map(|_| ()),
         }
+    }
+
+    fn feature_on(&mut self, feature: &FeatureName) -> Option<()> {
+        let supported = self.members.values().all(|member| member.features.contains(feature));
+        let is_new = self.features.len() < MAX_FEATURES && self.features.insert(feature.clone()).is_none();
+        (supported && is_new).then_some(())
+    }
+
+    fn supports(&mut self, node: NodeId, features: &BTreeSet<FeatureName>) -> Option<()> {
+        let enough = self.lacking(features).next().is_none() && features.len() <= MAX_FEATURES;
+        enough.then_some(())?;
+        let Some(known) = self.members.get(&node) else { return self.is_member(node).then_some(()) };
+        let member = MemberRecord { features: features.clone(), ..MemberRecord::clone(known) };
+        self.members.insert(node, Arc::new(member));
+        Some(())
     }
 
     fn moved(&mut self, node: NodeId, seq: u64, addresses: &[SocketAddr]) -> Option<()> {

@@ -13,6 +13,7 @@ use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position, SectionKind
 use crate::time::Timestamp;
 use crate::wire::access::{Credential, CredentialId, MAX_CREDENTIALS};
 use crate::wire::event::VoterPart;
+use crate::wire::feature::{FeatureName, MAX_FEATURES};
 use crate::wire::member::MemberRecord;
 use crate::wire::persistent;
 
@@ -34,6 +35,7 @@ pub(super) struct FactsRecord {
     #[serde(with = "persistent::map")]
     restarting: OrdMap<NodeId, Timestamp>,
     listed: Vec<(SectionKind, Vec<NodeId>)>,
+    features: BTreeSet<FeatureName>,
     credentials: Vec<(CredentialId, Credential)>,
 }
 
@@ -48,6 +50,8 @@ pub(super) enum RecordError {
     Limits,
     #[error("two credentials of one name or secret, or more than there may be")]
     Credentials,
+    #[error("more features than there may be, or a member that lacks one")]
+    Features,
     #[error("a position or floor that no log reaches")]
     Place,
 }
@@ -70,6 +74,7 @@ impl From<Facts> for FactsRecord {
             voters: facts.voters,
             restarting: facts.restarting,
             listed: facts.listed.into_iter().map(|(kind, listed)| (kind, listed.into_iter().collect())).collect(),
+            features: facts.features.into_iter().collect(),
             credentials: facts.credentials.into_iter().collect(),
         }
     }
@@ -100,6 +105,10 @@ impl TryFrom<FactsRecord> for Facts {
         if count > MAX_CREDENTIALS || [credentials.len(), hashes.len()] != [count; 2] {
             return Err(RecordError::Credentials);
         }
+        let lacks = |member: &Arc<MemberRecord>| !record.features.is_subset(&member.features);
+        if record.features.len() > MAX_FEATURES || members.values().any(lacks) {
+            return Err(RecordError::Features);
+        }
         let facts = Facts {
             cluster: record.cluster,
             limits: record.limits,
@@ -116,6 +125,7 @@ impl TryFrom<FactsRecord> for Facts {
             listed: record.listed.into_iter().map(|(kind, listed)| (kind, OrdSet::from_iter(listed))).collect(),
             restarting: record.restarting,
             credentials,
+            features: record.features.into_iter().collect(),
         };
         if facts.is_whole() { Ok(facts) } else { Err(RecordError::Homeless) }
     }

@@ -116,6 +116,7 @@ impl Machine {
             addresses: self.addresses.clone(),
             roles: self.roles.specs(),
             voter_eligible: self.voter_eligible,
+            features: self.settings.features.clone(),
             previous: self.seeking.previous,
         };
         let signature = self.keys.sign(&Purpose::Join.digest(&codec::encode(&request)));
@@ -336,24 +337,30 @@ impl Machine {
         self.become_member();
     }
 
-    /// What of this node's return is not committed: that its grace is over, and where it listens now.
-    pub(super) fn unsaid(&self) -> (bool, bool) {
+    /// What of this node's return is not committed: that its grace is over, where it listens now, what it supports now.
+    pub(super) fn unsaid(&self) -> (bool, bool, bool) {
         let node = self.node();
-        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return (false, false) };
-        let has_moved = facts.member(node).is_some_and(|record| record.addresses != self.addresses);
-        (facts.restarting_until(node).is_some(), has_moved)
+        let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return (false, false, false) };
+        let record = facts.member(node);
+        let has_moved = record.is_some_and(|record| record.addresses != self.addresses);
+        let is_another = record.is_some_and(|record| record.features != self.settings.features);
+        (facts.restarting_until(node).is_some(), has_moved, is_another)
     }
 
-    /// A member again after a restart: ends the grace that it asked for, and says where it listens now.
+    /// A member again after a restart: ends the grace that it asked for, and says where it listens and what it supports now.
     pub(super) fn announce_return(&mut self) {
         let node = self.node();
-        let (is_restarting, has_moved) = self.unsaid();
+        let (is_restarting, has_moved, is_another) = self.unsaid();
         if is_restarting {
             self.propose(Command::Restarted { node }, super::pending::Waiter::Nobody);
         }
         if has_moved {
             let seq = u64::from(BootNonce::count(self.boot));
             self.propose(Command::Addresses { node, seq, addresses: self.addresses.clone() }, super::pending::Waiter::Nobody);
+        }
+        if is_another {
+            let features = self.settings.features.clone();
+            self.propose(Command::Features { node, features }, super::pending::Waiter::Nobody);
         }
     }
 }

@@ -142,7 +142,7 @@ impl Machine {
     /// What it said may never have reached a leader. Once it has, a restart that this node announces is a later one.
     fn return_again(&mut self) {
         let Some(said) = self.pulse.returned.filter(|_| self.phase == Phase::Member) else { return };
-        if self.unsaid() == (false, false) {
+        if self.unsaid() == (false, false, false) {
             self.pulse.returned = None;
         } else if !self.pending.is_for_itself() || self.now.time.since(said) >= self.settings.control.proposal_timeout {
             self.return_now();

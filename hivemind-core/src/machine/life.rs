@@ -16,6 +16,7 @@ use crate::storage::{Identity, Recovered, Write};
 use crate::time::Now;
 use crate::timers::{Timer, Timers};
 use crate::view::{Changed, Condition};
+use crate::wire::command::{MAX_LACKING, Refusal};
 use crate::wire::event::{Event, LeaveReason, VoterPart};
 use crate::wire::member::MemberRecord;
 use crate::wire::message::Digest;
@@ -140,6 +141,7 @@ impl Machine {
             address_seq: 0,
             roles: self.roles.specs(),
             voter_eligible: self.voter_eligible,
+            features: self.settings.features.clone(),
             joined: Index(0),
         };
         let mut control = Control::birth(birth.cluster, birth.tag, first, self.raft_seed, &mut context!(self));
@@ -232,6 +234,9 @@ impl Machine {
 
     /// The node is a member, by its own log or by a member's word.
     pub(super) fn become_member(&mut self) {
+        if self.stops_lacking() {
+            return;
+        }
         self.set_phase(Phase::Member);
         self.seeking.stop();
         self.parts.settled();
@@ -252,6 +257,17 @@ impl Machine {
         self.tell_roles(RoleEvent::Member);
         self.take_up_part();
         self.serve_grants();
+    }
+
+    /// Whether this node lacks what is switched on, as an older version does that was installed over a newer one: then it stops.
+    pub(super) fn stops_lacking(&mut self) -> bool {
+        let Some(log) = &self.log else { return false };
+        let features: Vec<_> = log.facts().lacking(&self.settings.features).take(MAX_LACKING).collect();
+        if features.is_empty() {
+            return false;
+        }
+        self.halt(HaltReason::Refused(Refusal::LacksFeatures { features }));
+        true
     }
 
     /// The event that gave this node a part in the Raft group may be before what it begins with: in the grant of its

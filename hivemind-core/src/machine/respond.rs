@@ -134,6 +134,8 @@ impl Machine {
             | Refusal::NotAMember { .. }
             | Refusal::Restarting { .. }
             | Refusal::NotAVoter
+            | Refusal::Unsupported { .. }
+            | Refusal::LacksFeatures { .. }
             | Refusal::Outdated => self.answer_key(peer, Admission::Refused { nonce, refusal }),
         }
     }

@@ -214,7 +214,7 @@ impl Machine {
             Event::Voter { member, part: _ } => {
                 self.changed.members.insert(member.node);
             }
-            Event::Restarting { node, .. } | Event::Restarted { node } | Event::Addresses { node, .. } => {
+            Event::Restarting { node, .. } | Event::Restarted { node } | Event::Addresses { node, .. } | Event::Features { node, .. } => {
                 self.changed.members.insert(*node);
             }
             Event::EpochAdvanced { number, .. } => {
@@ -223,7 +223,7 @@ impl Machine {
                     identity.epoch.number = number;
                 }
             }
-            Event::Access(_) => {}
+            Event::Access(_) | Event::FeatureOn { .. } => {}
         }
         if let Some(log) = &self.log {
             self.membership.set_voters(super::life::voting(log.facts()));
@@ -281,7 +281,11 @@ impl Machine {
             | Event::Restarted { .. }
             | Event::Addresses { .. }
             | Event::EpochAdvanced { .. }
-            | Event::Access(_) => {}
+            | Event::Access(_)
+            | Event::Features { .. } => {}
+            Event::FeatureOn { .. } => {
+                self.stops_lacking();
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Commands: what is proposed to Raft. Applying may refuse one.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use thiserror::Error;
 
 use super::access::{Admits, Credential, CredentialId, Label, SignedEnrollment};
 use super::event::LeaveReason;
-use super::member::SignedJoin;
+use super::feature::{self, FeatureName};
+use super::member::{MAX_ROLES, SignedJoin};
 use crate::ids::{Index, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind};
 use crate::time::Timestamp;
 
@@ -87,6 +89,18 @@ pub enum Command {
         /// Which.
         id: CredentialId,
     },
+    /// Switch a feature on, for good. Refused while a member lacks it; the same one again changes nothing.
+    FeatureOn {
+        /// Which.
+        feature: FeatureName,
+    },
+    /// Take over what a member supports: it runs another version than at its join.
+    Features {
+        /// Who.
+        node: NodeId,
+        /// What it supports. At most [`MAX_FEATURES`](super::feature::MAX_FEATURES).
+        features: BTreeSet<FeatureName>,
+    },
 }
 
 impl Command {
@@ -97,7 +111,9 @@ impl Command {
             | Command::TokenRevoke { .. }
             | Command::EnrollmentRevoke { .. }
             | Command::CredentialCreate { .. }
-            | Command::CredentialRevoke { .. } => true,
+            | Command::CredentialRevoke { .. }
+            // Who lacks it joins no more.
+            | Command::FeatureOn { .. } => true,
             // An enrollment proves its token itself.
             Command::Enroll(_)
             | Command::Join(_)
@@ -105,7 +121,8 @@ impl Command {
             | Command::Restarting { .. }
             | Command::Restarted { .. }
             | Command::Addresses { .. }
-            | Command::AdvanceEpoch { .. } => false,
+            | Command::AdvanceEpoch { .. }
+            | Command::Features { .. } => false,
         }
     }
 }
@@ -234,4 +251,44 @@ pub enum Refusal {
     /// itself the master of all.
     #[error("only a voter may ask for that; ask one of the voters")]
     NotAVoter,
+    /// Members do not support the feature.
+    #[error("the feature {feature} is not supported by {}; upgrade them first, or evict those that are gone", named(.members))]
+    Unsupported {
+        /// Which feature.
+        feature: FeatureName,
+        /// Who lacks it, the first [`MAX_LACKING`] of them.
+        members: Vec<NodeName>,
+    },
+    /// The node does not support what is switched on.
+    #[error("the cluster has switched on what this node does not support: {}; install the version that the cluster runs", feature::listed(.features))]
+    LacksFeatures {
+        /// What it lacks.
+        features: Vec<FeatureName>,
+    },
+}
+
+/// So many that lack something are named.
+pub const MAX_LACKING: usize = 16;
+
+fn named(members: &[NodeName]) -> String {
+    let more = if members.len() < MAX_LACKING { "" } else { " and maybe more" };
+    format!("{}{more}", feature::listed(members))
+}
+
+/// Whether a join token for this could be made at all, as far as that can be said of the wish alone.
+///
+/// # Errors
+/// [`Refusal::Invalid`]; whoever asks is at fault.
+pub fn check_token(admits: &Admits, ttl: Duration, uses: u32) -> Result<(), Refusal> {
+    let invalid = |why| Err(Refusal::Invalid { why });
+    if uses == 0 {
+        return invalid("a token for no node at all; give it at least 1 use".into());
+    }
+    if ttl.is_zero() || ttl > MAX_TOKEN_TTL {
+        return invalid(format!("a token for {} s; give it more than none, and at most {} s", ttl.as_secs(), MAX_TOKEN_TTL.as_secs()));
+    }
+    if !admits.is_sound() {
+        return invalid(format!("a token for {} roles; {MAX_ROLES} is the most", admits.roles.len()));
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Events: facts about the cluster that applying a command produced, and the proof of their order.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -7,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::access::AccessChange;
 use super::codec;
+use super::feature::FeatureName;
 use super::member::MemberRecord;
 use crate::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId};
 use crate::keys::{self, Purpose, Signature};
 use crate::time::Timestamp;
 
-/// A fact about the cluster. Members, neighborhoods, voters, epoch, access: nothing else is an event.
+/// A fact about the cluster. Members, neighborhoods, voters, epoch, access, features: nothing else is an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A node became a member. Where its name and key had a membership before, that one ended here.
@@ -90,6 +92,18 @@ pub enum Event {
     },
     /// Who may use the API changed.
     Access(AccessChange),
+    /// A feature was switched on: every member supports it, and whoever joins must.
+    FeatureOn {
+        /// Which.
+        feature: FeatureName,
+    },
+    /// What a member supports changed: it runs another version.
+    Features {
+        /// Who.
+        node: NodeId,
+        /// What it supports from here on.
+        features: BTreeSet<FeatureName>,
+    },
 }
 
 impl Event {
@@ -105,7 +119,9 @@ impl Event {
             | Event::Restarted { .. }
             | Event::Addresses { .. }
             | Event::EpochAdvanced { .. }
-            | Event::Access(_) => None,
+            | Event::Access(_)
+            | Event::FeatureOn { .. }
+            | Event::Features { .. } => None,
         }
     }
 }

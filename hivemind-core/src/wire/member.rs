@@ -1,9 +1,11 @@
 //! What the control plane records of a member.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::feature::FeatureName;
 use crate::ids::{Index, NeighborhoodId, NodeId, NodeName, PublicKey, SectionKind};
 use crate::keys::Signature;
 
@@ -45,6 +47,8 @@ pub struct MemberRecord {
     pub roles: Vec<RoleSpec>,
     /// Whether it may become a voter.
     pub voter_eligible: bool,
+    /// The optional features that it supports. At most [`MAX_FEATURES`](super::feature::MAX_FEATURES).
+    pub features: BTreeSet<FeatureName>,
     /// The index of its join event.
     pub joined: Index,
 }
@@ -105,6 +109,8 @@ pub struct JoinRequest {
     pub roles: Vec<RoleSpec>,
     /// Whether it may become a voter.
     pub voter_eligible: bool,
+    /// The optional features that it supports.
+    pub features: BTreeSet<FeatureName>,
     /// The id that it had before, where it was a member.
     pub previous: Option<NodeId>,
 }

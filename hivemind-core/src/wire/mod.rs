@@ -5,6 +5,7 @@ pub mod codec;
 pub mod command;
 pub mod config;
 pub mod event;
+pub mod feature;
 pub mod frame;
 pub mod member;
 pub mod message;

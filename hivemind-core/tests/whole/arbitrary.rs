@@ -1,5 +1,6 @@
 //! Any message at all, for property tests.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,12 +15,13 @@ use hivemind_core::wire::access::{AccessChange, Admits, Credential, CredentialId
 use hivemind_core::wire::command::{Command, Outcome, Proposal, Refusal};
 use hivemind_core::wire::config::{ConfigDigest, HeldConfig, HeldVersion, HostConfig, LeafHashes, Leaves, Section, SignedConfig};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
+use hivemind_core::wire::feature::FeatureName;
 use hivemind_core::wire::frame::{Beat, Frame, Header};
 use hivemind_core::wire::member::{Acquaintance, JoinRequest, MemberRecord, RoleSpec, SignedJoin};
 use hivemind_core::wire::message::{
     Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer, SnapshotPart, SnapshotWant,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -89,15 +91,24 @@ fn roles() -> impl Strategy<Value = Vec<RoleSpec>> {
     vec(role, 0..3)
 }
 
+fn feature() -> impl Strategy<Value = FeatureName> {
+    "[a-z0-9_-]{1,32}".prop_map(|name| FeatureName::new(&name).expect("of its alphabet"))
+}
+
+fn features() -> impl Strategy<Value = BTreeSet<FeatureName>> {
+    btree_set(feature(), 0..3)
+}
+
 fn member() -> impl Strategy<Value = MemberRecord> {
-    (node(), name(), key(), addresses(), roles(), any::<bool>(), number()).prop_map(
-        |(node, name, key, addresses, roles, voter_eligible, joined)| MemberRecord {
+    (node(), name(), key(), addresses(), roles(), any::<bool>(), features(), number()).prop_map(
+        |(node, name, key, addresses, roles, voter_eligible, features, joined)| MemberRecord {
             node,
             name,
             key,
             addresses,
             roles,
             voter_eligible,
+            features,
             address_seq: joined / 3,
             joined: Index(joined),
         },
@@ -105,9 +116,9 @@ fn member() -> impl Strategy<Value = MemberRecord> {
 }
 
 fn join() -> impl Strategy<Value = SignedJoin> {
-    let request = (number(), name(), key(), addresses(), roles(), any::<bool>(), option::of(node()));
-    (request, signature()).prop_map(|((nonce, name, key, addresses, roles, voter_eligible, previous), signature)| SignedJoin {
-        request: JoinRequest { nonce, name, key, addresses, roles, voter_eligible, previous },
+    let request = (number(), name(), key(), addresses(), roles(), any::<bool>(), features(), option::of(node()));
+    (request, signature()).prop_map(|((nonce, name, key, addresses, roles, voter_eligible, features, previous), signature)| SignedJoin {
+        request: JoinRequest { nonce, name, key, addresses, roles, voter_eligible, features, previous },
         signature,
     })
 }
@@ -169,6 +180,8 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         (number(), credential())
             .prop_map(|(id, credential)| { Event::Access(AccessChange::CredentialCreated { id: CredentialId(id), credential }) }),
         number().prop_map(|id| Event::Access(AccessChange::CredentialRevoked { id: CredentialId(id) })),
+        feature().prop_map(|feature| Event::FeatureOn { feature }),
+        (node(), features()).prop_map(|(node, features)| Event::Features { node, features }),
     ]
 }
 
@@ -246,6 +259,8 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         key().prop_map(|key| Command::EnrollmentRevoke { key }),
         (number(), credential()).prop_map(|(id, credential)| Command::CredentialCreate { id: CredentialId(id), credential }),
         number().prop_map(|id| Command::CredentialRevoke { id: CredentialId(id) }),
+        feature().prop_map(|feature| Command::FeatureOn { feature }),
+        (node(), features()).prop_map(|(node, features)| Command::Features { node, features }),
     ];
     (proposal_id(), number(), command).prop_map(|(id, time, command)| Proposal { id, time: Timestamp(time), command })
 }
@@ -259,6 +274,8 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         node().prop_map(|node| Refusal::StillVoter { node }),
         node().prop_map(|node| Refusal::Restarting { node }),
         Just(Refusal::Outdated),
+        (feature(), vec(name(), 0..4)).prop_map(|(feature, members)| Refusal::Unsupported { feature, members }),
+        vec(feature(), 0..4).prop_map(|features| Refusal::LacksFeatures { features }),
         Just(Refusal::NotEnrolled),
         name().prop_map(|name| Refusal::EnrolledAs { name }),
         kind().prop_map(|role| Refusal::RoleNotAdmitted { role }),

@@ -83,7 +83,9 @@ fn command(command: &Command) -> String {
         | Command::TokenRevoke { .. }
         | Command::EnrollmentRevoke { .. }
         | Command::CredentialCreate { .. }
-        | Command::CredentialRevoke { .. } => format!("{command:?}"),
+        | Command::CredentialRevoke { .. }
+        | Command::FeatureOn { .. }
+        | Command::Features { .. } => format!("{command:?}"),
     }
 }
 

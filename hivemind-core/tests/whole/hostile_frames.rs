@@ -300,6 +300,7 @@ fn a_key_wishes_to_join_once_at_a_time() {
             addresses: vec![],
             roles: vec![],
             voter_eligible: false,
+            features: Default::default(),
             previous: None,
         };
         let signature = keys.sign(&Purpose::Join.digest(&codec::encode(&request)));

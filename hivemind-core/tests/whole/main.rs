@@ -5,6 +5,7 @@ mod corpus;
 mod describe;
 mod disk;
 mod enrollment;
+mod features;
 mod hostile_frames;
 mod liar;
 mod lost_disk;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use hivemind_core::ids::ClusterId;
 use hivemind_core::machine::Birth;
@@ -124,17 +123,9 @@ impl Cluster {
     }
 }
 
-/// The defaults are for a LAN. Here no packet is lost and little is far: what is tried again was only too
-/// early, so it is tried again soon, and a start is quick.
 fn settings(voters: u16) -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = Settings::one_machine();
     settings.control.voters = usize::from(voters);
-    // The same times of elections in finer steps: a voter that was not connected yet is told again sooner.
-    settings.control.tick = Duration::from_millis(20);
-    settings.control.election_ticks = 25;
-    // A host may offer its config before its consumers have joined, or know each other.
-    settings.configs.offer_retry = Duration::from_millis(100);
-    settings.configs.compare = Duration::from_millis(250);
     settings
 }
 

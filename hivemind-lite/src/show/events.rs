@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hivemind_core::ids::{NodeId, NodeName, Position};
 use hivemind_core::wire::access::{AccessChange, Right};
 use hivemind_core::wire::event::{Event, LeaveReason};
+use hivemind_core::wire::feature::FeatureName;
 
 use super::table::table;
 use super::{Picture, part_name};
@@ -65,6 +66,15 @@ fn told(event: &Event, known: impl Fn(NodeId) -> String) -> String {
             format!("credential {id} ({}) was made: its bearer may {}", credential.label, right_name(credential.right))
         }
         Event::Access(AccessChange::CredentialRevoked { id }) => format!("credential {id} was revoked"),
+        Event::FeatureOn { feature } => format!("the feature {feature} was switched on"),
+        Event::Features { node, features } => {
+            let features: Vec<&str> = features.iter().map(FeatureName::as_str).collect();
+            format!(
+                "{} supports {}",
+                known(*node),
+                if features.is_empty() { "no optional feature".to_owned() } else { features.join(", ") }
+            )
+        }
     }
 }
 

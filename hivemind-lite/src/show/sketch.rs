@@ -41,6 +41,7 @@ pub(crate) fn member(counter: u64, called: &str, roles: &[&str]) -> MemberRecord
         addresses: vec![([127, 0, 0, 1], 4000 + counter as u16).into()],
         roles: roles.iter().map(spec).collect(),
         voter_eligible: false,
+        features: Default::default(),
         address_seq: 0,
         joined: Index(counter - 1),
     }

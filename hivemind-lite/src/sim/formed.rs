@@ -47,6 +47,7 @@ fn record(node: &SimNode) -> MemberRecord {
         address_seq: 0,
         roles: node.roles().iter().map(InstalledRole::spec).cloned().collect(),
         voter_eligible: node.part == Part::Voter,
+        features: Default::default(),
         joined: Index(0),
     }
 }

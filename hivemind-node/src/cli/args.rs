@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemind_core::ids::NodeName;
+use hivemind_core::wire::feature::FeatureName;
 
 use crate::daemon::roles::DEFAULT_ZONE;
 use crate::http::DEFAULT_HTTP_PORT;
@@ -102,6 +103,12 @@ pub enum Job {
         #[arg(value_parser = node_name)]
         name: NodeName,
     },
+    /// List optional features, and switch one on
+    Features {
+        /// What is done to them.
+        #[command(subcommand)]
+        job: FeatureJob,
+    },
     /// Check host files, or folders of them, without asking anybody
     #[command(after_help = "Example:\n  hivemind check /etc/hivemind/hosts.d")]
     Check {
@@ -117,6 +124,21 @@ pub enum Job {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// What is done to optional features.
+#[derive(Clone, Debug, Subcommand)]
+pub enum FeatureJob {
+    /// What there is, what is on, and which members lack it
+    #[command(after_help = "Example:\n  hivemind features list")]
+    List,
+    /// Switch a feature on, for good; every member must support it
+    #[command(after_help = "Example:\n  hivemind features enable NAME")]
+    Enable {
+        /// Which
+        #[arg(value_parser = feature_name)]
+        name: FeatureName,
     },
 }
 
@@ -268,6 +290,10 @@ fn right(text: &str) -> Result<Right, String> {
         "admin" => Ok(Right::Admin),
         _ => Err("the rights are read, write and admin".to_owned()),
     }
+}
+
+fn feature_name(written: &str) -> Result<FeatureName, String> {
+    FeatureName::new(written).map_err(|error| error.to_string())
 }
 
 fn node_name(text: &str) -> Result<NodeName, String> {

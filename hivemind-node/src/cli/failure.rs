@@ -59,6 +59,8 @@ impl From<Problem> for Failure {
                 | ProblemKind::Method
                 | ProblemKind::Conflict
                 | ProblemKind::TooLarge
+                | ProblemKind::UriTooLong
+                | ProblemKind::HeadTooLarge
                 | ProblemKind::MediaType
                 | ProblemKind::Misdirected,
             )

@@ -5,6 +5,7 @@ mod ask;
 mod client;
 mod event;
 mod failure;
+mod feature;
 mod found;
 mod grants;
 mod join;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use args::Cli;
-use args::{CredentialJob, Job, TokenJob};
+use args::{CredentialJob, FeatureJob, Job, TokenJob};
 use client::Client;
 use failure::Failure;
 use show::Screen;
@@ -62,6 +63,8 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Voters => ask::voters(&client()?, screen).await,
         Job::Leave { name } => ask::leave(&client()?, name.as_ref(), screen).await,
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
+        Job::Features { job: FeatureJob::List } => feature::list(&client()?, screen).await,
+        Job::Features { job: FeatureJob::Enable { name } } => feature::enable(&client()?, name.as_str(), screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),
     }

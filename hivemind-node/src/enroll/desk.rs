@@ -189,7 +189,17 @@ mod tests {
         let (addresses, roles) = (Vec::new(), Vec::new());
         let (node, key) = (NodeId::new(1, counter), PublicKey([counter as u8; 32]));
         let name = NodeName::new(name).unwrap();
-        MemberRecord { node, name, key, addresses, address_seq: 0, roles, voter_eligible: counter == 1, joined: Index(counter - 1) }
+        MemberRecord {
+            node,
+            name,
+            key,
+            addresses,
+            address_seq: 0,
+            roles,
+            voter_eligible: counter == 1,
+            features: Default::default(),
+            joined: Index(counter - 1),
+        }
     }
 
     #[test]

@@ -131,6 +131,8 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Task::Credentials => routes::credentials(&call),
         Task::CreateCredential => routes::create_credential(&call).await,
         Task::RevokeCredential => routes::revoke_credential(&call).await,
+        Task::Features => routes::features(&call),
+        Task::EnableFeature => routes::enable_feature(&call).await,
         Task::Healthz => Ok(routes::healthz()),
         Task::Readyz => routes::readyz(&call),
         Task::Metrics => Ok(routes::metrics(&call)),

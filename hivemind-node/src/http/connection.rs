@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::call::Peer;
 use super::desk::Stopping;
 use super::gate::Gate;
+use super::head::SLACK;
 use super::stalling::Stalling;
 
 /// Serves a connection to its end, or until the server stops.
@@ -43,7 +44,10 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, gate: G
         async move { Ok::<_, Infallible>(gate.pass(peer, request).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.time).max_headers(limits.headers).max_buf_size(limits.head.max(8 << 10));
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.time)
+        .max_headers(limits.headers.saturating_mul(SLACK))
+        .max_buf_size(limits.head.saturating_mul(SLACK).max(8 << 10));
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -15,6 +15,7 @@ use super::body;
 use super::call::Peer;
 use super::desk::Desk;
 use super::failure::Failure;
+use super::head;
 use super::origin;
 use super::request_id::REQUEST_ID;
 
@@ -66,6 +67,7 @@ impl Gate {
 
     fn admit(&self, peer: Peer, request: &Request<Incoming>) -> Result<(), Failure> {
         self.desk.admit(peer)?;
+        head::check(request, &self.desk.settings.limits)?;
         if peer.is_loopback() {
             origin::check(request.headers(), request.uri(), &self.desk.settings.hosts)?;
         }

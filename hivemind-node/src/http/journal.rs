@@ -236,6 +236,10 @@ fn told(event: &event::Event, names: &mut Names) -> Event {
             right: credential.right.to_string(),
         },
         event::Event::Access(AccessChange::CredentialRevoked { id }) => Event::CredentialRevoked { credential: id.to_string() },
+        event::Event::FeatureOn { feature } => Event::FeatureOn { feature: feature.to_string() },
+        event::Event::Features { node, features } => {
+            Event::Features { member: names.of(*node), features: features.iter().map(ToString::to_string).collect() }
+        }
     }
 }
 

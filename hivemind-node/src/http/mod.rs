@@ -26,6 +26,7 @@ mod desk;
 mod failure;
 #[cfg(feature = "http")]
 mod gate;
+mod head;
 #[cfg(feature = "http")]
 mod journal;
 pub mod model;

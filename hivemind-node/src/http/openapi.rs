@@ -16,19 +16,22 @@ use super::request_id::REQUEST_ID;
 /// The version of the program.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What may go wrong with every operation.
-const ALWAYS: [ProblemKind; 6] = [
+const ALWAYS: [ProblemKind; 8] = [
     ProblemKind::BadRequest,
     ProblemKind::BadQuery,
     ProblemKind::ForeignOrigin,
     ProblemKind::TooLarge,
+    ProblemKind::UriTooLong,
+    ProblemKind::HeadTooLarge,
     ProblemKind::Misdirected,
     ProblemKind::TooMany,
 ];
 /// What stands in paths: name, meaning, pattern.
-const IN_PATHS: [(&str, &str, &str); 3] = [
+const IN_PATHS: [(&str, &str, &str); 4] = [
     ("name", "The name of a member.", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
     ("token", "The id of a join token.", "^[0-9a-f]{64}$"),
     ("credential", "The id of a credential.", "^[0-9a-f]{16}$"),
+    ("feature", "The name of an optional feature.", "^[a-z0-9_-]{1,32}$"),
 ];
 
 /// The document: what `/openapi.json` answers.

@@ -34,6 +34,8 @@ pub(super) enum Task {
     Credentials,
     CreateCredential,
     RevokeCredential,
+    Features,
+    EnableFeature,
     Healthz,
     Readyz,
     Metrics,
@@ -82,6 +84,12 @@ pub(super) struct Operation {
 
 fn json<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// What is made, or in a dry run that it could be.
+fn made<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let (made, tried) = (generator.subschema_for::<T>(), generator.subschema_for::<model::Tried>());
+    schemars::json_schema!({ "anyOf": [made, tried] })
 }
 
 const fn look(
@@ -140,7 +148,7 @@ const fn act_on(path: &'static str, id: &'static str, summary: &'static str, ans
     }
 }
 
-/// An operation on who may come in and who may ask: there is nothing to try, so there is no dry run.
+/// An operation that lets somebody come in or ask.
 const fn grant(
     path: &'static str,
     id: &'static str,
@@ -149,11 +157,11 @@ const fn grant(
     body: fn(&mut SchemaGenerator) -> Schema,
     answer: fn(&mut SchemaGenerator) -> Schema,
 ) -> Operation {
-    Operation { parameters: &[], body: Some(Taken { schema: body, required: true }), task, ..act_on(path, id, summary, answer) }
+    Operation { body: Some(Taken { schema: body, required: true }), task, ..act_on(path, id, summary, answer) }
 }
 
 const fn revoke(path: &'static str, id: &'static str, summary: &'static str, task: Task) -> Operation {
-    Operation { parameters: &[], body: None, task, ..act_on(path, id, summary, json::<model::Revoked>) }
+    Operation { body: None, task, ..act_on(path, id, summary, json::<model::Revoked>) }
 }
 
 const LIST: &[Parameter] = &[Parameter::AfterName, Parameter::Limit, Parameter::Consistency];
@@ -209,7 +217,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Make a join token; its line is shown this once",
         Task::CreateToken,
         json::<model::TokenBody>,
-        json::<model::NewToken>,
+        made::<model::NewToken>,
     ),
     revoke("/api/v1/tokens/{token}/revoke", "revokeToken", "Let a join token admit nobody any more", Task::RevokeToken),
     Operation {
@@ -222,9 +230,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Make a credential; its secret is shown this once",
         Task::CreateCredential,
         json::<model::CredentialBody>,
-        json::<model::NewCredential>,
+        made::<model::NewCredential>,
     ),
     revoke("/api/v1/credentials/{credential}/revoke", "revokeCredential", "Make a credential worth nothing", Task::RevokeCredential),
+    look("/api/v1/features", "features", "Optional features, and who lacks them", Task::Features, json::<model::Features>),
+    Operation {
+        body: None,
+        task: Task::EnableFeature,
+        ..act_on(
+            "/api/v1/features/{feature}/enable",
+            "enableFeature",
+            "Switch an optional feature on, for good",
+            json::<model::FeatureResult>,
+        )
+    },
     plain("/healthz", "healthz", "Whether the process lives", Task::Healthz, TEXT_TYPE),
     Operation {
         right: None,

@@ -63,7 +63,7 @@ impl Default for HttpSettings {
 pub struct Limits {
     /// Octets of a body. Default 64 KiB.
     pub body: usize,
-    /// Octets of a request's line and headers. Default 16 KiB; at least 8 KiB.
+    /// Octets of a request's line and headers. Default 16 KiB; at least 2 KiB.
     pub head: usize,
     /// Headers of a request. Default 64.
     pub headers: usize,

@@ -205,7 +205,8 @@ impl NodeBuilder {
         let Proven { identity, safe } = prove(proof, &key, &name, folder.as_ref(), &wants).await?;
         check_cluster(&identity, &recovered, birth)?;
 
-        let (transport, incoming) = Transport::bind(listen, &identity, self.transport_settings)?;
+        let transport_settings = TransportSettings { features: self.settings.features.clone(), ..self.transport_settings };
+        let (transport, incoming) = Transport::bind(listen, &identity, transport_settings)?;
         let addresses = addresses(&advertise, transport.local_addr());
         let keys: Arc<dyn Keys> = identity.keys().clone();
         let settings = self.settings;

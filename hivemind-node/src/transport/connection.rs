@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::backlog::{QueueOut, queue};
 use super::counters::{Discard, Refused};
+use super::greeting::{Greeting, GreetingError, WireVersions};
 use super::registry::Live;
 use super::streams::{FrameError, read_bulk, read_ordered, write_ordered};
 use super::tls::proven_key;
@@ -43,11 +44,17 @@ pub(super) enum CloseCode {
     Stalled = 4,
     /// Nobody is enrolled here, or too many at once.
     NoEnrollment = 5,
+    /// The two speak no version of the wire in common. What follows is the range of whoever says so.
+    OtherVersion = 6,
 }
 
 impl CloseCode {
     pub(super) fn close(self, connection: &Connection) {
-        connection.close(VarInt::from_u32(self as u32), b"");
+        self.close_with(connection, b"");
+    }
+
+    fn close_with(self, connection: &Connection, reason: &[u8]) {
+        connection.close(VarInt::from_u32(self as u32), reason);
     }
 }
 
@@ -76,29 +83,55 @@ pub(super) struct Established {
     receive: RecvStream,
 }
 
-/// Exchanges what comes first on the ordered streams: which start of each transport this is.
-pub(super) async fn establish(connection: Connection, own_instance: u64) -> Result<Established, Refused> {
+/// Exchanges what comes first on the ordered streams: a greeting each.
+pub(super) async fn establish(connection: Connection, own: &Greeting) -> Result<Established, Refused> {
     let Some(peer) = proven_key(&connection) else {
         CloseCode::NotWanted.close(&connection);
         return Err(Refused::NoCertificate);
     };
     let send = async {
-        let mut stream = connection.open_uni().await.map_err(|error| refusal(&error))?;
-        stream.write_all(&own_instance.to_be_bytes()).await.map_err(|_| broken(&connection))?;
+        let mut stream = connection.open_uni().await.map_err(|_| broken(&connection, own.wire))?;
+        stream.write_all(&own.encode()).await.map_err(|_| broken(&connection, own.wire))?;
         Ok(stream)
     };
     let receive = async {
-        let mut stream = connection.accept_uni().await.map_err(|error| refusal(&error))?;
-        let mut instance = [0; 8];
-        stream.read_exact(&mut instance).await.map_err(|_| broken(&connection))?;
-        Ok((stream, u64::from_be_bytes(instance)))
+        let mut stream = connection.accept_uni().await.map_err(|_| broken(&connection, own.wire))?;
+        let greeting = Greeting::read(&mut stream).await.map_err(|error| match error {
+            GreetingError::Malformed => {
+                CloseCode::Malformed.close(&connection);
+                Refused::Malformed
+            }
+            GreetingError::Lost => broken(&connection, own.wire),
+        })?;
+        Ok((stream, greeting))
     };
-    let (send, (receive, instance)) = tokio::try_join!(send, receive)?;
+    let (send, (receive, greeting)) = tokio::try_join!(send, receive)?;
+    let Greeting { instance, wire, features } = greeting;
+    let Some(version) = own.wire.common(wire) else {
+        tell_versions(&connection, own.wire, wire);
+        CloseCode::OtherVersion.close_with(&connection, &[own.wire.oldest, own.wire.newest]);
+        return Err(Refused::OtherVersion);
+    };
+    tracing::debug!(peer = %connection.remote_address(), wire = version, ?features, "connected");
     Ok(Established { connection, peer, instance, send, receive })
 }
 
-fn broken(connection: &Connection) -> Refused {
-    connection.close_reason().map_or(Refused::Handshake, |error| refusal(&error))
+fn tell_versions(connection: &Connection, own: WireVersions, peer: WireVersions) {
+    let (at, older) = (connection.remote_address(), own.older(peer));
+    tracing::warn!(%at, "this node speaks wire {own}, the peer {peer}: upgrade {older}");
+}
+
+/// Why a connection ended in the middle of the greetings: the other side may have read ours first, and say that it speaks no such version.
+fn broken(connection: &Connection, own: WireVersions) -> Refused {
+    let Some(error) = connection.close_reason() else { return Refused::Handshake };
+    if let ConnectionError::ApplicationClosed(close) = &error
+        && close.error_code == VarInt::from_u32(CloseCode::OtherVersion as u32)
+        && let [oldest, newest] = close.reason[..]
+    {
+        tell_versions(connection, own, WireVersions { oldest, newest });
+        return Refused::OtherVersion;
+    }
+    refusal(&error)
 }
 
 /// What a failed handshake was about: TLS alerts are the low byte of QUIC's crypto errors (RFC 9001

@@ -69,11 +69,13 @@ pub enum Refused {
     Malformed,
     /// A node wants to enroll, and this one enrolls nobody.
     NotEnrolling,
+    /// The peer speaks no version of the wire that this node speaks.
+    OtherVersion,
 }
 
 impl Refused {
     /// In the order of declaration, which is that of the counts.
-    pub const ALL: [Refused; 8] = [
+    pub const ALL: [Refused; 9] = [
         Refused::NoCertificate,
         Refused::OtherAuthority,
         Refused::Handshake,
@@ -82,6 +84,7 @@ impl Refused {
         Refused::TooMany,
         Refused::Malformed,
         Refused::NotEnrolling,
+        Refused::OtherVersion,
     ];
 
     /// As it stands in metrics.
@@ -95,6 +98,7 @@ impl Refused {
             Refused::TooMany => "too_many",
             Refused::Malformed => "malformed",
             Refused::NotEnrolling => "not_enrolling",
+            Refused::OtherVersion => "other_version",
         }
     }
 }

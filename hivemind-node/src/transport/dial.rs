@@ -51,7 +51,7 @@ async fn call(shared: &Shared, target: &Target, address: SocketAddr) -> Result<E
     let connecting = shared.endpoint.connect(address, SERVER_NAME).map_err(|_| Refused::Handshake)?;
     let connect = async {
         let connection = connecting.await.map_err(|error| refusal(&error))?;
-        establish(connection, shared.instance).await
+        establish(connection, &shared.greeting).await
     };
     let established = tokio::time::timeout(shared.settings.handshake_timeout, connect).await.map_err(|_| Refused::Handshake)??;
     let wanted = match target {
@@ -106,7 +106,7 @@ async fn answer(shared: Arc<Shared>, incoming: quinn::Incoming, slot: OwnedSemap
             Protocol::Enrollment => return shared.pass_on(connection).map(|()| None),
             Protocol::Peers => {}
         }
-        let established = establish(connection, shared.instance).await?;
+        let established = establish(connection, &shared.greeting).await?;
         check_peer(&shared, established.peer, true).map(|()| Some(established))
     };
     let answered = tokio::time::timeout(shared.settings.handshake_timeout, handshake).await;

@@ -13,6 +13,7 @@ mod connection;
 mod counters;
 mod dial;
 mod filter;
+mod greeting;
 mod registry;
 mod settings;
 mod socket;
@@ -38,6 +39,7 @@ use tokio::sync::{Semaphore, mpsc};
 pub(crate) use connection::is_of_other_authority;
 pub use counters::{Discard, Flow, Flows, Refused, TransportStats};
 pub use filter::Filter;
+pub use greeting::WireVersions;
 pub use settings::TransportSettings;
 pub use tls::IdentityError;
 pub(crate) use tls::{ENROLL_ALPN, proven_key};
@@ -45,6 +47,7 @@ pub(crate) use tls::{ENROLL_ALPN, proven_key};
 use crate::authority::{NodeIdentity, Validity};
 use crate::tasks::Tasks;
 use connection::CloseCode;
+use greeting::Greeting;
 use registry::{Live, Registry, Route};
 
 /// How long a stop waits for its goodbyes to go out. QUIC would go on to wait for what peers still have
@@ -100,7 +103,8 @@ pub struct Transport {
 #[derive(Debug)]
 struct Shared {
     own: PublicKey,
-    instance: u64,
+    /// What every peer is told first.
+    greeting: Greeting,
     address: SocketAddr,
     /// Held by the endpoint and its connections.
     socket: Weak<dyn AsyncUdpSocket>,
@@ -146,7 +150,7 @@ impl Transport {
         let own = identity.public();
         let shared = Arc::new(Shared {
             own,
-            instance,
+            greeting: Greeting { instance, wire: settings.wire, features: settings.features.clone() },
             address,
             socket: in_use,
             endpoint,

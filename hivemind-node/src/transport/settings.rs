@@ -1,6 +1,11 @@
 //! How a transport is tuned.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use hivemind_core::wire::feature::FeatureName;
+
+use super::greeting::WireVersions;
 
 /// The tuning of a transport. [`TransportSettings::default`] suits a LAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,11 @@ pub struct TransportSettings {
     pub backoff_first: Duration,
     /// At most so long. Default 2 s.
     pub backoff_most: Duration,
+    /// The versions of the wire that peers are told. Default: those of this build. Another range than the machine speaks makes peers that
+    /// can not be understood; it is here for tests of an upgrade.
+    pub wire: WireVersions,
+    /// The optional features that peers are told. Default: none; a node tells those of its machine's settings.
+    pub features: BTreeSet<FeatureName>,
 }
 
 impl Default for TransportSettings {
@@ -53,6 +63,8 @@ impl Default for TransportSettings {
             max_dials: 32,
             backoff_first: Duration::from_millis(100),
             backoff_most: Duration::from_secs(2),
+            wire: WireVersions::OWN,
+            features: BTreeSet::new(),
         }
     }
 }

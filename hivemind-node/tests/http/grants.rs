@@ -3,7 +3,7 @@
 use hivemind_core::view::View;
 use hivemind_node::enroll::JoinToken;
 use hivemind_node::http::HttpListener;
-use hivemind_node::http::model::{Credentials, NewCredential, NewToken, ProblemKind, Revoked, Right, Status, Tokens};
+use hivemind_node::http::model::{ActionStage, Credentials, NewCredential, NewToken, ProblemKind, Revoked, Right, Status, Tokens, Tried};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -66,6 +66,34 @@ async fn what_makes_no_sense_makes_no_token() {
 }
 
 #[tokio::test]
+async fn a_dry_run_makes_and_revokes_nothing() {
+    let cluster = Cluster::with_secrets(loopback()).await;
+    let dry = async |path: &str, body: &str| {
+        let with = [("Authorization", "Bearer writer"), JSON];
+        ask(cluster.at, "POST", &format!("{path}?dry_run=true"), &with, body).await
+    };
+    let made: NewToken = post(&cluster, "/api/v1/tokens", r#"{"label":"a","ttl_s":60,"uses":1}"#).await.json();
+    let before = cluster.voter.handle().view().unwrap().facts.position();
+
+    let tried: Tried = dry("/api/v1/tokens", r#"{"label":"b","ttl_s":60,"uses":1}"#).await.json();
+    assert_eq!(tried.stage, ActionStage::Possible);
+    assert_eq!(dry("/api/v1/tokens", r#"{"label":"b","ttl_s":60,"uses":0}"#).await.problem(), ProblemKind::Conflict);
+    let tried: Revoked = dry(&format!("/api/v1/tokens/{}/revoke", made.id), "").await.json();
+    assert_eq!((tried.id, tried.stage), (made.id.clone(), ActionStage::Possible));
+    assert_eq!(dry(&format!("/api/v1/tokens/{}/revoke", "0".repeat(64)), "").await.problem(), ProblemKind::NotFound);
+    let tried: Tried = dry("/api/v1/credentials", r#"{"label":"b","right":"admin"}"#).await.json();
+    assert_eq!(tried.stage, ActionStage::Possible);
+    let known = cluster.voter.handle().view().unwrap();
+    let id = known.facts.credentials().keys().next().unwrap().to_string();
+    assert_eq!(dry(&format!("/api/v1/credentials/{id}/revoke"), "").await.json::<Revoked>().stage, ActionStage::Possible);
+    assert_eq!(dry("/api/v1/credentials/0000000000000000/revoke", "").await.problem(), ProblemKind::NotFound);
+
+    let listed = look(&cluster, "/api/v1/tokens?consistency=linearizable", "admin").await.json::<Tokens>();
+    assert_eq!(listed.tokens.len(), 1);
+    assert_eq!(cluster.voter.handle().view().unwrap().facts.position(), before);
+}
+
+#[tokio::test]
 async fn a_plain_host_says_who_knows_the_tokens() {
     let cluster = Cluster::with_secrets(loopback()).await;
     let host = cluster.host("web1", 80).await;
@@ -77,6 +105,9 @@ async fn a_plain_host_says_who_knows_the_tokens() {
     let answer = ask(at, "GET", "/api/v1/tokens", &[ADMIN], "").await;
     assert!(answer.body.contains("ask one of voter1"), "{answer:?}");
     assert_eq!(answer.problem(), ProblemKind::Unavailable);
+    let with = [ADMIN, JSON];
+    let tried = ask(at, "POST", "/api/v1/credentials?dry_run=true", &with, r#"{"label":"b","right":"admin"}"#).await;
+    assert_eq!(tried.problem(), ProblemKind::Conflict, "only a voter may");
     server.stop().await;
 }
 

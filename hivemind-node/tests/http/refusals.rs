@@ -80,6 +80,12 @@ async fn who_is_slow_is_not_waited_for() {
 async fn heads_without_end_and_what_is_no_http_are_refused() {
     let cluster = Cluster::born(loopback()).await;
     let at = cluster.at;
+    let head = async |path: &str, more: &str| {
+        raw(at, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n")).await.problem()
+    };
+    assert_eq!(head("/healthz", &"X: y\r\n".repeat(63)).await, ProblemKind::HeadTooLarge);
+    assert_eq!(head("/healthz", &format!("X: {}\r\n", "y".repeat(16 << 10))).await, ProblemKind::HeadTooLarge);
+    assert_eq!(head(&format!("/{}", "y".repeat(16 << 10)), "").await, ProblemKind::UriTooLong);
     let many = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(1000));
     assert!(send(at, many.as_bytes()).await.starts_with("HTTP/1.1 431 "));
     let long = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(1 << 20));

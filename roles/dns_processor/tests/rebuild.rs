@@ -174,6 +174,7 @@ impl World {
             addresses: vec!["127.0.0.1:6550".parse().expect("an address")],
             roles: vec![role.spec()],
             voter_eligible: true,
+            features: Default::default(),
             address_seq: 0,
             joined: hivemind_core::ids::Index(0),
         };

@@ -5,6 +5,7 @@ mod code;
 mod determinism;
 mod documents;
 mod imports;
+mod messages;
 mod text;
 mod tree;
 mod words;

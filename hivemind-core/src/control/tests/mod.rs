@@ -6,6 +6,7 @@ mod access;
 mod commands;
 mod elections;
 mod faults;
+mod features;
 mod group;
 mod hostile;
 mod joint;

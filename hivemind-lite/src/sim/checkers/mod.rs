@@ -215,6 +215,7 @@ pub(super) mod fabricated {
             addresses: Vec::new(),
             roles: Vec::new(),
             voter_eligible: true,
+            features: Default::default(),
             address_seq: 0,
             joined: Index(counter - 1),
         }

@@ -94,7 +94,9 @@ impl World {
             | Event::Restarting { .. }
             | Event::Restarted { .. }
             | Event::Addresses { .. }
-            | Event::Access(_) => {}
+            | Event::Access(_)
+            | Event::FeatureOn { .. }
+            | Event::Features { .. } => {}
         }
     }
 

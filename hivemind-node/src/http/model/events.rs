@@ -139,6 +139,18 @@ pub enum Event {
         /// Its name.
         credential: String,
     },
+    /// A feature was switched on: whoever joins must support it.
+    FeatureOn {
+        /// Which.
+        feature: String,
+    },
+    /// A member runs another version.
+    Features {
+        /// Who.
+        member: MemberRef,
+        /// The optional features that it supports.
+        features: Vec<String>,
+    },
 }
 
 /// Why a membership ended.

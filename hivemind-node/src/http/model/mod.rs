@@ -7,15 +7,18 @@
 mod actions;
 mod configs;
 mod events;
+mod features;
 mod members;
 mod problem;
 mod status;
 mod tokens;
+mod whole;
 
 pub use actions::{Action, ActionBody, ActionResult, ActionStage};
 pub use configs::{Config, ConfigDetail, Configs, HostGone, SectionContent, SectionSummary, ServiceInstance, Services, StateSent};
 pub use events::{Event, EventPage, Gap, LeaveReason, LoggedEvent};
+pub use features::{Feature, FeatureResult, Features};
 pub use members::{Member, MemberRef, MemberState, Members, Neighborhood, Neighborhoods, Part, Voter, Voters};
 pub use problem::{PROBLEM_PREFIX, Problem, ProblemKind};
 pub use status::{Condition, Phase, Readiness, Role, Status};
-pub use tokens::{Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens};
+pub use tokens::{Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens, Tried};

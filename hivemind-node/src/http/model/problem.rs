@@ -85,12 +85,16 @@ problems! {
     Conflict = 409 "conflict" "It does not fit the state of the cluster";
     /// The body is larger than what is taken.
     TooLarge = 413 "too-large" "The body is too large";
+    /// The request line is longer than what is taken.
+    UriTooLong = 414 "uri-too-long" "The path and query are too long";
     /// The body is not `application/json`.
     MediaType = 415 "unsupported-media-type" "The body is of another type than JSON";
     /// The name that was asked for is not this node's.
     Misdirected = 421 "misdirected" "This is another host than the one asked for";
     /// Too many requests, or streams.
     TooMany = 429 "too-many-requests" "Too many requests";
+    /// The headers are more, or larger, than what is taken.
+    HeadTooLarge = 431 "head-too-large" "The headers are too large";
     /// The node can not answer: it stopped, or is no member yet. Nothing was changed.
     Unavailable = 503 "unavailable" "The node can not answer now";
     /// No quorum said so in time: nothing was changed.

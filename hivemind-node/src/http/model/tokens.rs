@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::actions::ActionStage;
+use super::whole::whole;
+
 /// The join tokens. Their secrets are kept nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
@@ -35,17 +38,23 @@ pub struct Token {
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenBody {
-    /// What people call it: 1 to 64 characters.
+    /// What people call it: 1 to 64 characters, none of them a control character.
+    #[cfg_attr(feature = "http", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")))]
     pub label: String,
-    /// The roles that it admits.
+    /// The roles that it admits: at most 16.
     #[serde(default)]
+    #[cfg_attr(feature = "http", schemars(length(max = 16), inner(regex(pattern = "^[a-z0-9_-]{1,32}$"))))]
     pub roles: Vec<String>,
     /// Whether it admits nodes that may become voters.
     #[serde(default)]
     pub voter: bool,
     /// For how many seconds, up to 366 days.
+    #[cfg_attr(feature = "http", schemars(range(min = 1, max = 31_622_400)))]
+    #[serde(deserialize_with = "whole")]
     pub ttl_s: u64,
-    /// How many nodes.
+    /// How many nodes: at least 1.
+    #[cfg_attr(feature = "http", schemars(range(min = 1, max = 4_294_967_295_u32)))]
+    #[serde(deserialize_with = "whole")]
     pub uses: u32,
 }
 
@@ -97,7 +106,8 @@ pub enum Right {
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CredentialBody {
-    /// What people call it: 1 to 64 characters.
+    /// What people call it: 1 to 64 characters, none of them a control character.
+    #[cfg_attr(feature = "http", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")))]
     pub label: String,
     /// What its bearer may do.
     pub right: Right,
@@ -113,13 +123,26 @@ pub struct NewCredential {
     pub secret: String,
 }
 
+/// A dry run of making something: nothing was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Tried {
+    /// How far it went: [`ActionStage::Possible`].
+    pub stage: ActionStage,
+    /// The position of the view that it was judged by.
+    pub position: String,
+}
+
 /// What became of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Revoked {
     /// What was revoked.
     pub id: String,
-    /// The position at which it is worth nothing.
+    /// How far it went.
+    pub stage: ActionStage,
+    /// The position at which it is worth nothing; in a dry run, that of the view that it was judged by.
     pub position: String,
 }
 

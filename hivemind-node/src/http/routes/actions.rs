@@ -90,6 +90,8 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
         | Refusal::BadProof
         | Refusal::StillMember { .. }
         | Refusal::NotAVoter
+        | Refusal::Unsupported { .. }
+        | Refusal::LacksFeatures { .. }
         | Refusal::Outdated => ProblemKind::Conflict,
     };
     let failure = Failure::new(kind, format!("{refusal}; nothing was done"));

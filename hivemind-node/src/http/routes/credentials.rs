@@ -2,14 +2,15 @@
 
 use axum::response::Response;
 use hivemind_core::wire::access::{self, CredentialId, Label};
-use hivemind_core::wire::command::Command;
+use hivemind_core::wire::command::{Command, Refusal};
 use tokio::time::timeout_at;
 
-use super::tokens::{made, revoke};
+use super::actions::refused;
+use super::tokens::{judged, made, revoke, revoked, tried};
 use crate::http::answer;
 use crate::http::call::{Call, bad_body};
 use crate::http::failure::Failure;
-use crate::http::model::{Credential, CredentialBody, Credentials, NewCredential, ProblemKind, Right};
+use crate::http::model::{ActionStage, Credential, CredentialBody, Credentials, NewCredential, ProblemKind, Right};
 
 /// `GET /api/v1/credentials`.
 pub(in crate::http) fn credentials(call: &Call) -> Result<Response, Failure> {
@@ -36,6 +37,9 @@ pub(in crate::http) async fn create_credential(call: &Call) -> Result<Response, 
         Right::Write => access::Right::Write,
         Right::Admin => access::Right::Admin,
     };
+    if call.asked.dry_run {
+        return tried(call).await;
+    }
     let made = made(timeout_at(call.deadline, call.desk.handle.create_credential(named, right)).await.ok())?;
     let view = call.view()?;
     let id = made.id.to_string();
@@ -50,5 +54,12 @@ pub(in crate::http) async fn revoke_credential(call: &Call) -> Result<Response, 
     let id = u64::from_str_radix(&written, 16).ok().filter(|_| digits);
     let none = || Failure::new(ProblemKind::NotFound, "the id of a credential has 16 hexadecimal digits; list them");
     let id = CredentialId(id.ok_or_else(none)?);
+    if call.asked.dry_run {
+        let view = judged(call).await?;
+        if !view.facts.credentials().contains_key(&id) {
+            return Err(refused(&Refusal::NoSuchCredential { id }));
+        }
+        return revoked(call, id.to_string(), ActionStage::Possible, view.facts.position());
+    }
     revoke(call, id.to_string(), Command::CredentialRevoke { id }).await
 }

@@ -1,11 +1,13 @@
 //! Join tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-use hivemind_core::ids::{PublicKey, SectionKind};
+use hivemind_core::ids::{Position, PublicKey, SectionKind};
+use hivemind_core::view::View;
 use hivemind_core::wire::access::{Admits, KnownToken, Label};
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, Refusal, check_token};
 use tokio::time::timeout_at;
 
 use super::actions::refused;
@@ -13,7 +15,7 @@ use crate::enroll::JoinToken;
 use crate::http::answer;
 use crate::http::call::{Call, bad_body};
 use crate::http::failure::Failure;
-use crate::http::model::{NewToken, ProblemKind, Revoked, Token, TokenBody, Tokens};
+use crate::http::model::{ActionStage, NewToken, ProblemKind, Revoked, Token, TokenBody, Tokens, Tried};
 use crate::node::{SecretFailure, TokenWish};
 
 /// Where nobody knows what became of it.
@@ -22,13 +24,7 @@ const LOOK: &str = "it may have been done, or may yet be; list what there is, an
 /// `GET /api/v1/tokens`.
 pub(in crate::http) async fn tokens(call: &Call) -> Result<Response, Failure> {
     let view = call.view()?;
-    let known = timeout_at(call.deadline, call.desk.handle.tokens()).await.ok().flatten();
-    let Some(known) = known else {
-        let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
-        let voters: Vec<&str> = voters.collect();
-        let detail = format!("voters alone know the join tokens; ask one of {}", voters.join(", "));
-        return Err(Failure::new(ProblemKind::Unavailable, detail));
-    };
+    let known = known(call, &view).await?;
     let token = |KnownToken { id, token }: KnownToken| Token {
         id: id.to_string(),
         label: token.label.to_string(),
@@ -41,12 +37,26 @@ pub(in crate::http) async fn tokens(call: &Call) -> Result<Response, Failure> {
     Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
 }
 
+async fn known(call: &Call, view: &View) -> Result<Vec<KnownToken>, Failure> {
+    let known = timeout_at(call.deadline, call.desk.handle.tokens()).await.ok().flatten();
+    known.ok_or_else(|| {
+        let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
+        let voters: Vec<&str> = voters.collect();
+        let detail = format!("voters alone know the join tokens; ask one of {}", voters.join(", "));
+        Failure::new(ProblemKind::Unavailable, detail)
+    })
+}
+
 /// `POST /api/v1/tokens`.
 pub(in crate::http) async fn create_token(call: &Call) -> Result<Response, Failure> {
     let TokenBody { label, roles, voter, ttl_s, uses } = call.body()?;
     let roles: Result<Vec<SectionKind>, _> = roles.iter().map(|role| SectionKind::new(role)).collect();
     let admits = Admits { roles: roles.map_err(bad_body)?, voter };
     let wish = TokenWish { label: Label::new(&label).map_err(bad_body)?, admits, ttl: Duration::from_secs(ttl_s), uses };
+    if call.asked.dry_run {
+        check_token(&wish.admits, wish.ttl, wish.uses).map_err(|refusal| refused(&refusal))?;
+        return tried(call).await;
+    }
     let made: JoinToken = made(timeout_at(call.deadline, call.desk.handle.create_token(wish)).await.ok())?;
     let view = call.view()?;
     let id = made.id().to_string();
@@ -60,7 +70,29 @@ pub(in crate::http) async fn revoke_token(call: &Call) -> Result<Response, Failu
     let none = || Failure::new(ProblemKind::NotFound, "the id of a join token has 64 hexadecimal digits; list them");
     let id = data_encoding::HEXLOWER.decode(written.as_bytes()).ok().and_then(|octets| octets.try_into().ok());
     let id = PublicKey(id.ok_or_else(none)?);
+    if call.asked.dry_run {
+        let view = judged(call).await?;
+        let tokens = known(call, &view).await?;
+        if tokens.iter().all(|token| token.id != id) {
+            return Err(refused(&Refusal::NoSuchToken));
+        }
+        return revoked(call, written, ActionStage::Possible, view.facts.position());
+    }
     revoke(call, written, Command::TokenRevoke { id }).await
+}
+
+/// What a dry run is judged by: what a quorum knows, at a voter, since nobody else may ask for it.
+pub(super) async fn judged(call: &Call) -> Result<Arc<View>, Failure> {
+    call.wait_for_quorum().await?;
+    let view = call.view()?;
+    if view.facts.is_voter(view.node) { Ok(view) } else { Err(refused(&Refusal::NotAVoter)) }
+}
+
+/// Says that something could be made.
+pub(super) async fn tried(call: &Call) -> Result<Response, Failure> {
+    let view = judged(call).await?;
+    let body = Tried { stage: ActionStage::Possible, position: view.facts.position().to_string() };
+    Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
 }
 
 /// What was made with a secret, or why it was not; `None` where no answer came in time.
@@ -79,14 +111,19 @@ pub(super) fn made<T>(made: Option<Result<T, SecretFailure>>) -> Result<T, Failu
 
 /// Proposes a revocation.
 pub(super) async fn revoke(call: &Call, id: String, command: Command) -> Result<Response, Failure> {
-    let view = call.view()?;
     match timeout_at(call.deadline, call.desk.handle.propose(command)).await {
         Ok(Outcome::Committed { position }) => {
             tracing::info!(id, %position, "revoked over HTTP");
-            let body = Revoked { id, position: position.to_string() };
-            Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
+            revoked(call, id, ActionStage::Committed, position)
         }
         Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(Failure::new(ProblemKind::OutcomeUnknown, LOOK)),
     }
+}
+
+/// What became of a revocation.
+pub(super) fn revoked(call: &Call, id: String, stage: ActionStage, position: Position) -> Result<Response, Failure> {
+    let view = call.view()?;
+    let body = Revoked { id, stage, position: position.to_string() };
+    Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
 }

@@ -46,6 +46,7 @@ pub(in crate::control::tests) fn first_member() -> MemberRecord {
         addresses: Vec::new(),
         roles: Vec::new(),
         voter_eligible: true,
+        features: Default::default(),
         address_seq: 0,
         joined: Index(0),
     }
@@ -59,6 +60,7 @@ pub(in crate::control::tests) fn request(name: &str, nonce: u64) -> JoinRequest 
         addresses: vec!["127.0.0.1:6550".parse().unwrap()],
         roles: Vec::new(),
         voter_eligible: true,
+        features: Default::default(),
         previous: None,
     }
 }
