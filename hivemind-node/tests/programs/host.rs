@@ -4,41 +4,17 @@ use std::io::Read as _;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use crate::said::Said;
+
 /// What anything is waited for at most. Far above what is expected: it only bounds a failure.
 const BOUND: Duration = Duration::from_secs(60);
-
-/// What a program said, and its status.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) status: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Said {
-    fn of(output: &Output) -> Self {
-        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
-        Said { status: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    /// The data, where it was done.
-    pub(crate) fn done(self) -> String {
-        assert_eq!(self.status, 0, "{self:?}");
-        self.out
-    }
-
-    pub(crate) fn json<T: DeserializeOwned>(self) -> T {
-        let text = self.done();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-    }
-}
 
 /// A host of its own.
 pub(crate) struct Host {

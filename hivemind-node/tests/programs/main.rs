@@ -5,3 +5,4 @@ mod bad_input;
 mod day;
 mod host;
 mod manual;
+mod said;

@@ -1,0 +1,115 @@
+//! Daemons that are killed, and what the cluster said it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use hivemind_node::http::model::{Credentials, NewCredential};
+
+use crate::cluster::{Cluster, VOTERS};
+use crate::host::{Family, Host};
+
+/// How often a voter is killed, unless the environment's `HIVEMIND_KILLS` says otherwise.
+const KILLS: usize = 10;
+/// Every so many-th credential stays; the others are revoked again, as a cluster has no more than a thousand.
+const KEPT: usize = 10;
+
+#[test]
+fn the_cluster_outlives_its_leader() {
+    let mut cluster = Cluster::new(5, Family::V4);
+    let before = cluster.memberships();
+    let leader = cluster.leader(&[0, 1, 2]);
+    cluster.daemons[leader].take().unwrap().kill();
+    let rest: Vec<usize> = (0..VOTERS).filter(|at| *at != leader).collect();
+    let next = cluster.leader(&rest);
+    cluster.commits(next, "after the leader");
+    cluster.daemons[leader] = Some(cluster.hosts[leader].start());
+    cluster.all_well();
+    let after = cluster.memberships();
+    assert!(before.iter().all(|(name, node)| *name == cluster.hosts[leader].name || after.get(name) == Some(node)), "nobody else left");
+}
+
+/// What was asked for, and what came of it.
+#[derive(Default)]
+struct Ledger {
+    /// By label: made for sure, and not asked to be revoked.
+    standing: BTreeSet<String>,
+    /// Not there for sure: refused, not asked, or revoked.
+    absent: BTreeSet<String>,
+    /// It may be there or not.
+    open: BTreeSet<String>,
+}
+
+/// Asks one host after another for credentials, and has most of them revoked, until it is told to stop.
+fn load(voters: &[Host], done: &AtomicBool) -> Ledger {
+    let mut ledger = Ledger::default();
+    let mut number = 0;
+    while !done.load(Ordering::Relaxed) {
+        number += 1;
+        let (label, host) = (format!("load {number}"), &voters[number % voters.len()]);
+        let said = host.ask(&["credential", "create", "--right", "read", "--label", &label, "--json"]);
+        match said.status {
+            0 => {
+                let made: NewCredential = said.json();
+                if number % KEPT == 0 {
+                    ledger.standing.insert(label);
+                    continue;
+                }
+                // Revoked at another voter than the one that made it.
+                let revoked = voters[(number + 1) % voters.len()].ask(&["credential", "revoke", &made.id]);
+                match revoked.status {
+                    0 => ledger.absent.insert(label),
+                    // A view that has not got it yet refuses; nobody asked is nothing done.
+                    1 | 3 => ledger.standing.insert(label),
+                    4 => ledger.open.insert(label),
+                    other => panic!("{other}: {revoked:?}"),
+                };
+            }
+            1 | 3 => drop(ledger.absent.insert(label)),
+            4 => drop(ledger.open.insert(label)),
+            other => panic!("{other}: {said:?}"),
+        }
+    }
+    ledger
+}
+
+#[test]
+fn no_acknowledged_command_is_lost_by_kills() {
+    let kills = std::env::var("HIVEMIND_KILLS").map_or(KILLS, |text| text.parse().unwrap());
+    let mut cluster = Cluster::new(VOTERS, Family::V4);
+    let before = cluster.memberships();
+    let done = AtomicBool::new(false);
+    let (hosts, daemons) = (&cluster.hosts, &mut cluster.daemons);
+    let ledger = thread::scope(|scope| {
+        let loading = scope.spawn(|| load(hosts, &done));
+        for kill in 0..kills {
+            let at = kill % VOTERS;
+            daemons[at].take().unwrap().kill();
+            daemons[at] = Some(hosts[at].start());
+        }
+        done.store(true, Ordering::Relaxed);
+        loading.join().unwrap()
+    });
+    cluster.all_well();
+    // Who has this one has all that were before it.
+    cluster.commits(0, "fence");
+    let made = ledger.standing.len() + ledger.absent.len();
+    println!("kills: {kills}, standing: {}, absent: {}, open: {}", ledger.standing.len(), ledger.absent.len(), ledger.open.len());
+    assert!(made >= kills, "there was load: {made}");
+    for host in &cluster.hosts {
+        let list: Credentials = host.ask_until(&["credential", "list"], |list: &Credentials| {
+            list.credentials.iter().any(|credential| credential.label == "fence")
+        });
+        let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
+        for credential in &list.credentials {
+            *listed.entry(&credential.label).or_default() += 1;
+        }
+        for label in &ledger.standing {
+            assert_eq!(listed.get(label.as_str()), Some(&1), "{label} was acknowledged, and {} has not got it once", host.name);
+        }
+        for label in &ledger.absent {
+            assert_eq!(listed.get(label.as_str()), None, "{label} is there at {}, though it was revoked or not made", host.name);
+        }
+    }
+    assert_eq!(cluster.memberships(), before, "nobody left");
+}
