@@ -41,12 +41,12 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until each host that runs sees the others that it knows of as reachable, and three vote.
+    /// Waits until no host that runs sees another one as unreachable, and three vote.
     pub(crate) fn all_well(&self) {
         let size = self.hosts.len();
         for (host, _) in self.running() {
             host.ask_until(&["members"], |list: &Members| {
-                list.total == size as u64 && list.members.iter().all(|member| member.state == MemberState::Reachable)
+                list.total == size as u64 && list.members.iter().all(|member| member.state != MemberState::Unreachable)
             });
             host.ask_until(&["status"], |status: &Status| status.condition == Default::default());
         }

@@ -128,9 +128,10 @@ impl Host {
         }
     }
 
-    /// What the daemon logged, in all its runs.
+    /// What the daemon logged, in all its runs, without the requests that it answered.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        log.lines().filter(|line| !line.contains("hivemind_node::http::gate")).map(|line| format!("{line}\n")).collect()
     }
 }
 
