@@ -19,6 +19,7 @@ use crate::authority::Authority;
 use crate::daemon::{self, Roles};
 use crate::enroll::Entry;
 use crate::node::{NewCredential, Node, NodeHandle};
+use crate::storage::Making;
 
 /// A lone voter elects itself in a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,12 +38,15 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
     let wish = Wish { name: &args.name, voter: true, roles, seeds: &[] };
     let prepared = Prepared::new(&server.config, &args.place, &wish, screen)?;
     let data = &prepared.settings.data_dir;
-    if std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+    let refused = |error: &dyn std::fmt::Display| Failure::Refused(error.to_string());
+    let Some(making) = Making::begin(data).map_err(|error| refused(&error))? else {
         let message = format!("{} is not empty; remove what is there to begin anew, or choose another --data-dir", data.display());
         return Err(Failure::Refused(message));
+    };
+    if making.cleared() {
+        screen.note(&format!("an earlier `hivemind init` was cut short: what it left in {} is removed, and its credential is void", data.display()));
     }
     let cluster = ClusterId(random()?);
-    let refused = |error: &dyn std::fmt::Display| Failure::Refused(error.to_string());
     let authority = Arc::new(Authority::new(cluster).map_err(|error| refused(&error))?);
     let mut settings = Settings::default();
     settings.control.admission = AdmissionPolicy::Enrolled;
@@ -63,7 +67,9 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
     screen.note(&format!(
         "cluster {cluster} is there. Above is the first credential, with every right: it is not shown again, so keep it in a safe place"
     ));
-    prepared.finish(args.place.foreground, screen).await
+    prepared.write()?;
+    making.end().map_err(|error| refused(&error))?;
+    prepared.launch(args.place.foreground, screen).await
 }
 
 /// The cluster is there as soon as its first command is committed.
@@ -73,7 +79,7 @@ async fn first_credential(handle: &NodeHandle) -> Result<NewCredential, Failure>
         Ok(Some(_)) => {}
         Ok(None) => return Err(Failure::Refused(format!("the node stopped: {}", handle.stopped().await))),
         Err(_) => {
-            return Err(Failure::Refused(format!("the first voter was not elected in {PATIENCE:?}; remove the data folder and try again")));
+            return Err(Failure::Refused(format!("the first voter was not elected in {PATIENCE:?}; try again")));
         }
     }
     let label = Label::new("first admin").map_err(|error| Failure::Refused(error.to_string()))?;

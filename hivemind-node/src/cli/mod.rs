@@ -10,6 +10,7 @@ mod grants;
 mod join;
 mod offline;
 mod prepare;
+mod service;
 mod show;
 
 use std::process::ExitCode;

@@ -21,8 +21,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// `size` hosts, all of them members, the first three of them voters.
     pub(crate) fn new(size: usize, family: Family) -> Self {
+        Cluster::on(size, family, |_| {})
+    }
+
+    /// The same, with something done to each host before.
+    pub(crate) fn on(size: usize, family: Family, prepare: impl Fn(&Host)) -> Self {
         let world = World::new();
         let hosts: Vec<Host> = (1..=size).map(|number| Host::new(&world, number, family)).collect();
+        hosts.iter().for_each(prepare);
         let founder = &hosts[0];
         founder.init().done();
         let mut daemons = vec![Some(founder.start())];

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
@@ -65,6 +65,12 @@ impl Host {
 
     pub(crate) fn init(&self) -> Said {
         self.ask_all(vec!["init".to_owned()], self.place())
+    }
+
+    /// Begins to make a cluster, and does not wait.
+    pub(crate) fn founding(&self) -> Child {
+        let mut command = self.command(env!("CARGO_BIN_EXE_hivemind"));
+        command.arg("init").args(self.place()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     pub(crate) fn join(&self, token: &str, more: &[&str]) -> Said {
@@ -148,6 +154,11 @@ impl Daemon {
     /// Waits for its end: its status.
     pub(crate) fn ended(mut self) -> Option<i32> {
         until(|| "the daemon's end".to_owned(), || self.child.try_wait().unwrap()).code()
+    }
+
+    /// Its status, where it has ended.
+    pub(crate) fn has_ended(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().map(|status| status.code().unwrap())
     }
 
     /// Kills it.

@@ -1,18 +1,21 @@
 //! Daemons that are killed, and what the cluster said it did.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use hivemind_node::http::model::{Credentials, NewCredential};
 
 use crate::cluster::{Cluster, VOTERS};
 use crate::host::{Family, Host};
+use crate::wait::until;
 
 /// How often a voter is killed, unless the environment's `HIVEMIND_KILLS` says otherwise.
 const KILLS: usize = 10;
-/// Every so many-th credential stays; the others are revoked again, as a cluster has no more than a thousand.
-const KEPT: usize = 10;
+/// Every so many-th credential that was made stays; the others are revoked again, as a cluster has no more than a thousand.
+const KEPT: usize = 5;
+/// So many commands are acknowledged between two kills, so that there is something to lose.
+const BETWEEN: usize = 3;
 
 #[test]
 fn the_cluster_outlives_its_leader() {
@@ -41,7 +44,7 @@ struct Ledger {
 }
 
 /// Asks one host after another for credentials, and has most of them revoked, until it is told to stop.
-fn load(voters: &[Host], done: &AtomicBool) -> Ledger {
+fn load(voters: &[Host], acknowledged: &AtomicUsize, done: &AtomicBool) -> Ledger {
     let mut ledger = Ledger::default();
     let mut number = 0;
     while !done.load(Ordering::Relaxed) {
@@ -51,7 +54,7 @@ fn load(voters: &[Host], done: &AtomicBool) -> Ledger {
         match said.status {
             0 => {
                 let made: NewCredential = said.json();
-                if number % KEPT == 0 {
+                if acknowledged.fetch_add(1, Ordering::Relaxed) % KEPT == 0 {
                     ledger.standing.insert(label);
                     continue;
                 }
@@ -78,12 +81,16 @@ fn no_acknowledged_command_is_lost_by_kills() {
     let kills = std::env::var("HIVEMIND_KILLS").map_or(KILLS, |text| text.parse().unwrap());
     let mut cluster = Cluster::new(VOTERS, Family::V4);
     let before = cluster.memberships();
-    let done = AtomicBool::new(false);
+    let (acknowledged, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (hosts, daemons) = (&cluster.hosts, &mut cluster.daemons);
     let ledger = thread::scope(|scope| {
-        let loading = scope.spawn(|| load(hosts, &done));
+        let loading = scope.spawn(|| load(hosts, &acknowledged, &done));
         for kill in 0..kills {
-            let at = kill % VOTERS;
+            let (at, before) = (kill % VOTERS, acknowledged.load(Ordering::Relaxed));
+            until(
+                || format!("commands are acknowledged after {kill} kills; {}", hosts[0].log()),
+                || (acknowledged.load(Ordering::Relaxed) >= before + BETWEEN || loading.is_finished()).then_some(()),
+            );
             daemons[at].take().unwrap().kill();
             daemons[at] = Some(hosts[at].start());
         }
@@ -93,9 +100,10 @@ fn no_acknowledged_command_is_lost_by_kills() {
     cluster.all_well();
     // Who has this one has all that were before it.
     cluster.commits(0, "fence");
-    let made = ledger.standing.len() + ledger.absent.len();
-    println!("kills: {kills}, standing: {}, absent: {}, open: {}", ledger.standing.len(), ledger.absent.len(), ledger.open.len());
-    assert!(made >= kills, "there was load: {made}");
+    let acknowledged = acknowledged.load(Ordering::Relaxed);
+    let (standing, absent, open) = (ledger.standing.len(), ledger.absent.len(), ledger.open.len());
+    println!("kills: {kills}, acknowledged: {acknowledged}, standing: {standing}, absent: {absent}, open: {open}");
+    assert!(standing * KEPT >= kills, "there was load: {standing} stand");
     for host in &cluster.hosts {
         let list: Credentials = host.ask_until(&["credential", "list"], |list: &Credentials| {
             list.credentials.iter().any(|credential| credential.label == "fence")

@@ -40,21 +40,22 @@ fn lost_packets_cost_no_membership() {
     let deaf = (0..VOTERS).find(|at| *at != leader).unwrap();
     let [from, to] = [leader, deaf].map(|at| format!("fd00::{}", at + 1));
     // The deaf one hears nothing of the leader, which hears it; the others hear both.
-    let one_way = format!("nft add table inet cut; nft 'add chain inet cut in {{ type filter hook input priority 0; }}'; nft add rule inet cut in ip6 saddr {from} ip6 daddr {to} drop");
+    let one_way = format!("nft add table inet cut; nft 'add chain inet cut in {{ type filter hook input priority 0; }}'; nft add rule inet cut in ip6 saddr {from} ip6 daddr {to} counter drop");
     cluster.hosts[deaf].namespace.sh(&one_way);
     for number in 0..5 {
         cluster.commits(leader, &format!("one way {number}"));
     }
-    cluster.hosts[deaf].namespace.sh("nft delete table inet cut");
+    let counted = cluster.hosts[deaf].namespace.sh("nft list table inet cut; nft delete table inet cut");
+    assert!(counted.contains("counter packets") && !counted.contains("counter packets 0 "), "packets were lost: {counted}");
     for host in &cluster.hosts {
-        host.namespace.sh("nft add table inet loss; nft 'add chain inet loss in { type filter hook input priority 0; }'; nft add rule inet loss in iifname eth0 numgen random mod 100 '<' 10 drop");
+        host.namespace.sh("nft add table inet loss; nft 'add chain inet loss in { type filter hook input priority 0; }'; nft add rule inet loss in iifname eth0 numgen random mod 100 '<' 10 counter drop");
     }
     for number in 0..10 {
         cluster.commits(number % VOTERS, &format!("lossy {number}"));
     }
     for host in &cluster.hosts {
-        let counted = host.namespace.sh("nft delete table inet loss; ip -s link show eth0");
-        assert!(counted.contains("eth0"), "{counted}");
+        let counted = host.namespace.sh("nft list table inet loss; nft delete table inet loss");
+        assert!(counted.contains("counter packets") && !counted.contains("counter packets 0 "), "packets were lost: {counted}");
     }
     cluster.all_well();
     assert_eq!(cluster.memberships(), before, "nobody left");

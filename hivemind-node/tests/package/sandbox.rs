@@ -1,9 +1,13 @@
 //! A throw-away copy of this machine's files, in which packages can be installed.
 
+use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -20,25 +24,38 @@ mount --rbind /dev "$1/root/dev"
 mount -t tmpfs -o mode=755 run "$1/root/run"
 mount -t tmpfs -o mode=1777 tmp "$1/root/tmp"
 cp "$2" "$1/root/tmp/hivemind.deb"
+mkdir "$1/root/run/manager"
+mount --bind "$3" "$1/root/run/manager"
 ip link set lo up
 exec chroot "$1/root" cat
 "#;
 /// What a package's scripts ask before they start anything: nothing is started.
 const POLICY: &str = r"printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; dpkg --purge hivemind 2>/dev/null || true";
 
+/// Where the daemon finds the service manager, which is this test.
+pub(crate) const MANAGER: &str = "/run/manager/notify";
+/// What anything is waited for at most. Far above what is expected: it only bounds a failure.
+const BOUND: Duration = Duration::from_secs(60);
+
 /// The sandbox, with the package at `/tmp/hivemind.deb`.
 pub(crate) struct Sandbox {
     holder: Child,
     pid: String,
-    _place: TempDir,
+    manager: UnixDatagram,
+    _folders: [TempDir; 2],
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
+        let [place, desk] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let manager = UnixDatagram::bind(desk.path().join("notify")).unwrap();
+        manager.set_read_timeout(Some(BOUND)).unwrap();
+        for (path, mode) in [(desk.path().to_owned(), 0o755), (desk.path().join("notify"), 0o666)] {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
         let mut command = as_root("unshare");
         // Its process id is told first: between it and this test may stand sudo.
-        command.args(["--mount", "--net", "--", "sh", "-ec", &format!("echo $$\n{MAKE}"), "sh"]).arg(place.path()).arg(package());
+        command.args(["--mount", "--net", "--", "sh", "-ec", &format!("echo $$\n{MAKE}"), "sh"]).arg(place.path()).arg(package()).arg(desk.path());
         let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         holder.stdin.as_mut().unwrap().write_all(b".").unwrap();
         let mut told = String::new();
@@ -49,7 +66,7 @@ impl Sandbox {
             told.push(char::from(octet[0]));
         }
         let pid = told.lines().next().unwrap().to_owned();
-        let sandbox = Sandbox { holder, pid, _place: place };
+        let sandbox = Sandbox { holder, pid, manager, _folders: [place, desk] };
         sandbox.sh(POLICY);
         sandbox
     }
@@ -59,6 +76,17 @@ impl Sandbox {
         let sandbox = Sandbox::new();
         sandbox.sh("dpkg -i /tmp/hivemind.deb");
         sandbox
+    }
+
+    /// Waits until the service manager is told this.
+    pub(crate) fn told(&self, expected: &str) {
+        let mut octets = [0; 256];
+        loop {
+            let length = self.manager.recv(&mut octets).unwrap_or_else(|error| panic!("never told {expected}: {error}"));
+            if String::from_utf8_lossy(&octets[..length]).lines().any(|line| line == expected) {
+                return;
+            }
+        }
     }
 
     /// A program in it.
@@ -113,6 +141,6 @@ fn package() -> &'static Path {
         assert_eq!(said.status, 0, "{said:?}");
         folder
     });
-    static PLACE: OnceLock<std::path::PathBuf> = OnceLock::new();
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
     PLACE.get_or_init(|| folder.path().join("hivemind.deb"))
 }
