@@ -56,7 +56,7 @@ impl<'a> Daemon<'a> {
     fn start(sandbox: &'a Sandbox, by_hand: &str) -> Self {
         let program = sandbox.sh("sed -n 's/^ExecStart=//p' /usr/lib/systemd/system/hivemind.service");
         let setpriv = by_hand.strip_suffix("hivemind-node").unwrap();
-        let script = format!("export NOTIFY_SOCKET={}; exec {setpriv} {program}", crate::sandbox::MANAGER);
+        let script = format!("export NOTIFY_SOCKET={}; exec {setpriv} {program} 2>>/run/daemon.log", crate::sandbox::MANAGER);
         let child = sandbox.command("sh").args(["-ec", &script]).spawn().unwrap();
         sandbox.told("READY=1");
         Daemon { sandbox, child }

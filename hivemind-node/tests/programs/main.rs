@@ -6,3 +6,4 @@ mod day;
 mod host;
 mod manual;
 mod said;
+mod service;
