@@ -1,7 +1,7 @@
 //! `hivemind init`: a cluster, its authority, and its first voter.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hivemind_core::ids::ClusterId;
 use hivemind_core::machine::{Birth, Phase};
@@ -24,6 +24,9 @@ use crate::storage::Making;
 /// A lone voter elects itself in a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The beginning of 2026, in seconds since 1970.
+const WRITTEN: u64 = 1_767_225_600;
+
 /// What a new cluster's operator needs.
 #[derive(Serialize)]
 struct Founded {
@@ -34,6 +37,11 @@ struct Founded {
 
 /// Makes a cluster that admits enrolled keys alone.
 pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) -> Result<(), Failure> {
+    if is_long_ago() {
+        let message = "the clock of this machine is years behind: what a cluster that is made now certifies would have expired for all others; \
+                       set the clock, then try again";
+        return Err(Failure::Refused(message.to_owned()));
+    }
     let roles = if args.place.roles.is_empty() { vec![RoleName::Observer] } else { args.place.roles.clone() };
     let wish = Wish { name: &args.name, voter: true, roles, seeds: &[] };
     let prepared = Prepared::new(&server.config, &args.place, &wish, screen)?;
@@ -70,6 +78,12 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
     prepared.write()?;
     making.end().map_err(|error| refused(&error))?;
     prepared.launch(args.place.foreground, screen).await
+}
+
+/// Whether the clock says a time before this program was written, as that of a machine without a battery does until it is set.
+#[expect(clippy::disallowed_methods, reason = "certificates have dates; no driver runs yet")]
+fn is_long_ago() -> bool {
+    SystemTime::now() < SystemTime::UNIX_EPOCH + Duration::from_secs(WRITTEN)
 }
 
 /// The cluster is there as soon as its first command is committed.

@@ -37,7 +37,7 @@ impl Cluster {
         for (at, host) in hosts.iter().enumerate().skip(1) {
             let said = if at < VOTERS { host.join(&to_vote, &["--voter"]) } else { host.join(&to_publish, &[]) };
             said.done();
-            daemons.push(Some(host.spawn(&[])));
+            daemons.push(Some(host.spawn()));
         }
         for host in &hosts[1..] {
             host.ready();

@@ -68,7 +68,7 @@ fn a_voter_whose_disk_is_full_stops_and_comes_back_with_room() {
     );
     assert!(ended == 1 && host.log().contains("no space left"), "{ended}: {}", host.log());
     // Started again without room it says the same, and nothing is lost.
-    assert_eq!(host.spawn(&[]).ended(), Some(1), "{}", host.log());
+    assert_eq!(host.spawn().ended(), Some(1), "{}", host.log());
     cluster.commits(leader, "without it");
     host.namespace.sh(&format!("rm {}/ballast", host.data()));
     cluster.daemons[full] = Some(host.start());
@@ -85,7 +85,7 @@ fn a_data_folder_that_is_read_only_is_said_to_be() {
     assert_eq!(daemon.ended(), Some(0));
     let host = &cluster.hosts[2];
     remount(host, "ro");
-    assert_eq!(host.spawn(&[]).ended(), Some(1));
+    assert_eq!(host.spawn().ended(), Some(1));
     assert!(host.log().contains("is read-only or belongs to another user; make it writable"), "{}", host.log());
     remount(host, "rw");
     cluster.daemons[2] = Some(host.start());

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
@@ -28,6 +29,15 @@ pub(crate) struct Host {
     address: IpAddr,
     folder: TempDir,
     manager: UnixDatagram,
+    /// How libfaketime is to set the wall clock of all that runs here from now on; none: it is right.
+    clock: Mutex<Option<&'static str>>,
+}
+
+/// Sets the wall clock of a command and of what it runs; the clock that measures time stays as it is.
+fn set_clock(command: &mut Command, clock: Option<&str>) {
+    if let Some(clock) = clock {
+        command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1").env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
 }
 
 impl Host {
@@ -40,7 +50,7 @@ impl Host {
             Family::V6 => format!("fd00::{number}"),
         };
         fs::create_dir(folder.path().join("data")).unwrap();
-        Host { name: format!("h{number}"), namespace: world.namespace(number), address: address.parse().unwrap(), folder, manager }
+        Host { name: format!("h{number}"), namespace: world.namespace(number), address: address.parse().unwrap(), folder, manager, clock: Mutex::new(None) }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -87,7 +97,20 @@ impl Host {
         let mut command = self.namespace.enter(program);
         command.args(["--config", &self.text("node.toml")]).env("NOTIFY_SOCKET", self.path("notify"));
         command.env_remove("HIVEMIND_ADDR").env_remove("HIVEMIND_TOKEN_FILE");
+        set_clock(&mut command, *self.clock.lock().unwrap());
         command
+    }
+
+    /// Sets the wall clock, as libfaketime reads it, for all that is run here from now on.
+    pub(crate) fn set_clock(&self, clock: &'static str) {
+        *self.clock.lock().unwrap() = Some(clock);
+    }
+
+    /// The year, as programs here see it.
+    pub(crate) fn date(&self) -> String {
+        let mut date = self.namespace.enter("date");
+        set_clock(&mut date, *self.clock.lock().unwrap());
+        Said::of(&date.arg("+%Y-%m").output().unwrap()).done().trim().to_owned()
     }
 
     /// Runs the tool here.
@@ -108,16 +131,16 @@ impl Host {
     }
 
     /// Starts the daemon, and does not wait. Whoever starts it lives longer than it.
-    pub(crate) fn spawn(&self, environment: &[(&str, &str)]) -> Daemon {
+    pub(crate) fn spawn(&self) -> Daemon {
         let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.command(env!("CARGO_BIN_EXE_hivemind-node"));
-        let child = command.envs(environment.iter().copied()).stderr(log).spawn().unwrap();
+        let child = command.stderr(log).spawn().unwrap();
         Daemon { child }
     }
 
     /// Starts the daemon, and waits until it is ready.
     pub(crate) fn start(&self) -> Daemon {
-        let daemon = self.spawn(&[]);
+        let daemon = self.spawn();
         self.ready();
         daemon
     }
