@@ -33,7 +33,8 @@ fn an_init_that_is_cut_short_is_begun_anew() {
     }
     for file in ["unfinished", "identity", "raft", "certificate.pem"] {
         let mut founding = host.founding();
-        until(|| format!("{file} is made"), || host.path("data").join(file).exists().then_some(()));
+        let is_there = || host.path("data").join(file).exists();
+        until(|| format!("{file} is made"), || (is_there() || founding.try_wait().unwrap().is_some()).then_some(()));
         founding.kill().unwrap();
         founding.wait().unwrap();
         // It may have been faster.
