@@ -52,7 +52,10 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
         return Err(Failure::Refused(message));
     };
     if making.cleared() {
-        screen.note(&format!("an earlier `hivemind init` was cut short: what it left in {} is removed, and its credential is void", data.display()));
+        screen.note(&format!(
+            "an earlier `hivemind init` was cut short: what it left in {} is removed, and its credential is void",
+            data.display()
+        ));
     }
     let cluster = ClusterId(random()?);
     let authority = Arc::new(Authority::new(cluster).map_err(|error| refused(&error))?);

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn the_user_is_found_by_its_whole_name() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nhivemind2:x:7:7::/:/bin/sh\nhivemind:x:998:997:node:/var/lib/hivemind:/usr/sbin/nologin\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nhivemind2:x:7:7::/:/bin/sh\nhivemind:x:998:997:node:/var/lib/hivemind:/usr/sbin/nologin\n";
         assert_eq!(ids(passwd), Some((998, 997)));
         assert_eq!(ids("hivemind:x:998\n"), None);
         assert_eq!(ids("hivemind:x:-1:none:a:b:c\n"), None);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hivemind_node::http::model::{Members, MemberState, Part, Status, Voters};
+use hivemind_node::http::model::{MemberState, Members, Part, Status, Voters};
 
 use crate::host::{Daemon, Family, Host};
 use crate::wait::until;
@@ -75,12 +75,15 @@ impl Cluster {
 
     /// Where the leader is, as one of these hosts knows it.
     pub(crate) fn leader(&self, among: &[usize]) -> usize {
-        until(|| "a leader".to_owned(), || {
-            let mut told = among.iter().filter_map(|at| self.hosts[*at].tells::<Status>(&["status"])?.leader?.name);
-            let name = told.next()?;
-            let at = self.hosts.iter().position(|host| host.name == name)?;
-            among.contains(&at).then_some(at)
-        })
+        until(
+            || "a leader".to_owned(),
+            || {
+                let mut told = among.iter().filter_map(|at| self.hosts[*at].tells::<Status>(&["status"])?.leader?.name);
+                let name = told.next()?;
+                let at = self.hosts.iter().position(|host| host.name == name)?;
+                among.contains(&at).then_some(at)
+            },
+        )
     }
 
     /// Has the cluster commit something, as asked of one host.

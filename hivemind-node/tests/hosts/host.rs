@@ -50,7 +50,14 @@ impl Host {
             Family::V6 => format!("fd00::{number}"),
         };
         fs::create_dir(folder.path().join("data")).unwrap();
-        Host { name: format!("h{number}"), namespace: world.namespace(number), address: address.parse().unwrap(), folder, manager, clock: Mutex::new(None) }
+        Host {
+            name: format!("h{number}"),
+            namespace: world.namespace(number),
+            address: address.parse().unwrap(),
+            folder,
+            manager,
+            clock: Mutex::new(None),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

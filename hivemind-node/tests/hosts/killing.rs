@@ -105,9 +105,8 @@ fn no_acknowledged_command_is_lost_by_kills() {
     println!("kills: {kills}, acknowledged: {acknowledged}, standing: {standing}, absent: {absent}, open: {open}");
     assert!(standing * KEPT >= kills, "there was load: {standing} stand");
     for host in &cluster.hosts {
-        let list: Credentials = host.ask_until(&["credential", "list"], |list: &Credentials| {
-            list.credentials.iter().any(|credential| credential.label == "fence")
-        });
+        let list: Credentials = host
+            .ask_until(&["credential", "list"], |list: &Credentials| list.credentials.iter().any(|credential| credential.label == "fence"));
         let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
         for credential in &list.credentials {
             *listed.entry(&credential.label).or_default() += 1;

@@ -1,6 +1,6 @@
 //! Links that fail.
 
-use hivemind_node::http::model::{Members, MemberState, Status};
+use hivemind_node::http::model::{MemberState, Members, Status};
 
 use crate::cluster::{Cluster, VOTERS};
 use crate::host::Family;
@@ -40,7 +40,9 @@ fn lost_packets_cost_no_membership() {
     let deaf = (0..VOTERS).find(|at| *at != leader).unwrap();
     let [from, to] = [leader, deaf].map(|at| format!("fd00::{}", at + 1));
     // The deaf one hears nothing of the leader, which hears it; the others hear both.
-    let one_way = format!("nft add table inet cut; nft 'add chain inet cut in {{ type filter hook input priority 0; }}'; nft add rule inet cut in ip6 saddr {from} ip6 daddr {to} counter drop");
+    let one_way = format!(
+        "nft add table inet cut; nft 'add chain inet cut in {{ type filter hook input priority 0; }}'; nft add rule inet cut in ip6 saddr {from} ip6 daddr {to} counter drop"
+    );
     cluster.hosts[deaf].namespace.sh(&one_way);
     for number in 0..5 {
         cluster.commits(leader, &format!("one way {number}"));

@@ -15,7 +15,10 @@ impl Holder {
         let mut echo = [0];
         child.stdin.as_mut().unwrap().write_all(b".").unwrap();
         let heard = child.stdout.as_mut().unwrap().read_exact(&mut echo);
-        assert!(heard.is_ok(), "this user can not make namespaces: run the tests as root, or allow user namespaces (sysctl user.max_user_namespaces)");
+        assert!(
+            heard.is_ok(),
+            "this user can not make namespaces: run the tests as root, or allow user namespaces (sysctl user.max_user_namespaces)"
+        );
         Holder(child)
     }
 

@@ -90,7 +90,10 @@ fn the_service_user_runs_what_root_made_and_data_goes_with_a_purge_alone() {
 
     let daemon = Daemon::start(&sandbox, by_hand);
     let process = daemon.process();
-    assert_eq!(sandbox.sh(&format!("stat -c %U /proc/{process}; sed -n 's/^CapEff:\\s*//p' /proc/{process}/status")), "hivemind\n0000000000000400\n");
+    assert_eq!(
+        sandbox.sh(&format!("stat -c %U /proc/{process}; sed -n 's/^CapEff:\\s*//p' /proc/{process}/status")),
+        "hivemind\n0000000000000400\n"
+    );
     let before = membership(&sandbox);
     assert_eq!(sandbox.sh("stat -c '%U %a' /var/lib/hivemind/hivemind.sock"), "hivemind 660\n");
     daemon.stop();
@@ -98,12 +101,12 @@ fn the_service_user_runs_what_root_made_and_data_goes_with_a_purge_alone() {
     sandbox.sh("dpkg -r hivemind");
     assert_eq!(sandbox.ask("ls /usr/bin/hivemind-node").status, 2);
     sandbox.sh("test -s /var/lib/hivemind/identity -a -s /etc/hivemind/node.toml");
-    sandbox.sh("dpkg -i /tmp/hivemind.deb");
+    sandbox.sh("dpkg -i /opt/hivemind.deb");
     assert_eq!(sandbox.sh(STRANGE), "");
     let daemon = Daemon::start(&sandbox, by_hand);
     assert_eq!(membership(&sandbox), before, "it went on as the same member");
     // An upgrade leaves what runs alone where there is no systemd.
-    sandbox.sh("dpkg -i /tmp/hivemind.deb");
+    sandbox.sh("dpkg -i /opt/hivemind.deb");
     assert_eq!(membership(&sandbox), before);
     daemon.stop();
 

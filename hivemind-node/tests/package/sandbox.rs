@@ -13,40 +13,77 @@ use tempfile::TempDir;
 
 use crate::said::Said;
 
-/// An overlay over `/` in memory, in namespaces of its own. `/run` is empty: no service manager is there to be asked. `cat` is held
-/// in it by its input, so that it goes with the test.
-const MAKE: &str = r#"
+/// An overlay over `/` in memory. Its process id is told first, as those outside see it: between it and this test may stand sudo.
+const COPY: &str = r#"
+read -r pid rest < /proc/self/stat
+echo "$pid"
+root=$1/root
 mount -t tmpfs -o mode=755 hivemind-test "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
-mount --rbind /proc "$1/root/proc"
-mount --rbind /dev "$1/root/dev"
-mount -t tmpfs -o mode=755 run "$1/root/run"
-mount -t tmpfs -o mode=1777 tmp "$1/root/tmp"
-cp "$2" "$1/root/tmp/hivemind.deb"
-mkdir "$1/root/run/manager"
-mount --bind "$3" "$1/root/run/manager"
+mkdir "$1/upper" "$1/work" "$root"
+mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$root"
+mount -t tmpfs -o mode=755 run "$root/run"
+mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+mkdir "$root/run/manager"
+mount --bind "$3" "$root/run/manager"
+cp "$2" "$root/opt/hivemind.deb"
 ip link set lo up
-exec chroot "$1/root" cat
 "#;
-/// What a package's scripts ask before they start anything: nothing is started.
-const POLICY: &str = r"printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; dpkg --purge hivemind 2>/dev/null || true";
+/// `/run` is empty, so no service manager is there to be asked, and what a package's scripts ask before they start anything says
+/// that nothing is started. `cat` is held in it by its input, so that it goes with the test.
+const HOLD: &str = r#"
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
+chmod 755 "$root/usr/sbin/policy-rc.d"
+exec chroot "$root" cat
+"#;
+/// systemd is the first process, with none of this machine's services, devices and settings of the kernel to touch.
+const BOOT: &str = r#"
+mount -t proc proc "$root/proc"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+mount -t tmpfs -o mode=755 dev "$root/dev"
+for device in null zero full random urandom tty; do touch "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
+mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue" "$root/dev/hugepages"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"
+mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
+ln -s pts/ptmx "$root/dev/ptmx"
+rm -rf "$root/usr/sbin/policy-rc.d" "$root"/etc/systemd/system/*.wants
+ln -sf /dev/null "$root/etc/systemd/system/systemd-udevd.service"
+echo .
+exec setpriv --bounding-set -sys_module,-sys_time,-sys_rawio,-sys_boot \
+    env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /lib/systemd/systemd --unit=basic.target >/dev/null 2>&1
+"#;
+/// A control group of its own for it: what is below goes with it.
+const GROUP: &str = r#"
+mount -t cgroup2 cgroup2 "$1"
+mkdir "$1/hivemind-test-$$"
+echo $$ > "$1/hivemind-test-$$/cgroup.procs"
+umount "$1"
+exec unshare --net --pid --ipc --uts --cgroup --fork --kill-child -- sh -ec "$4" sh "$1" "$2" "$3"
+"#;
+/// Takes the groups of machines that are gone away.
+const UNGROUP: &str = r#"mount -t cgroup2 cgroup2 "$1"; find "$1" -depth -path "$1/hivemind-test-*" -type d -exec rmdir {} + 2>/dev/null"#;
 
 /// Where the daemon finds the service manager, which is this test.
 pub(crate) const MANAGER: &str = "/run/manager/notify";
 /// What anything is waited for at most. Far above what is expected: it only bounds a failure.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// The sandbox, with the package at `/tmp/hivemind.deb`.
+/// The sandbox, with the package at `/opt/hivemind.deb`.
 pub(crate) struct Sandbox {
     holder: Child,
     pid: String,
     manager: UnixDatagram,
-    _folders: [TempDir; 2],
+    place: TempDir,
+    is_booted: bool,
+    _desk: TempDir,
 }
 
 impl Sandbox {
-    pub(crate) fn new() -> Self {
+    fn new(is_booted: bool) -> Self {
         let [place, desk] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let manager = UnixDatagram::bind(desk.path().join("notify")).unwrap();
         manager.set_read_timeout(Some(BOUND)).unwrap();
@@ -54,8 +91,9 @@ impl Sandbox {
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         }
         let mut command = as_root("unshare");
-        // Its process id is told first: between it and this test may stand sudo.
-        command.args(["--mount", "--net", "--", "sh", "-ec", &format!("echo $$\n{MAKE}"), "sh"]).arg(place.path()).arg(package()).arg(desk.path());
+        let (more, script) = if is_booted { (None, GROUP.to_owned()) } else { (Some("--net"), format!("{COPY}{HOLD}")) };
+        command.arg("--mount").args(more).args(["--", "sh", "-ec", &script, "sh"]);
+        command.arg(place.path()).arg(package()).arg(desk.path()).arg(format!("{COPY}{BOOT}"));
         let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         holder.stdin.as_mut().unwrap().write_all(b".").unwrap();
         let mut told = String::new();
@@ -66,16 +104,22 @@ impl Sandbox {
             told.push(char::from(octet[0]));
         }
         let pid = told.lines().next().unwrap().to_owned();
-        let sandbox = Sandbox { holder, pid, manager, _folders: [place, desk] };
-        sandbox.sh(POLICY);
+        Sandbox { holder, pid, manager, place, is_booted, _desk: desk }
+    }
+
+    /// One in which the package is installed, and nothing can be started.
+    pub(crate) fn installed() -> Self {
+        let sandbox = Sandbox::new(false);
+        sandbox.sh("dpkg --purge hivemind 2>/dev/null || true; dpkg -i /opt/hivemind.deb");
         sandbox
     }
 
-    /// One in which the package is installed.
-    pub(crate) fn installed() -> Self {
-        let sandbox = Sandbox::new();
-        sandbox.sh("dpkg -i /tmp/hivemind.deb");
-        sandbox
+    /// One in which systemd runs, and the package is not installed.
+    pub(crate) fn booted() -> Self {
+        let machine = Sandbox::new(true);
+        let up = |_: &usize| machine.ask("systemctl is-system-running --wait").out.trim() == "running";
+        assert!((0..1_000).any(|number| up(&number)), "{:?}", machine.ask("systemctl is-system-running; systemctl --failed --no-pager"));
+        machine
     }
 
     /// Waits until the service manager is told this.
@@ -92,7 +136,9 @@ impl Sandbox {
     /// A program in it.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = as_root("nsenter");
-        command.args(["--target", &self.pid, "--mount", "--net", "--root", "--wd", "--", program]).stdin(Stdio::null());
+        command.args(["--target", &self.pid, "--mount", "--net", "--root", "--wd"]);
+        command.args(if self.is_booted { &["--pid", "--ipc", "--uts", "--cgroup"][..] } else { &[] });
+        command.args(["--", program]).stdin(Stdio::null());
         command
     }
 
@@ -111,7 +157,13 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // Its input ends, and with it `cat`.
         drop(self.holder.stdin.take());
+        if self.is_booted {
+            let _ = as_root("kill").args(["-KILL", &self.pid]).status();
+        }
         let _ = self.holder.wait();
+        if self.is_booted {
+            let _ = as_root("unshare").args(["--mount", "--", "sh", "-c", UNGROUP, "sh"]).arg(self.place.path()).status();
+        }
     }
 }
 

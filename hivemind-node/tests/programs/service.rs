@@ -59,7 +59,9 @@ fn a_watchdog_of_another_process_and_none_at_all_are_not_answered() {
     daemon.signal(Signal::TERM);
     founder.told("STOPPING=1");
     assert_eq!(daemon.ended().0, 0);
-    for environment in [[SHORT, ("WATCHDOG_PID", "1")], [("WATCHDOG_USEC", "0"), ("WATCHDOG_PID", "")], [("WATCHDOG_USEC", "soon"), ("A", "b")]] {
+    for environment in
+        [[SHORT, ("WATCHDOG_PID", "1")], [("WATCHDOG_USEC", "0"), ("WATCHDOG_PID", "")], [("WATCHDOG_USEC", "soon"), ("A", "b")]]
+    {
         let daemon = founder.spawn(&environment);
         founder.told("READY=1");
         daemon.signal(Signal::TERM);
