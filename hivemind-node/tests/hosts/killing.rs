@@ -54,7 +54,7 @@ fn load(voters: &[Host], acknowledged: &AtomicUsize, done: &AtomicBool) -> Ledge
         match said.status {
             0 => {
                 let made: NewCredential = said.json();
-                if acknowledged.fetch_add(1, Ordering::Relaxed) % KEPT == 0 {
+                if acknowledged.fetch_add(1, Ordering::Relaxed).is_multiple_of(KEPT) {
                     ledger.standing.insert(label);
                     continue;
                 }
