@@ -13,7 +13,7 @@ fn mount(host: &Host, size: &str) {
 }
 
 fn remount(host: &Host, options: &str) {
-    host.namespace.sh(&format!("mount -o remount,{options} {}", host.data()));
+    host.namespace.sh(&format!("mount --options-mode ignore -o remount,{options} {}", host.data()));
 }
 
 #[test]
