@@ -21,7 +21,7 @@ const KEY_FILE: &str = "authority.key";
 #[derive(Debug, Error)]
 pub enum AuthorityFolderError {
     /// The folder or a file in it can not be read or written. Where it was a save, no file is half written.
-    #[error("{path}: {source}; check that the folder exists and that this user may use it")]
+    #[error("{path}: {source}; check that the folder exists, has room, and that this user may use it")]
     Io {
         /// Which file or folder.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! `hivemind init`: a cluster, its authority, and its first voter.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hivemind_core::ids::ClusterId;
 use hivemind_core::machine::{Birth, Phase};
@@ -19,9 +19,13 @@ use crate::authority::Authority;
 use crate::daemon::{self, Roles};
 use crate::enroll::Entry;
 use crate::node::{NewCredential, Node, NodeHandle};
+use crate::storage::Making;
 
 /// A lone voter elects itself in a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The beginning of 2026, in seconds since 1970.
+const WRITTEN: u64 = 1_767_225_600;
 
 /// What a new cluster's operator needs.
 #[derive(Serialize)]
@@ -33,16 +37,27 @@ struct Founded {
 
 /// Makes a cluster that admits enrolled keys alone.
 pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) -> Result<(), Failure> {
+    if is_long_ago() {
+        let message = "the clock of this machine is years behind: what a cluster that is made now certifies would have expired for all others; \
+                       set the clock, then try again";
+        return Err(Failure::Refused(message.to_owned()));
+    }
     let roles = if args.place.roles.is_empty() { vec![RoleName::Observer] } else { args.place.roles.clone() };
     let wish = Wish { name: &args.name, voter: true, roles, seeds: &[] };
     let prepared = Prepared::new(&server.config, &args.place, &wish, screen)?;
     let data = &prepared.settings.data_dir;
-    if std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+    let refused = |error: &dyn std::fmt::Display| Failure::Refused(error.to_string());
+    let Some(making) = Making::begin(data).map_err(|error| refused(&error))? else {
         let message = format!("{} is not empty; remove what is there to begin anew, or choose another --data-dir", data.display());
         return Err(Failure::Refused(message));
+    };
+    if making.cleared() {
+        screen.note(&format!(
+            "an earlier `hivemind init` was cut short: what it left in {} is removed, and its credential is void",
+            data.display()
+        ));
     }
     let cluster = ClusterId(random()?);
-    let refused = |error: &dyn std::fmt::Display| Failure::Refused(error.to_string());
     let authority = Arc::new(Authority::new(cluster).map_err(|error| refused(&error))?);
     let mut settings = Settings::default();
     settings.control.admission = AdmissionPolicy::Enrolled;
@@ -63,7 +78,15 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
     screen.note(&format!(
         "cluster {cluster} is there. Above is the first credential, with every right: it is not shown again, so keep it in a safe place"
     ));
-    prepared.finish(args.place.foreground, screen).await
+    prepared.write()?;
+    making.end().map_err(|error| refused(&error))?;
+    prepared.launch(args.place.foreground, screen).await
+}
+
+/// Whether the clock says a time before this program was written, as that of a machine without a battery does until it is set.
+#[expect(clippy::disallowed_methods, reason = "certificates have dates; no driver runs yet")]
+fn is_long_ago() -> bool {
+    SystemTime::now() < SystemTime::UNIX_EPOCH + Duration::from_secs(WRITTEN)
 }
 
 /// The cluster is there as soon as its first command is committed.
@@ -73,7 +96,7 @@ async fn first_credential(handle: &NodeHandle) -> Result<NewCredential, Failure>
         Ok(Some(_)) => {}
         Ok(None) => return Err(Failure::Refused(format!("the node stopped: {}", handle.stopped().await))),
         Err(_) => {
-            return Err(Failure::Refused(format!("the first voter was not elected in {PATIENCE:?}; remove the data folder and try again")));
+            return Err(Failure::Refused(format!("the first voter was not elected in {PATIENCE:?}; try again")));
         }
     }
     let label = Label::new("first admin").map_err(|error| Failure::Refused(error.to_string()))?;

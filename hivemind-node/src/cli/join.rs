@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::prepare::{Prepared, Wish};
 use super::show::Screen;
 use crate::enroll::{JoinToken, enroll};
+use crate::storage::Making;
 
 /// No token is that long.
 const MAX_INPUT: u64 = 4096;
@@ -26,9 +27,14 @@ pub(super) async fn join(server: &ServerArgs, args: &JoinArgs, screen: &Screen) 
     let kinds: Result<Vec<_>, _> = wish.roles.iter().map(|role| SectionKind::new(role.name())).collect();
     let wants = Admits { roles: kinds.map_err(|error| Failure::Usage(error.to_string()))?, voter: args.voter };
     let prepared = Prepared::new(&server.config, &args.place, &wish, screen)?;
-    enroll(&prepared.settings.data_dir, &token, &name, &wants).await?;
+    let data = &prepared.settings.data_dir;
+    if Making::undo(data).map_err(|error| Failure::Refused(error.to_string()))? {
+        screen.note(&format!("an earlier `hivemind init` was cut short: what it left in {} is removed", data.display()));
+    }
+    enroll(data, &token, &name, &wants).await?;
     screen.note(&format!("{name} is admitted, and becomes a member when it runs"));
-    prepared.finish(args.place.foreground, screen).await
+    prepared.write()?;
+    prepared.launch(args.place.foreground, screen).await
 }
 
 fn line(args: &JoinArgs) -> Result<String, Failure> {

@@ -11,6 +11,7 @@ mod grants;
 mod join;
 mod offline;
 mod prepare;
+mod service;
 mod show;
 
 use std::process::ExitCode;

@@ -9,18 +9,18 @@ use hivemind_core::ids::NodeName;
 
 use super::args::{PlaceArgs, RoleName};
 use super::failure::Failure;
+use super::service::Service;
 use super::show::Screen;
 use crate::daemon;
-use crate::settings_file::{DEFAULT_CONFIG, NodeSettings, written};
-
-/// Where systemd keeps the unit, where it is installed.
-const UNITS: [&str; 2] = ["/lib/systemd/system/hivemind-node.service", "/etc/systemd/system/hivemind-node.service"];
+use crate::settings_file::{NodeSettings, written};
 
 /// A node that is about to be made.
 pub(super) struct Prepared {
     pub(super) settings: NodeSettings,
     config: PathBuf,
     text: String,
+    /// Who runs it, where this host has the service for that and it is to.
+    service: Option<Service>,
 }
 
 /// What is decided of a node before it is made.
@@ -43,6 +43,7 @@ impl Prepared {
         }
         let absolute = |path: &Path| std::path::absolute(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())));
         let config = absolute(config)?;
+        let service = Service::of(&config, &place.data_dir).filter(|_| !place.foreground);
         let mut addresses = place.addresses.clone();
         if addresses.is_empty() && place.listen.ip().is_unspecified() {
             let own = own_address()
@@ -65,6 +66,9 @@ impl Prepared {
             ("seeds", list(wish.seeds)),
             ("http.listen", quoted(&place.http_listen.to_string())),
         ];
+        if let Some(socket) = service.as_ref().and_then(Service::socket) {
+            given.push(("http.socket", path(&socket)));
+        }
         for role in &wish.roles {
             match role {
                 RoleName::Observer => given.push(("roles.observer", "true".to_owned())),
@@ -84,36 +88,40 @@ impl Prepared {
             let faults: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.key, fault.what)).collect();
             Failure::Usage(faults.join("\n"))
         })?;
-        Ok(Prepared { settings, config, text })
+        Ok(Prepared { settings, config, text, service })
     }
 
-    /// Writes the settings, then runs the node or says how to.
-    pub(super) async fn finish(self, foreground: bool, screen: &Screen) -> Result<(), Failure> {
+    /// Writes the settings.
+    pub(super) fn write(&self) -> Result<(), Failure> {
         let path = &self.config;
         let failed = |error: std::io::Error| {
-            Failure::Refused(format!("{}: {error}; make its folder writable for this user, or choose --config", path.display()))
+            Failure::Refused(format!("{}: {error}; make room and its folder writable for this user, or choose --config", path.display()))
         };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         match file.and_then(|mut file| file.write_all(self.text.as_bytes()).and_then(|()| file.sync_all())) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(failed(error)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(failed(error)),
             Err(error) => {
                 // Half a file would be in the way of the next try.
                 let _ = fs::remove_file(path);
-                return Err(failed(error));
+                Err(failed(error))
             }
-            Ok(()) => {}
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// Runs the node: here, by the service, or says how to.
+    pub(super) async fn launch(self, foreground: bool, screen: &Screen) -> Result<(), Failure> {
         if foreground {
-            return Ok(daemon::run(path).await?);
+            return Ok(daemon::run(&self.config).await?);
         }
-        let has_unit = Path::new("/run/systemd/system").exists() && UNITS.iter().any(|unit| Path::new(unit).exists());
-        if has_unit && *path == Path::new(DEFAULT_CONFIG) {
-            screen.note("start it: systemctl enable --now hivemind-node");
-        } else {
-            screen.note(&format!("start it: hivemind-node --config {}", path.display()));
+        match self.service {
+            Some(service) => service.take_over(screen),
+            None => {
+                screen.note(&format!("start it: hivemind-node --config {}", self.config.display()));
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 

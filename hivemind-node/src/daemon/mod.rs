@@ -29,6 +29,7 @@ use crate::enroll::Entry;
 use crate::http::{BindFailure, HttpListener, HttpServer, HttpSettings, SocketFailure};
 use crate::node::{Node, NodeBuilder, NodeHandle, StartFailure};
 use crate::settings_file::{NodeSettings, SettingsFailure};
+use crate::storage::settle;
 
 /// The status where the node could not start or go on.
 const FAILED: u8 = 1;
@@ -167,6 +168,7 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
 }
 
 fn serve(settings: &NodeSettings, handle: &NodeHandle) -> Result<HttpServer, DaemonFailure> {
+    settle(&settings.data_dir).map_err(|error| Box::new(StartFailure::from(error)))?;
     let http = HttpSettings { listen: settings.http.listen, anonymous: settings.http.anonymous, ..HttpSettings::default() };
     let listener = HttpListener::bind(http)?.with_socket(&settings.http.socket)?;
     Ok(listener.serve(handle.clone()))

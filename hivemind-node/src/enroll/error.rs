@@ -17,7 +17,9 @@ pub enum EnrollFailure {
     #[error("the cluster refuses this node: {0}")]
     Refused(Refusal),
     /// Who answered is of another cluster.
-    #[error("what answers at {address} is not of the cluster that this join token is of; check the address, or make a new token there")]
+    #[error(
+        "what answers at {address} is not of the cluster that this join token is of; check the address and the clocks of both machines, or make a new token there"
+    )]
     OtherAuthority {
         /// Where.
         address: SocketAddr,

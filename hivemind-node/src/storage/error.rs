@@ -55,6 +55,12 @@ pub enum OpenError {
         /// What to do.
         repair: String,
     },
+    /// The disk, or the quota, is full. Nothing that was kept is lost.
+    #[error("no space left for {}; free some, then try again", path.display())]
+    Full {
+        /// What was to be written.
+        path: PathBuf,
+    },
     /// The disk failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -72,6 +78,7 @@ impl OpenError {
         match source.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => OpenError::NotWritable { path },
             io::ErrorKind::NotADirectory => OpenError::NotADirectory { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::Full { path },
             _ => OpenError::Io { path, source },
         }
     }

@@ -13,6 +13,8 @@ pub(super) const FORMAT: u32 = 1;
 const FORMAT_PREFIX: &str = "hivemind data folder, format ";
 const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
+/// The mark of a folder that is being made for a new cluster. Who makes it holds a lock on it.
+pub(super) const UNFINISHED: &str = "unfinished";
 /// What a folder holds that once was a data folder.
 const CONTENT: [&str; 5] = ["identity", "raft", "snapshots", "own", "cache"];
 
@@ -60,7 +62,8 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn create(path: &Path) -> Result<(), OpenError> {
+/// Makes the folder where it is missing.
+pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => return Err(OpenError::NotADirectory { path: path.to_path_buf() }),
@@ -75,7 +78,8 @@ fn create(path: &Path) -> Result<(), OpenError> {
     sealed::sync_folder(parent).map_err(|error| OpenError::io(parent, error))
 }
 
-fn names(path: &Path) -> Result<Vec<String>, OpenError> {
+/// What is in the folder.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, OpenError> {
     let failed = |error| OpenError::io(path, error);
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
@@ -91,7 +95,8 @@ fn refuse_content(path: &Path, held: &[String]) -> Result<(), OpenError> {
         return Err(OpenError::damaged(&path.join(FORMAT_FILE), path, "it is missing while the node's data is there"));
     }
     let unfinished = format!("{FORMAT_FILE}{}", sealed::TEMPORARY);
-    match held.iter().find(|name| *name != LOCK_FILE && **name != unfinished) {
+    let is_ours = |name: &str| [LOCK_FILE, UNFINISHED, &unfinished].contains(&name);
+    match held.iter().find(|name| !is_ours(name)) {
         None => Ok(()),
         Some(found) => Err(OpenError::Stranger { path: path.to_path_buf(), found: found.clone() }),
     }

@@ -6,6 +6,8 @@ mod folder;
 mod identity;
 mod log_files;
 mod log_tail;
+#[cfg(feature = "cli")]
+mod making;
 mod own;
 mod raft_log;
 mod recovery;
@@ -24,6 +26,8 @@ use raft_engine::env::DefaultFileSystem;
 
 pub use error::{OpenError, WriteError};
 pub use identity::NodeKey;
+#[cfg(feature = "cli")]
+pub(crate) use making::{Making, settle};
 
 use cache::{Cache, Change};
 use folder::Folder;

@@ -117,7 +117,7 @@ struct Shared {
     dials: Semaphore,
     shown: Arc<tls::Shown>,
     /// Who takes the connections of nodes that enroll.
-    enrollments: Mutex<Option<mpsc::Sender<quinn::Connection>>>,
+    enrollments: Mutex<Enrollments>,
     tasks: Tasks,
 }
 
@@ -160,7 +160,7 @@ impl Transport {
             inbox,
             dials: Semaphore::new(settings.max_dials),
             shown: configs.shown,
-            enrollments: Mutex::new(None),
+            enrollments: Mutex::new(Enrollments::Refused),
             settings,
             tasks: Tasks::new(),
         });
@@ -194,7 +194,10 @@ impl Transport {
     /// Takes the connections of nodes that enroll; until this is called they are closed. At most `waiting` wait.
     pub(crate) fn enrollments(&self, waiting: usize) -> mpsc::Receiver<quinn::Connection> {
         let (sender, receiver) = mpsc::channel(waiting);
-        *self.shared.enrollments.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        let mut enrollments = self.shared.enrollments.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*enrollments, Enrollments::Ended) {
+            *enrollments = Enrollments::Taken(sender);
+        }
         receiver
     }
 
@@ -247,6 +250,17 @@ impl Transport {
     }
 }
 
+/// Where the connections of nodes that enroll go.
+#[derive(Debug)]
+enum Enrollments {
+    /// Nowhere, as long as nobody asks for them.
+    Refused,
+    /// There.
+    Taken(mpsc::Sender<quinn::Connection>),
+    /// Nowhere any more: whoever asks for them after the transport was closed is not made to wait for them.
+    Ended,
+}
+
 impl Shared {
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
@@ -254,8 +268,11 @@ impl Shared {
 
     /// Hands the connection of a node that enrolls to who takes it.
     fn pass_on(&self, connection: quinn::Connection) -> Result<(), Refused> {
-        let taker = self.enrollments.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = match taker.map(|taker| taker.try_send(connection.clone())) {
+        let passed = match &*self.enrollments.lock().unwrap_or_else(PoisonError::into_inner) {
+            Enrollments::Taken(taker) => Some(taker.try_send(connection.clone())),
+            Enrollments::Refused | Enrollments::Ended => None,
+        };
+        let refused = match passed {
             Some(Ok(())) => return Ok(()),
             Some(Err(TrySendError::Full(_))) => Refused::TooMany,
             Some(Err(TrySendError::Closed(_))) | None => Refused::NotEnrolling,
@@ -265,7 +282,7 @@ impl Shared {
     }
 
     fn shut(&self) {
-        *self.enrollments.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.enrollments.lock().unwrap_or_else(PoisonError::into_inner) = Enrollments::Ended;
         let waited = self.registry().close();
         self.counters.discarded(Discard::Closed, waited);
         self.endpoint.close(VarInt::from_u32(CloseCode::Stopping as u32), b"");
@@ -314,5 +331,25 @@ impl Shared {
                 live.bulk.offer(bytes).map_err(|_| Discard::QueueFull)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hivemind_core::ids::{ClusterId, NodeName};
+
+    use super::*;
+    use crate::authority::Authority;
+    use crate::keys::Ed25519Keys;
+
+    #[tokio::test]
+    async fn nobody_waits_for_the_enrollments_of_a_closed_transport() {
+        let authority = Authority::new(ClusterId(1)).unwrap();
+        let identity = authority.issue(Arc::new(Ed25519Keys::generate().unwrap()), &NodeName::new("a").unwrap()).unwrap();
+        let address = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let (transport, incoming) = Transport::bind(address, &identity, TransportSettings::default()).unwrap();
+        drop(incoming);
+        transport.close().await;
+        assert!(transport.enrollments(1).recv().await.is_none());
     }
 }

@@ -4,41 +4,17 @@ use std::io::Read as _;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use crate::said::Said;
+
 /// What anything is waited for at most. Far above what is expected: it only bounds a failure.
-const BOUND: Duration = Duration::from_secs(60);
-
-/// What a program said, and its status.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) status: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Said {
-    fn of(output: &Output) -> Self {
-        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
-        Said { status: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    /// The data, where it was done.
-    pub(crate) fn done(self) -> String {
-        assert_eq!(self.status, 0, "{self:?}");
-        self.out
-    }
-
-    pub(crate) fn json<T: DeserializeOwned>(self) -> T {
-        let text = self.done();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-    }
-}
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// A host of its own.
 pub(crate) struct Host {
@@ -117,20 +93,32 @@ impl Host {
 
     /// Starts the daemon, and waits until it is ready.
     pub(crate) fn start(&self) -> Daemon {
-        let child = self.command(env!("CARGO_BIN_EXE_hivemind-node")).stderr(Stdio::piped()).spawn().unwrap();
-        let daemon = Daemon { child };
+        let daemon = self.spawn(&[]);
         self.told("READY=1");
         daemon
     }
 
-    /// Waits until the service manager is told this.
-    pub(crate) fn told(&self, expected: &str) {
-        let mut octets = [0; 256];
-        loop {
-            let length = self.manager.recv(&mut octets).unwrap_or_else(|error| panic!("never told {expected}: {error}"));
-            if String::from_utf8_lossy(&octets[..length]).lines().any(|line| line == expected) {
-                return;
-            }
+    /// Starts the daemon as a service manager does that says this in the environment, and does not wait.
+    pub(crate) fn spawn(&self, environment: &[(&str, &str)]) -> Daemon {
+        let mut command = self.command(env!("CARGO_BIN_EXE_hivemind-node"));
+        Daemon { child: command.envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap() }
+    }
+
+    /// Waits until the service manager is told this, and returns all that it is told until then, with that.
+    pub(crate) fn told(&self, expected: &str) -> Vec<String> {
+        told(&self.manager, expected)
+    }
+}
+
+/// Waits until this is told to a service manager, and returns all lines that it is told until then, with that.
+pub(crate) fn told(manager: &UnixDatagram, expected: &str) -> Vec<String> {
+    let mut octets = [0; 256];
+    let mut lines = Vec::new();
+    loop {
+        let length = manager.recv(&mut octets).unwrap_or_else(|error| panic!("never told {expected}, but {lines:?}: {error}"));
+        lines.extend(String::from_utf8_lossy(&octets[..length]).lines().map(str::to_owned));
+        if lines.iter().any(|line| line == expected) {
+            return lines;
         }
     }
 }

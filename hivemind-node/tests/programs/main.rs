@@ -5,3 +5,5 @@ mod bad_input;
 mod day;
 mod host;
 mod manual;
+mod said;
+mod service;

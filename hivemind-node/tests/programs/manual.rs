@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hivemind_node::settings_file::reference;
+use hivemind_node::settings_file::{NodeSettings, reference, written};
 
 /// The table is the program's own: `REWRITE=1` writes it anew, below what people wrote.
 #[test]
@@ -20,4 +20,12 @@ fn the_manual_has_every_setting_as_the_program_knows_it() {
             reference()
         );
     }
+}
+
+#[test]
+fn the_example_of_the_package_has_every_setting_and_can_be_used() {
+    let example = include_str!("../../packaging/node.toml");
+    let given = [("name", "\"eu1\"".to_owned()), ("addresses", "[\"192.0.2.1:6550\"]".to_owned())];
+    assert_eq!(example, written(&given), "hivemind-node/packaging/node.toml is not what the program writes");
+    assert!(NodeSettings::parse(example).is_ok());
 }
