@@ -165,7 +165,7 @@ impl Control {
             applied,
             node: self.node,
             wanted: ctx.settings.control.voters.max(1),
-            asked: &self.blockers().chain(self.pending.ending()).collect(),
+            asked: &self.blockers().chain(self.pending.ending()).chain(applied.unwished()).collect(),
             urgent: &self.urgent_blockers(ctx),
             dead,
             suspects: &self.evidence.suspects(),

@@ -41,6 +41,7 @@ mod evidence;
 mod formed;
 mod gate;
 mod group;
+mod handing;
 mod housekeeping;
 mod log;
 mod log_clock;
@@ -58,6 +59,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -93,6 +93,9 @@ impl Control {
         if proposal.command.gives_rights() && !self.is_part(id.node) {
             return self.reply(id, Outcome::Refused(Refusal::NotAVoter), ctx);
         }
+        if let Command::Lead { heir } = proposal.command {
+            return self.hand_leadership(id, heir, deadline, ctx);
+        }
         let ends = self.ends(&proposal.command);
         if let Some(blocker) = ends.filter(|node| self.is_or_becomes_part(*node)) {
             if self.is_irreplaceable(blocker, ctx) {
@@ -126,7 +129,10 @@ impl Control {
             | Command::Enroll(_)
             | Command::EnrollmentRevoke { .. }
             | Command::CredentialCreate { .. }
-            | Command::CredentialRevoke { .. } => None,
+            | Command::CredentialRevoke { .. }
+            | Command::VoterAdd { .. }
+            | Command::VoterRemove { .. }
+            | Command::Lead { .. } => None,
         }
     }
 
@@ -235,6 +241,7 @@ impl Control {
         for parked in self.pending.unpark(|parked| parked.deadline <= now) {
             self.reply(parked.proposal.id, Outcome::Refused(Refusal::StillVoter { node: parked.blocker }), ctx);
         }
+        self.look_after_handing(ctx);
         self.retry_reads(ctx);
     }
 }
@@ -256,6 +263,9 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
         | Command::TokenRevoke { .. }
         | Command::EnrollmentRevoke { .. }
         | Command::CredentialCreate { .. }
-        | Command::CredentialRevoke { .. } => Ok(()),
+        | Command::CredentialRevoke { .. }
+        | Command::VoterAdd { .. }
+        | Command::VoterRemove { .. }
+        | Command::Lead { .. } => Ok(()),
     }
 }

@@ -134,6 +134,13 @@ impl Machine {
             | Refusal::NotAMember { .. }
             | Refusal::Restarting { .. }
             | Refusal::NotAVoter
+            | Refusal::NotEligible { .. }
+            | Refusal::NotVoting { .. }
+            | Refusal::LastVoter { .. }
+            | Refusal::LeadsAlready { .. }
+            | Refusal::Lags { .. }
+            | Refusal::NoHeir
+            | Refusal::NotTakenOver { .. }
             | Refusal::Outdated => self.answer_key(peer, Admission::Refused { nonce, refusal }),
         }
     }

@@ -83,7 +83,10 @@ fn command(command: &Command) -> String {
         | Command::TokenRevoke { .. }
         | Command::EnrollmentRevoke { .. }
         | Command::CredentialCreate { .. }
-        | Command::CredentialRevoke { .. } => format!("{command:?}"),
+        | Command::CredentialRevoke { .. }
+        | Command::VoterAdd { .. }
+        | Command::VoterRemove { .. }
+        | Command::Lead { .. } => format!("{command:?}"),
     }
 }
 
