@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Bounded;
 use super::configuration::Joint;
 use super::gate::Gate;
-use super::wishes::Wish;
 use crate::facts::{Facts, NeighborhoodLimits};
 use crate::ids::{ClusterId, Epoch, Index, NodeId, ProposalId, PublicKey};
 use crate::keys::Keys;
 use crate::time::Timestamp;
 use crate::wire::access::{AdmissionPolicy, Admits, Enrolled};
-use crate::wire::command::{Command, Outcome, Proposal, Refusal};
+use crate::wire::command::{Command, Outcome, Proposal, Refusal, VoterWish};
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::member::MemberRecord;
 
@@ -52,7 +51,7 @@ pub(super) struct Registry {
     pub(super) joint: Option<Joint>,
     /// Which members operators wish to vote, or not to, by key: a wish outlives a leave for failure. At most [`MAX_WISHES`](super::wishes::MAX_WISHES).
     #[serde(with = "crate::wire::persistent::map")]
-    pub(super) wishes: OrdMap<PublicKey, Wish>,
+    pub(super) wishes: OrdMap<PublicKey, VoterWish>,
 }
 
 /// The last events: what others may have missed.

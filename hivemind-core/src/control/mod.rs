@@ -88,6 +88,7 @@ use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::access::{Enrolled, Token};
+use crate::wire::command::VoterWish;
 use crate::wire::event::{LogEvent, VoterPart};
 use crate::wire::member::MemberRecord;
 use crate::wire::message;
@@ -379,6 +380,11 @@ impl Control {
     /// The join tokens, by the public half of their keys. `None` where the state is not here yet.
     pub fn tokens(&self) -> Option<&OrdMap<PublicKey, Token>> {
         self.applied.as_ref().map(|applied| &applied.registry.gate.tokens)
+    }
+
+    /// What operators wish of members' votes, by id. `None` where the state is not here yet.
+    pub fn wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
+        self.applied.as_ref().map(|applied| applied.wishes().collect())
     }
 
     /// What a key was enrolled for, as far as it was applied here.

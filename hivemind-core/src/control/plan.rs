@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use super::applied::Applied;
 use super::apply_voter::Change;
 use super::configuration::has_majority;
-use super::wishes::Wish;
 use crate::ids::NodeId;
 use crate::time::Timestamp;
+use crate::wire::command::VoterWish;
 use crate::wire::event::VoterPart;
 
 /// What the leader sees when it plans. No joint change is on its way.
@@ -72,7 +72,7 @@ impl Picture<'_> {
             !self.applied.facts.voters().contains_key(node)
                 && !self.asked.contains(node)
                 && !self.suspects.contains(node)
-                && self.applied.wish_of(*node) != Some(Wish::Abstain)
+                && self.applied.wish_of(*node) != Some(VoterWish::Abstain)
                 && !self.applied.is_restarting(*node, self.time)
         })
     }
@@ -120,7 +120,7 @@ impl Picture<'_> {
     }
 
     fn is_wished(&self, node: NodeId) -> bool {
-        self.applied.wish_of(node) == Some(Wish::Vote)
+        self.applied.wish_of(node) == Some(VoterWish::Vote)
     }
 
     fn promote(&self, learner: NodeId, voters: &BTreeSet<NodeId>) -> Option<Step> {

@@ -5,25 +5,14 @@
 //! one too many. One that shall not is treated as one that must go: exchanged for another where there is one, else
 //! demoted where the others can decide without it; and it is no candidate until it is added again.
 
-use serde::{Deserialize, Serialize};
-
 use super::applied::Applied;
 use crate::ids::NodeId;
-use crate::wire::command::Refusal;
+use crate::wire::command::{Refusal, VoterWish};
 use crate::wire::event::Event;
 use crate::wire::member::MemberRecord;
 
 /// So many wishes are kept. Those of failed members wait for their return, so there must be a limit.
 pub(super) const MAX_WISHES: usize = 1024;
-
-/// What is wished of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Wish {
-    /// It shall vote.
-    Vote,
-    /// It shall not.
-    Abstain,
-}
 
 impl Applied {
     pub(super) fn voter_add(&mut self, node: NodeId) -> Result<Option<Event>, Refusal> {
@@ -31,7 +20,7 @@ impl Applied {
         if !member.voter_eligible {
             return Err(Refusal::NotEligible { node });
         }
-        self.wish(node, Wish::Vote)
+        self.wish(node, VoterWish::Vote)
     }
 
     pub(super) fn voter_remove(&mut self, node: NodeId) -> Result<Option<Event>, Refusal> {
@@ -41,13 +30,13 @@ impl Applied {
         }
         let may_vote = |member: &MemberRecord| member.voter_eligible || self.facts.is_voter(member.node);
         let others = self.facts.members().values().filter(|member| member.node != node && may_vote(member));
-        if others.into_iter().all(|member| self.wish_of(member.node) == Some(Wish::Abstain)) {
+        if others.into_iter().all(|member| self.wish_of(member.node) == Some(VoterWish::Abstain)) {
             return Err(Refusal::LastVoter { node });
         }
-        self.wish(node, Wish::Abstain)
+        self.wish(node, VoterWish::Abstain)
     }
 
-    fn wish(&mut self, node: NodeId, wish: Wish) -> Result<Option<Event>, Refusal> {
+    fn wish(&mut self, node: NodeId, wish: VoterWish) -> Result<Option<Event>, Refusal> {
         let key = self.expect_member(node)?.key;
         if self.registry.wishes.len() >= MAX_WISHES && !self.registry.wishes.contains_key(&key) {
             let why = format!("{MAX_WISHES} wishes about voters are kept, which is the most; let members that are named in some leave");
@@ -58,13 +47,18 @@ impl Applied {
     }
 
     /// What is wished of a member, if anything.
-    pub(super) fn wish_of(&self, node: NodeId) -> Option<Wish> {
+    pub(super) fn wish_of(&self, node: NodeId) -> Option<VoterWish> {
         let member = self.facts.member(node)?;
         self.registry.wishes.get(&member.key).copied()
     }
 
     /// Who has a part in the group and shall have none.
     pub(super) fn unwished(&self) -> impl Iterator<Item = NodeId> {
-        self.facts.voters().keys().copied().filter(|node| self.wish_of(*node) == Some(Wish::Abstain))
+        self.facts.voters().keys().copied().filter(|node| self.wish_of(*node) == Some(VoterWish::Abstain))
+    }
+
+    /// The wishes about members, by id.
+    pub(super) fn wishes(&self) -> impl Iterator<Item = (NodeId, VoterWish)> {
+        self.facts.members().keys().filter_map(|node| Some((*node, self.wish_of(*node)?)))
     }
 }

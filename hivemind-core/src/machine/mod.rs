@@ -78,6 +78,7 @@ use crate::time::{Now, Time};
 use crate::timers::Timers;
 use crate::view::{Changed, Condition, View};
 use crate::wire::access::KnownToken;
+use crate::wire::command::VoterWish;
 use crate::wire::event::VoterPart;
 
 /// One node.
@@ -204,6 +205,11 @@ impl Machine {
     pub fn tokens(&self) -> Option<Vec<KnownToken>> {
         let tokens = self.control.as_ref()?.tokens()?;
         Some(tokens.iter().map(|(&id, token)| KnownToken { id, token: token.clone() }).collect())
+    }
+
+    /// What operators wish of members' votes, by id. Voters alone know it: `None` on any other node.
+    pub fn voter_wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
+        self.control.as_ref()?.wishes()
     }
 
     /// Under which name a key is admitted, as far as this node knows: it is enrolled, or a member's. Only voters know of all that are

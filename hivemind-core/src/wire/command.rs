@@ -131,6 +131,15 @@ impl Command {
     }
 }
 
+/// What an operator wishes of a member's vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VoterWish {
+    /// It shall vote: [`Command::VoterAdd`].
+    Vote,
+    /// It shall not: [`Command::VoterRemove`].
+    Abstain,
+}
+
 /// The longest life of a token: a year.
 pub const MAX_TOKEN_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest grace of [`Command::Restarting`].

@@ -85,9 +85,18 @@ pub enum Job {
     /// The services that hosts offer, as far as the node that is asked knows
     #[command(after_help = "Example:\n  hivemind services")]
     Services,
-    /// The Raft group
-    #[command(after_help = "Example:\n  hivemind voters")]
-    Voters,
+    /// The Raft group: who votes, and who shall
+    Voters {
+        /// What is done; unless given, they are listed.
+        #[command(subcommand)]
+        job: Option<VotersJob>,
+    },
+    /// Let another voter lead
+    Leader {
+        /// What is done.
+        #[command(subcommand)]
+        job: LeaderJob,
+    },
     /// End a membership; the host may join again
     #[command(after_help = "Example:\n  hivemind leave")]
     Leave {
@@ -258,6 +267,40 @@ pub enum CredentialJob {
     Revoke {
         /// Its id, or the beginning of it
         id: String,
+    },
+}
+
+/// What is done to voters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum VotersJob {
+    /// List them, and whom an operator has added or taken away
+    #[command(after_help = "Example:\n  hivemind voters list")]
+    List,
+    /// Let a member vote, and stay a voter, also where there are voters enough; ask a voter
+    #[command(after_help = "Example:\n  hivemind voters add eu4")]
+    Add {
+        /// Who; it must have joined with --voter
+        #[arg(value_parser = node_name)]
+        name: NodeName,
+    },
+    /// Let a member not vote until it is added again; ask a voter
+    #[command(after_help = "Example:\n  hivemind voters remove eu2")]
+    Remove {
+        /// Who
+        #[arg(value_parser = node_name)]
+        name: NodeName,
+    },
+}
+
+/// What is done to leadership.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LeaderJob {
+    /// Let another voter lead
+    #[command(after_help = "Example:\n  hivemind leader transfer eu2")]
+    Transfer {
+        /// Who; unless given, the voter that has the most of the log
+        #[arg(value_parser = node_name)]
+        name: Option<NodeName>,
     },
 }
 

@@ -26,7 +26,9 @@ pub(super) async fn join(server: &ServerArgs, args: &JoinArgs, screen: &Screen) 
     let kinds: Result<Vec<_>, _> = wish.roles.iter().map(|role| SectionKind::new(role.name())).collect();
     let wants = Admits { roles: kinds.map_err(|error| Failure::Usage(error.to_string()))?, voter: args.voter };
     let prepared = Prepared::new(&server.config, &args.place, &wish, screen)?;
+    let waiting = screen.wait(format!("a voter admits {name}"));
     enroll(&prepared.settings.data_dir, &token, &name, &wants).await?;
+    drop(waiting);
     screen.note(&format!("{name} is admitted, and becomes a member when it runs"));
     prepared.finish(args.place.foreground, screen).await
 }

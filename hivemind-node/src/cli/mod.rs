@@ -10,14 +10,16 @@ mod grants;
 mod join;
 mod offline;
 mod prepare;
+mod progress;
 mod show;
+mod voters;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 pub use args::Cli;
-use args::{CredentialJob, Job, TokenJob};
+use args::{CredentialJob, Job, LeaderJob, TokenJob, VotersJob};
 use client::Client;
 use failure::Failure;
 use show::Screen;
@@ -59,7 +61,10 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Events { follow } => event::events(&client()?, *follow, screen).await,
         Job::Configs => ask::configs(&client()?, screen).await,
         Job::Services => ask::services(&client()?, screen).await,
-        Job::Voters => ask::voters(&client()?, screen).await,
+        Job::Voters { job: None | Some(VotersJob::List) } => voters::list(&client()?, screen).await,
+        Job::Voters { job: Some(VotersJob::Add { name }) } => voters::add(&client()?, name, screen).await,
+        Job::Voters { job: Some(VotersJob::Remove { name }) } => voters::remove(&client()?, name, screen).await,
+        Job::Leader { job: LeaderJob::Transfer { name } } => voters::transfer(&client()?, name.as_ref(), screen).await,
         Job::Leave { name } => ask::leave(&client()?, name.as_ref(), screen).await,
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use hivemind_core::ids::{NodeName, Position, PublicKey, RequestId, Seq};
+use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, RequestId, Seq};
 use hivemind_core::machine::{Input, Machine, PublishError, Reply};
 use hivemind_core::wire::access::KnownToken;
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, VoterWish};
 use hivemind_core::wire::config::Section;
 use tokio::sync::oneshot;
 
@@ -35,6 +35,8 @@ pub(crate) enum Request {
 pub(crate) enum Look {
     /// `None` from one that is no voter.
     Tokens { answer: oneshot::Sender<Option<Vec<KnownToken>>> },
+    /// `None` from one that is no voter.
+    VoterWishes { answer: oneshot::Sender<Option<Vec<(NodeId, VoterWish)>>> },
     /// Under which name a key is admitted.
     AdmittedName { key: PublicKey, answer: oneshot::Sender<Option<NodeName>> },
 }
@@ -43,6 +45,7 @@ impl Look {
     pub(super) fn answer(self, machine: &Machine) {
         match self {
             Look::Tokens { answer } => drop(answer.send(machine.tokens())),
+            Look::VoterWishes { answer } => drop(answer.send(machine.voter_wishes())),
             Look::AdmittedName { key, answer } => drop(answer.send(machine.admitted_name(&key))),
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_core::context::Report;
-use hivemind_core::ids::{NodeName, Position, PublicKey, Seq};
+use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, Seq};
 use hivemind_core::view::View;
 use hivemind_core::wire::access::KnownToken;
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, VoterWish};
 use hivemind_core::wire::config::Section;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -135,6 +135,13 @@ impl NodeHandle {
     pub async fn tokens(&self) -> Option<Vec<KnownToken>> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Look(Look::Tokens { answer })).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// What operators wish of members' votes. Voters alone know it: `None` from any other node, and from one that has stopped.
+    pub async fn voter_wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::VoterWishes { answer })).await.ok()?;
         answered.await.ok()?
     }
 

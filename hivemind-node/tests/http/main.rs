@@ -11,3 +11,4 @@ mod nodes;
 mod refusals;
 mod rights;
 mod streams;
+mod voters;

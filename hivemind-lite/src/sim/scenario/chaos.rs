@@ -10,8 +10,9 @@ use hivemind_core::facts::NeighborhoodLimits;
 use hivemind_core::rng::Rng;
 use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
+use hivemind_core::wire::command::VoterWish;
 
-use super::super::checkers::Violation;
+use super::super::checkers::{Violation, wishes};
 use super::super::clients::Clients;
 use super::super::mishap::{Mishap, Rates};
 use super::super::network::Slot;
@@ -196,7 +197,9 @@ impl Run<'_> {
 
     /// L2 for voters: one is killed for good, and another takes its place, where there is one to take it.
     fn lose_a_voter(&mut self) -> Result<(), Violation> {
-        let voters = self.slots(|node| node.part == Part::Voter);
+        let wishes = wishes(self.world.nodes().iter());
+        let abstains = |node: &SimNode| node.id().is_some_and(|id| wishes.get(&id) == Some(&VoterWish::Abstain));
+        let voters = self.slots(|node| node.part == Part::Voter && !abstains(node));
         if voters.len() <= self.settings().control.voters || self.rng.below(2) == 0 {
             return Ok(());
         }
