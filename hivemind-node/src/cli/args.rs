@@ -97,6 +97,12 @@ pub enum Job {
         #[command(subcommand)]
         job: LeaderJob,
     },
+    /// What happened to a member, or to one that is gone: who missed it, what it said, what was committed
+    #[command(after_help = "Example:\n  hivemind why web1")]
+    Why {
+        /// Its name, or its id
+        name: String,
+    },
     /// End a membership; the host may join again
     #[command(after_help = "Example:\n  hivemind leave")]
     Leave {
@@ -126,6 +132,13 @@ pub enum Job {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    #[command(hide = true, after_help = "Example:\n  hivemind man --dir /usr/local/share/man")]
+    Man {
+        /// The folder that man1 and man8 are made in
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 

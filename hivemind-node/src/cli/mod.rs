@@ -8,11 +8,13 @@ mod failure;
 mod found;
 mod grants;
 mod join;
+mod man;
 mod offline;
 mod prepare;
 mod progress;
 mod show;
 mod voters;
+mod why;
 
 use std::process::ExitCode;
 
@@ -65,9 +67,11 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Voters { job: Some(VotersJob::Add { name }) } => voters::add(&client()?, name, screen).await,
         Job::Voters { job: Some(VotersJob::Remove { name }) } => voters::remove(&client()?, name, screen).await,
         Job::Leader { job: LeaderJob::Transfer { name } } => voters::transfer(&client()?, name.as_ref(), screen).await,
+        Job::Why { name } => why::why(&client()?, name, screen).await,
         Job::Leave { name } => ask::leave(&client()?, name.as_ref(), screen).await,
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),
+        Job::Man { dir } => man::write(dir, screen),
     }
 }

@@ -124,6 +124,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Task::Services => routes::services(&call),
         Task::Neighborhoods => routes::neighborhoods(&call),
         Task::Voters => routes::voters(&call).await,
+        Task::Why => routes::why(&call),
         Task::Transfer => routes::transfer(&call).await,
         Task::Act(action) => routes::act(&call, action).await,
         Task::Tokens => routes::tokens(&call).await,

@@ -46,9 +46,10 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(handle: NodeHandle, settings: HttpSettings, tasks: Tasks, stopping: Stopping) -> Self {
         let limits = settings.limits;
+        let journal = Arc::new(Journal::new(limits.events, handle.wall()));
         Desk {
             handle,
-            journal: Arc::new(Journal::new(limits.events)),
+            journal,
             counts: Counts::default(),
             ids: RequestIds::new(),
             streams: Arc::new(Semaphore::new(limits.streams)),

@@ -29,6 +29,7 @@ pub(super) enum Task {
     Voters,
     Act(model::Action),
     Transfer,
+    Why,
     Tokens,
     CreateToken,
     RevokeToken,
@@ -200,6 +201,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     look("/api/v1/neighborhoods", "neighborhoods", "Who probes each other", Task::Neighborhoods, json::<model::Neighborhoods>),
     look("/api/v1/voters", "voters", "The Raft group", Task::Voters, json::<model::Voters>),
+    Operation {
+        problems: FOUND,
+        ..look("/api/v1/why/{name}", "why", "What happened to a member, or to one that is gone", Task::Why, json::<model::Why>)
+    },
     act("/api/v1/voters/{name}/add", "addVoter", "Let a member vote, and stay a voter", model::Action::AddVoter),
     act("/api/v1/voters/{name}/remove", "removeVoter", "Let a member not vote until it is added again", model::Action::RemoveVoter),
     Operation {

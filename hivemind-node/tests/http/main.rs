@@ -12,3 +12,4 @@ mod refusals;
 mod rights;
 mod streams;
 mod voters;
+mod why;

@@ -11,6 +11,7 @@ mod members;
 mod problem;
 mod status;
 mod tokens;
+mod why;
 
 pub use actions::{Action, ActionBody, ActionResult, ActionStage, TransferBody, Transferred};
 pub use configs::{Config, ConfigDetail, Configs, HostGone, SectionContent, SectionSummary, ServiceInstance, Services, StateSent};
@@ -19,3 +20,4 @@ pub use members::{Member, MemberRef, MemberState, Members, Neighborhood, Neighbo
 pub use problem::{PROBLEM_PREFIX, Problem, ProblemKind};
 pub use status::{Condition, Phase, Readiness, Role, Status};
 pub use tokens::{Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens};
+pub use why::{Episode, Happening, Why};

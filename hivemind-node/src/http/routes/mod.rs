@@ -12,6 +12,7 @@ mod services;
 mod status;
 mod tokens;
 mod voters;
+mod why;
 
 use hivemind_core::view::View;
 use hivemind_core::wire::event::VoterPart;
@@ -29,6 +30,7 @@ pub(super) use services::services;
 pub(super) use status::status;
 pub(super) use tokens::{create_token, revoke_token, tokens};
 pub(super) use voters::{transfer, voters};
+pub(super) use why::why;
 
 use super::model::{MemberRef, MemberState, Part};
 use hivemind_core::ids::NodeId;
