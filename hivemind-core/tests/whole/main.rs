@@ -11,5 +11,6 @@ mod lost_disk;
 mod mutate;
 mod net;
 mod outages;
+mod parted;
 mod scripts;
 mod wire;
