@@ -117,6 +117,9 @@ pub enum Job {
         #[arg(value_parser = node_name)]
         name: NodeName,
     },
+    /// Look whether this host is fit to run its node: settings, data, certificate, clock, ports, daemon
+    #[command(after_help = "Example:\n  hivemind doctor")]
+    Doctor,
     /// Check host files, or folders of them, without asking anybody
     #[command(after_help = "Example:\n  hivemind check /etc/hivemind/hosts.d")]
     Check {

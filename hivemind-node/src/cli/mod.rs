@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod client;
+mod doctor;
 mod event;
 mod failure;
 mod found;
@@ -70,6 +71,7 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Why { name } => why::why(&client()?, name, screen).await,
         Job::Leave { name } => ask::leave(&client()?, name.as_ref(), screen).await,
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
+        Job::Doctor => doctor::doctor(&cli.server, screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),
         Job::Man { dir } => man::write(dir, screen),
