@@ -3,5 +3,6 @@
 
 mod bad_input;
 mod day;
+mod doctor;
 mod host;
 mod manual;
