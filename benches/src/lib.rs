@@ -1,1 +1,4 @@
-//! stub
+//! What the benchmarks share: how figures are printed, and real hosts to measure.
+
+pub mod hosts;
+pub mod report;

@@ -9,18 +9,19 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+use hivemind_benches::report::{beside, print_times};
 
 /// How long one answer is waited for, at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
     let (starts, edits) = arguments()?;
-    let program = beside("hivemind-lite")?;
+    let program = beside("hivemind-lite", "hivemind-lite")?;
     for hosts in [10, 40] {
         let mut times = Vec::new();
         for _ in 0..starts {
@@ -29,13 +30,13 @@ fn main() -> Result<()> {
             let lite = Lite::start(&program, folder.path())?;
             times.push(lite.ready);
         }
-        print_row(&format!("ready, {hosts} hosts"), &mut times);
+        print_times(&format!("ready, {hosts} hosts"), &mut times);
     }
     let folder = tempfile::tempdir()?;
     write_hosts(folder.path(), 10)?;
     let lite = Lite::start(&program, folder.path())?;
     let mut times = (1..=edits).map(|edit| lite.edit(folder.path(), edit)).collect::<Result<Vec<_>>>()?;
-    print_row("edit to answer", &mut times);
+    print_times("edit to answer", &mut times);
     Ok(())
 }
 
@@ -51,12 +52,6 @@ fn arguments() -> Result<(usize, usize)> {
         }
     }
     Ok((starts, edits))
-}
-
-fn beside(name: &str) -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(path.exists(), "{} is missing; build it: cargo build --release -p {name}", path.display());
-    Ok(path)
 }
 
 fn write_hosts(folder: &Path, hosts: usize) -> Result<()> {
@@ -142,12 +137,4 @@ fn query(name: &str) -> Vec<u8> {
     }
     bytes.extend([0, 0, 1, 0, 1]);
     bytes
-}
-
-fn print_row(what: &str, times: &mut [Duration]) {
-    times.sort();
-    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1e3;
-    let (median, p99, most) = (at(50), at(99), at(100));
-    println!("{what:<20} {} samples: median {median:.1} ms, p99 {p99:.1} ms, most {most:.1} ms", times.len());
-    println!("{}", serde_json::json!({ "what": what, "samples": times.len(), "median_ms": median, "p99_ms": p99, "max_ms": most }));
 }

@@ -124,7 +124,7 @@ impl Machine {
     }
 
     /// A member whose cache was lost knows nobody: it takes what it asked for from whoever proved a
-    /// certificate of the cluster, and nothing else.
+    /// certificate of the cluster, and nothing else. Whoever asks whether it lives is answered.
     fn admit_without_facts(&mut self, peer: PublicKey, header: &Header, message: Message) -> Result<(), Junk> {
         match message {
             Message::Admission(answer @ Admission::Resumed { .. }) => {
@@ -133,6 +133,10 @@ impl Machine {
             }
             Message::Events(Events::Snapshot(digest)) => {
                 self.resynced(peer, *digest);
+                Ok(())
+            }
+            Message::Membership(Membership::Ping { token }) => {
+                self.answer_stranger(peer, token);
                 Ok(())
             }
             Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => {
@@ -165,8 +169,8 @@ impl Machine {
                 return Ok(());
             }
             self.observe(&header);
-            if let (Message::Membership(Membership::Ping { token }), Phase::Member) = (&message, self.phase) {
-                self.answer_stranger(peer, *token);
+            if let Message::Membership(Membership::Ping { token }) = message {
+                self.answer_stranger(peer, token);
                 return Ok(());
             }
             return self.admit_early(peer, source, Frame { header, message });

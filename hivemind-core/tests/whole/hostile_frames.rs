@@ -357,6 +357,27 @@ fn a_member_that_is_not_known_yet_hears_that_a_node_lives() {
     assert_eq!(answers(index), 0, "it would know one who joined by then");
 }
 
+/// A mass restart finds it without its cache, while those who restarted with it probe each other.
+#[test]
+fn a_member_that_knows_nobody_yet_says_that_it_lives() {
+    let mut attack = Attack::begin(1);
+    attack.net.kill("h1");
+    attack.net.cut("h1", true);
+    let mut disk = attack.net.disk("h1");
+    disk.lose_cache();
+    attack.net.put_disk("h1", disk);
+    attack.net.restart("h1");
+    attack.net.run(Duration::from_secs(1));
+    assert_eq!(attack.net.phase("h1"), Some(Phase::Resuming));
+    attack.net.tap = Some(Vec::new());
+    let bytes = Frame { header: attack.header, message: Message::Membership(Membership::Ping { token: 77 }) }.encode();
+    let (peer, source) = (attack.net.places["mallory"].keys.0, attack.net.places["mallory"].address);
+    attack.net.hand("h1", Input::Received { peer, source, channel: Channel::Datagram, bytes });
+    let said = attack.net.tap.take().expect("it is wanted");
+    let mut frames = said.iter().filter_map(|(channel, bytes)| Frame::decode(bytes, *channel).ok());
+    assert!(frames.any(|frame| frame.message == Message::Membership(Membership::Pong { token: 77 })));
+}
+
 #[test]
 fn one_clock_that_is_ahead_does_not_carry_the_time_of_commands_off() {
     let mut attack = Attack::begin(1);

@@ -24,6 +24,8 @@ pub struct Disk {
     replaced: VecDeque<(Bytes, Option<Bytes>)>,
     pending: VecDeque<(Ticket, Vec<Write>)>,
     full: bool,
+    /// A write failed since the process started; there may be room again by the time that it hears of it.
+    failed: bool,
 }
 
 /// What a crash did to a disk.
@@ -42,9 +44,15 @@ impl From<Recovered> for Disk {
 }
 
 impl Disk {
-    /// Takes the writes of a ticket; they become durable with [`Disk::complete`], in the order of submission.
-    pub fn submit(&mut self, ticket: Ticket, writes: Vec<Write>) {
-        self.pending.push_back((ticket, writes));
+    /// Takes the writes of a ticket; they become durable with [`Disk::complete`], in the order of submission. False where there is
+    /// no room: none of them will.
+    pub fn submit(&mut self, ticket: Ticket, writes: Vec<Write>) -> bool {
+        if self.full {
+            self.failed = true;
+        } else {
+            self.pending.push_back((ticket, writes));
+        }
+        !self.full
     }
 
     /// The oldest ticket that is not yet durable becomes durable.
@@ -82,6 +90,7 @@ impl Disk {
             }
         }
         self.replaced.clear();
+        self.failed = false;
         if rng.chance_ppm(CACHE_LOSS_PPM) {
             self.cache.clear();
         }
@@ -98,9 +107,9 @@ impl Disk {
         self.pending.iter().any(|(_, writes)| writes.iter().map(records).sum::<u64>() > 1)
     }
 
-    /// Whether writes fail.
-    pub fn is_full(&self) -> bool {
-        self.full
+    /// Whether a write of the process that runs has failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Everything is gone.
@@ -126,7 +135,7 @@ impl Disk {
 
     /// What is durable here now, to be put back later.
     pub fn copy(&self) -> Disk {
-        Disk { pending: VecDeque::new(), replaced: VecDeque::new(), full: false, ..self.clone() }
+        Disk { pending: VecDeque::new(), replaced: VecDeque::new(), full: false, failed: false, ..self.clone() }
     }
 
     /// The Raft log, as far as it is durable.
@@ -319,8 +328,9 @@ mod tests {
         disk.complete();
         disk.submit(Ticket(2), vec![entries(2..=2, 1)]);
         disk.fill(true);
+        assert!(!disk.submit(Ticket(3), vec![entries(3..=3, 1)]) && disk.has_failed());
         let mut old = disk.copy();
-        assert!(!old.is_full() && old.complete().is_none());
+        assert!(!old.has_failed() && old.complete().is_none());
         disk.complete();
         assert_eq!((kept(&old).len(), kept(&disk).len()), (1, 2));
         assert!(disk.lose_log() && !disk.lose_log());

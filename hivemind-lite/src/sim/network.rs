@@ -152,6 +152,12 @@ impl Network {
         self.ends[from.at()].contains_key(&to)
     }
 
+    /// Whether what `from` is told now of the end of its connection is of the one that it has: another one may have taken its
+    /// place since.
+    pub fn has_ended(&self, now: Time, from: Slot, to: Slot) -> bool {
+        self.ends[from.at()].get(&to).is_none_or(|end| end.failing.is_some_and(|breaks| breaks <= now))
+    }
+
     /// Drops `from`'s end, when its time-out or the other side's reset was told.
     pub fn forget(&mut self, from: Slot, to: Slot) {
         self.ends[from.at()].remove(&to);
@@ -173,8 +179,15 @@ impl Network {
                 Err(passage) => passage,
             };
         };
-        if end.failing.is_some() {
-            return Passage::Lost;
+        if let Some(breaks) = end.failing {
+            // A process that came up there since knows nothing of this connection, and ends it before its time-out does.
+            let reset = now + self.round_trip(from, to);
+            let is_reset = reset < breaks && self.reaches(from, to).is_some() && self.reaches(to, from).is_some();
+            if !is_reset {
+                return Passage::Lost;
+            }
+            self.ends[from.at()].insert(to, End { failing: Some(reset), ..end });
+            return Passage::Breaks(reset);
         }
         let breaks = match self.reaches(from, to) {
             Some(life) if life == end.peer_life && self.ends[to.at()].contains_key(&from) => {
@@ -305,6 +318,21 @@ mod tests {
         assert!(at < millis(20));
         network.forget(A, B);
         assert!(matches!(network.send(millis(20), A, B, Channel::Ordered, 10), Passage::Arrives { .. }));
+    }
+
+    #[test]
+    fn a_peer_that_comes_back_resets_a_connection_that_was_failing() {
+        let mut network = pair(Faults::None);
+        network.send(millis(0), A, B, Channel::Ordered, 10);
+        network.down(B);
+        let late = network.send(millis(10), A, B, Channel::Ordered, 10);
+        assert_eq!(late, Passage::Breaks(millis(30_010)));
+        network.up(B, 2);
+        let Passage::Breaks(reset) = network.send(millis(20), A, B, Channel::Ordered, 10) else { panic!("no reset") };
+        assert!(reset < millis(30) && !network.has_ended(millis(20), A, B) && network.has_ended(reset, A, B));
+        network.forget(A, B);
+        assert!(matches!(network.send(millis(30), A, B, Channel::Ordered, 10), Passage::Arrives { .. }));
+        assert!(!network.has_ended(millis(30_010), A, B), "the time-out was the former connection's");
     }
 
     #[test]

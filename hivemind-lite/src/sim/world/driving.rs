@@ -50,6 +50,7 @@ impl World {
         match happening {
             Happening::Wake { due, .. } => self.wake(slot, due),
             Happening::Arrive { from, channel, bytes, .. } => self.arrive(slot, from, channel, bytes),
+            Happening::Break { peer, .. } if !self.network.has_ended(self.now, slot, peer) => Ok(()),
             Happening::Break { peer, .. } => {
                 self.network.forget(slot, peer);
                 self.note(slot, Did::Disconnected(peer));
@@ -253,12 +254,11 @@ impl World {
         let node = &mut self.nodes[slot.at()];
         node.disk_free = node.disk_free.max(self.now + delay);
         let (done, life) = (node.disk_free, node.life);
-        if node.disk.is_full() {
-            self.plan(done, Happening::StoreFails { slot, life, ticket });
-            return;
-        }
-        node.disk.submit(ticket, writes);
-        self.plan(done, Happening::Stored { slot, life, ticket });
+        let happening = match node.disk.submit(ticket, writes) {
+            true => Happening::Stored { slot, life, ticket },
+            false => Happening::StoreFails { slot, life, ticket },
+        };
+        self.plan(done, happening);
     }
 
     fn replied(&mut self, slot: Slot, request: hivemind_core::ids::RequestId, reply: Reply) {
@@ -280,7 +280,7 @@ impl World {
         let node = &mut self.nodes[slot.at()];
         let expected = match &reason {
             HaltReason::Left | HaltReason::Refused(_) => true,
-            HaltReason::Storage(_) => node.disk.is_full(),
+            HaltReason::Storage(_) => node.disk.has_failed(),
             // Others have seen later starts than its disk speaks of.
             HaltReason::Duplicate { .. } => node.rolled_back,
             HaltReason::Log(_) | HaltReason::OtherCluster { .. } => false,
@@ -289,7 +289,7 @@ impl World {
             return Err(self.at(slot).violates(Invariant::Sound, format!("the node stopped: {reason}")));
         }
         node.process = None;
-        if node.disk.is_full() {
+        if node.disk.has_failed() {
             self.incidents.count(Incident::FullDisk);
             self.crash_disk(slot);
         } else {
