@@ -74,7 +74,7 @@ impl Desk {
         let peer = match peer {
             Peer::Net(address) => address.ip(),
             // An operator may ask as often as he likes.
-            Peer::Socket => return Ok(()),
+            Peer::Socket(_) => return Ok(()),
         };
         let taken = self.rates.lock().unwrap_or_else(PoisonError::into_inner).take(peer, Instant::now());
         let too_many = |wait: std::time::Duration| {

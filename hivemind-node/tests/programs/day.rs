@@ -174,7 +174,7 @@ fn voters_come_and_go_by_an_operators_word_and_a_leader_that_stops_hands_over() 
 
 #[test]
 fn the_fate_of_one_that_is_gone_is_told_in_its_order() {
-    let (founder, _daemon) = Host::founder();
+    let (founder, founder_daemon) = Host::founder();
     let token = founder.ask(&["token", "create"]).done();
     let web = Host::new();
     web.join(&[token.trim()], "web1").done();
@@ -189,4 +189,8 @@ fn the_fate_of_one_that_is_gone_is_told_in_its_order() {
     let nobody = founder.ask(&["why", "nobody"]);
     assert!(nobody.status == 1 && nobody.err.contains("nothing is known of `nobody`"), "{nobody:?}");
     assert_eq!(founder.ask(&["why", "a/b"]).status, 2);
+    founder_daemon.signal(Signal::TERM);
+    let (_, log) = founder_daemon.ended();
+    let who = format!("user {}, process ", rustix::process::geteuid().as_raw());
+    assert!(log.lines().any(|line| line.contains("/members/web1/evict") && line.contains(&who)), "the log says who did it: {log}");
 }

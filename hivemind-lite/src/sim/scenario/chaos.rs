@@ -36,6 +36,8 @@ pub(super) struct Chaos {
     pub(super) liars: BTreeMap<Slot, Time>,
     /// They propose and read as long as there is chaos.
     pub(super) clients: Option<Clients>,
+    /// Who adds voters and takes them away, as long as there is chaos.
+    pub(super) operator: Option<Rng>,
     /// Raised with each publication.
     pub(super) version: u32,
 }
@@ -125,16 +127,19 @@ impl Run<'_> {
         // What is measured here says nothing about the product.
         self.world.measure(false);
         self.chaos.clients = Some(Clients::new(self.rng.fork()));
+        self.employ();
         while self.world.now().since(begin) < lasts {
             let (next, pause) = self.next(&rates);
             self.pass(pause)?;
             self.attend();
+            self.operate()?;
             match next {
                 Next::Mishap(mishap) => self.disturb(mishap)?,
                 Next::Load(load) => self.use_it(load)?,
             }
         }
         self.chaos.clients = None;
+        self.chaos.operator = None;
         self.end_faults()?;
         self.calm()?;
         self.lose_a_voter()

@@ -28,10 +28,6 @@ pub(super) enum Load {
     LeaveWave,
     /// An operator evicts a host.
     Evict,
-    /// An operator adds a voter, or takes one away.
-    Wish,
-    /// An operator has leadership handed over.
-    Lead,
     /// Somebody collects history, almost all of it.
     Collect,
     /// A member says that it restarts, and does.
@@ -39,15 +35,13 @@ pub(super) enum Load {
 }
 
 /// How often, in times a minute.
-pub(super) const LOAD: [(Load, u32); 10] = [
+pub(super) const LOAD: [(Load, u32); 8] = [
     (Load::Publish, 20),
     (Load::Join, 8),
     (Load::Leave, 6),
     (Load::JoinWave, 5),
     (Load::LeaveWave, 5),
     (Load::Evict, 2),
-    (Load::Wish, 4),
-    (Load::Lead, 4),
     (Load::Collect, 8),
     (Load::RestartWithGrace, 4),
 ];
@@ -70,8 +64,6 @@ impl Run<'_> {
             Load::JoinWave => self.join_wave(),
             Load::LeaveWave => self.leave_wave(),
             Load::Evict => self.evict(),
-            Load::Wish => self.wish(),
-            Load::Lead => self.hand_over(),
             Load::Collect => self.collect(),
             Load::RestartWithGrace => self.restart_with_grace(),
         }
@@ -135,20 +127,6 @@ impl Run<'_> {
         self.world.propose(by, Command::Leave { node, reason: LeaveReason::Evicted }).map(drop)
     }
 
-    /// Of one that may vote, asked of another or of itself.
-    fn wish(&mut self) -> Result<(), Violation> {
-        let Some(by) = self.some(1, is_voter).pop() else { return Ok(()) };
-        let Some(node) = self.some(1, is_voter).pop().and_then(|slot| self.world.node(slot).id()) else { return Ok(()) };
-        let command = if self.rng.below(2) == 0 { Command::VoterRemove { node } } else { Command::VoterAdd { node } };
-        self.world.propose(by, command).map(drop)
-    }
-
-    fn hand_over(&mut self) -> Result<(), Violation> {
-        let Some(by) = self.some(1, runs).pop() else { return Ok(()) };
-        let heir = self.some(1, is_voter).pop().and_then(|slot| self.world.node(slot).id()).filter(|_| self.rng.below(2) == 0);
-        self.world.propose(by, Command::Lead { heir }).map(drop)
-    }
-
     fn collect(&mut self) -> Result<(), Violation> {
         let Some(slot) = self.some(1, |node| node.view().is_some()).pop() else { return Ok(()) };
         let Some(last) = self.world.node(slot).view().map(|view| view.facts.position().index) else { return Ok(()) };
@@ -169,10 +147,6 @@ impl Run<'_> {
 
 fn runs(node: &SimNode) -> bool {
     node.process.is_some()
-}
-
-fn is_voter(node: &SimNode) -> bool {
-    node.process.is_some() && node.part == Part::Voter
 }
 
 fn is_host(node: &SimNode) -> bool {
