@@ -117,7 +117,9 @@ impl Pending {
     }
 
     pub(super) fn knows(&self, id: ProposalId) -> bool {
-        self.flights.contains_key(&id) || self.parked.iter().any(|parked| parked.proposal.id == id) || self.handing.is_some_and(|handing| handing.id == id)
+        self.flights.contains_key(&id)
+            || self.parked.iter().any(|parked| parked.proposal.id == id)
+            || self.handing.is_some_and(|handing| handing.id == id)
     }
 
     /// Whose membership a proposal in the log would end.

@@ -289,7 +289,9 @@ pub enum Refusal {
         node: NodeId,
     },
     /// It is not heard, or lacks a part of the log.
-    #[error("{node} is not heard by the leader, or has not caught up with it; look at its state, and try again when it has, or name another voter")]
+    #[error(
+        "{node} is not heard by the leader, or has not caught up with it; look at its state, and try again when it has, or name another voter"
+    )]
     Lags {
         /// Who was named.
         node: NodeId,

@@ -36,7 +36,9 @@ fn socket(path: &Path, answers: bool) -> Finding {
             fail("socket", format!("{shown} has the mode {:03o}: everybody is an operator; restart the daemon", found.mode() & 0o777))
         }
         Ok(_) if answers => ok("socket", format!("{shown} answers")),
-        Ok(_) => warn("socket", format!("{shown} is there, and does not answer this user: the daemon is down, or you are not of its group")),
+        Ok(_) => {
+            warn("socket", format!("{shown} is there, and does not answer this user: the daemon is down, or you are not of its group"))
+        }
         Err(error) => warn("socket", format!("{shown}: {error}; the daemon does not run, or this user may not enter the folder")),
     }
 }
@@ -48,7 +50,9 @@ fn fares(settings: &NodeSettings, status: &Status) -> Finding {
     let condition = status.condition;
     match status.phase {
         Phase::Member if condition.degraded => warn("daemon", "a member; the voters have no quorum: bring a majority of them back"),
-        Phase::Member if condition.stale || condition.incomplete => warn("daemon", "a member that has not got everything yet; wait, and look again"),
+        Phase::Member if condition.stale || condition.incomplete => {
+            warn("daemon", "a member that has not got everything yet; wait, and look again")
+        }
         Phase::Member => ok("daemon", format!("a member; it heard of the leader {} ms ago", status.leader_heard_ms)),
         Phase::Starting | Phase::Joining | Phase::Resuming | Phase::Resyncing => {
             warn("daemon", "it runs, and is no member yet; it needs to reach one: look at its log")

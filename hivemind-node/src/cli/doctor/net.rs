@@ -38,7 +38,9 @@ fn port(check: &'static str, address: SocketAddr, setting: &str, held: bool, ref
         }
         io::ErrorKind::PermissionDenied => fail(
             check,
-            format!("{address} needs a privilege: give the daemon CAP_NET_BIND_SERVICE, as its systemd unit may, or use a port from 1024 on in {setting}"),
+            format!(
+                "{address} needs a privilege: give the daemon CAP_NET_BIND_SERVICE, as its systemd unit may, or use a port from 1024 on in {setting}"
+            ),
         ),
         io::ErrorKind::AddrNotAvailable => fail(check, format!("{address} is not an address of this host; change {setting}")),
         _ => fail(check, format!("{address}: {error}; change {setting}")),

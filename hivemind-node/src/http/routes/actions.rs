@@ -112,7 +112,10 @@ async fn in_effect(call: &Call, action: Action, member: &MemberRecord, position:
                 }
             };
             let name = &member.name;
-            Err(Failure::new(ProblemKind::OutcomeUnknown, format!("the wish is committed, and not in effect yet: {detail}; look for `{name}` at /api/v1/voters")))
+            Err(Failure::new(
+                ProblemKind::OutcomeUnknown,
+                format!("the wish is committed, and not in effect yet: {detail}; look for `{name}` at /api/v1/voters"),
+            ))
         }
     }
 }

@@ -66,7 +66,8 @@ pub(in crate::http) async fn transfer(call: &Call) -> Result<Response, Failure> 
 }
 
 fn named_member(view: &View, to: &str) -> Result<NodeId, Failure> {
-    let name = NodeName::new(to).map_err(|error| Failure::new(ProblemKind::NotFound, format!("there can be nothing of this name: {error}")))?;
+    let name =
+        NodeName::new(to).map_err(|error| Failure::new(ProblemKind::NotFound, format!("there can be nothing of this name: {error}")))?;
     view.facts.named(&name).map(|member| member.node).ok_or_else(|| unknown_name(view, &name))
 }
 
