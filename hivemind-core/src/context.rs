@@ -67,6 +67,13 @@ pub enum Report {
         /// The other.
         with: NodeId,
     },
+    /// A member told the leader, which this node is, that it can not reach another. Once for as long as it says so.
+    Accused {
+        /// Who does not answer.
+        suspect: NodeId,
+        /// Whose probes fail.
+        observer: NodeId,
+    },
     /// Two live processes use one id.
     DuplicateNode {
         /// Which id.

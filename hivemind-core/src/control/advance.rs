@@ -98,8 +98,24 @@ impl Control {
         let applied = self.applied.as_mut().expect("entries are applied on top of a snapshot");
         let Done { events, outcome } = applied.apply(&proposal, ctx.keys);
         self.clock.follow(applied.registry.time, ctx.now.time);
-        if let Command::Restarted { node } = proposal.command {
-            self.evidence.returned(node, ctx.now.time);
+        match proposal.command {
+            Command::Restarted { node } => self.evidence.returned(node, ctx.now.time),
+            // No event tells the leader to look.
+            Command::VoterAdd { .. } | Command::VoterRemove { .. } => self.look = true,
+            Command::Join(_)
+            | Command::Leave { .. }
+            | Command::Restarting { .. }
+            | Command::Addresses { .. }
+            | Command::AdvanceEpoch { .. }
+            | Command::TokenCreate { .. }
+            | Command::TokenRevoke { .. }
+            | Command::Enroll(_)
+            | Command::EnrollmentRevoke { .. }
+            | Command::CredentialCreate { .. }
+            | Command::CredentialRevoke { .. }
+            | Command::FeatureOn { .. }
+            | Command::Features { .. }
+            | Command::Lead { .. } => {}
         }
         yielded.events.extend(events);
         yielded.outcomes.push((proposal.id, outcome));
@@ -186,6 +202,7 @@ impl Control {
             self.outputs.push_back(Output::Leader { leader: now.0, term: now.1 });
             self.pass_parked_on(ctx);
         }
+        self.look_after_handing(ctx);
     }
 
     fn begin_to_lead(&mut self, ctx: &mut Context<'_>) {

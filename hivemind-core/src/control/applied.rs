@@ -1,7 +1,7 @@
 //! The applied state: what all voters agree on after the same entries. Applying reads no clock, no
 //! chance and no setting of its node, so that it is the same everywhere.
 
-use imbl::{OrdSet, Vector};
+use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
 use super::bounded::Bounded;
@@ -12,7 +12,7 @@ use crate::ids::{ClusterId, Epoch, Index, NodeId, ProposalId, PublicKey};
 use crate::keys::Keys;
 use crate::time::Timestamp;
 use crate::wire::access::{AdmissionPolicy, Admits, Enrolled};
-use crate::wire::command::{Command, Outcome, Proposal, Refusal};
+use crate::wire::command::{Command, Outcome, Proposal, Refusal, VoterWish};
 use crate::wire::event::{Event, LogEvent};
 use crate::wire::member::MemberRecord;
 
@@ -49,6 +49,9 @@ pub(super) struct Registry {
     pub(super) outcomes: Bounded<ProposalId, Outcome, MAX_OUTCOMES>,
     /// The joint change of the group that is on its way.
     pub(super) joint: Option<Joint>,
+    /// Which members operators wish to vote, or not to, by key: a wish outlives a leave for failure. At most [`MAX_WISHES`](super::wishes::MAX_WISHES).
+    #[serde(with = "crate::wire::persistent::map")]
+    pub(super) wishes: OrdMap<PublicKey, VoterWish>,
 }
 
 /// The last events: what others may have missed.
@@ -135,6 +138,7 @@ impl Applied {
             time: Timestamp::default(),
             outcomes: Bounded::new(),
             joint: None,
+            wishes: OrdMap::new(),
         };
         Applied { facts: Facts::birth(cluster, epoch, limits, first), registry, tail: Tail::default() }
     }
@@ -173,6 +177,9 @@ impl Applied {
             Command::CredentialRevoke { id } => self.credential_revoke(*id),
             Command::FeatureOn { feature } => self.feature_on(feature),
             Command::Features { node, features } => self.supports(*node, features),
+            Command::VoterAdd { node } => self.voter_add(*node),
+            Command::VoterRemove { node } => self.voter_remove(*node),
+            Command::Lead { .. } => Err(Refusal::Invalid { why: "who leads is not decided by the log".into() }),
         }
     }
 

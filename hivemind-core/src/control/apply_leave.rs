@@ -25,10 +25,14 @@ impl Applied {
                     return Err(Refusal::Restarting { node });
                 }
             }
-            LeaveReason::Asked => self.registry.gate.roll.remove(&key),
+            LeaveReason::Asked => {
+                self.registry.gate.roll.remove(&key);
+                self.registry.wishes.remove(&key);
+            }
             LeaveReason::Evicted => {
                 self.revoke(key)?;
                 self.registry.gate.roll.remove(&key);
+                self.registry.wishes.remove(&key);
             }
         }
         Ok(Some(Event::Left { node, reason: reason.clone(), listed: self.facts.successors_in_lists(node) }))

@@ -93,16 +93,21 @@ impl Living<'_> {
 
 impl Evidence {
     /// Takes a report. Of or by one who is no member, or of itself, it says nothing; nor of one that has just returned: its
-    /// observers could not reach it while it was away, and have not heard yet that it is back.
-    pub(super) fn report(&mut self, observer: NodeId, suspect: NodeId, applied: &Applied, settings: &ControlSettings, now: Time) {
+    /// observers could not reach it while it was away, and have not heard yet that it is back. Says whether it is new.
+    pub(super) fn report(&mut self, observer: NodeId, suspect: NodeId, applied: &Applied, settings: &ControlSettings, now: Time) -> bool {
         let members = applied.facts.members();
         if self.returned.get(&suspect).is_some_and(|at| now.since(*at) <= settings.evidence_window) {
-            return;
+            return false;
         }
         if observer != suspect && members.contains_key(&observer) && members.contains_key(&suspect) {
             let of_suspect = self.reports.entry(suspect).or_default();
-            of_suspect.entry(observer).or_insert(Report { since: now, last: now }).last = now;
+            let known = of_suspect.insert(observer, Report { since: now, last: now });
+            if let Some(known) = known {
+                of_suspect.insert(observer, Report { last: now, ..known });
+            }
+            return known.is_none();
         }
+        false
     }
 
     /// A member ended the restart that it had announced: the grace that held its leave back is over, and so is all that was

@@ -9,7 +9,7 @@ use super::applied::Applied;
 use super::evidence::{Known, Verdict};
 use super::output::Output;
 use super::plan::{Picture, Step};
-use crate::context::Context;
+use crate::context::{Context, Report};
 use crate::ids::{Index, NodeId};
 use crate::planted::{self, Planted};
 use crate::settings::ControlSettings;
@@ -62,7 +62,10 @@ impl Control {
     pub fn handle_evidence(&mut self, from: NodeId, suspect: NodeId, ctx: &mut Context<'_>) {
         if self.raw.is_leader() {
             if let Some(applied) = &self.applied {
-                self.evidence.report(from, suspect, applied, &ctx.settings.control, ctx.now.time);
+                let is_new = self.evidence.report(from, suspect, applied, &ctx.settings.control, ctx.now.time);
+                if is_new {
+                    ctx.report(Report::Accused { suspect, observer: from });
+                }
             }
         } else if let Some(leader) = self.raw.leader() {
             ctx.send(leader, Channel::Ordered, Message::Control(message::Control::Evidence { observer: from, suspect }));
@@ -165,7 +168,7 @@ impl Control {
             applied,
             node: self.node,
             wanted: ctx.settings.control.voters.max(1),
-            asked: &self.blockers().chain(self.pending.ending()).collect(),
+            asked: &self.blockers().chain(self.pending.ending()).chain(applied.unwished()).collect(),
             urgent: &self.urgent_blockers(ctx),
             dead,
             suspects: &self.evidence.suspects(),

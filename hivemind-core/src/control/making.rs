@@ -27,6 +27,8 @@ enum Stage {
     Revoked(Option<PublicKey>),
     /// The outcomes from a place on.
     Outcomes(usize),
+    /// The wishes behind one.
+    Wishes(Option<PublicKey>),
     /// The events of the tail from a place on.
     Events(usize),
 }
@@ -131,6 +133,13 @@ impl Making {
                     return Some(Stage::Outcomes(next));
                 }
                 put(&registry.joint, bytes);
+                put(&(registry.wishes.len() as u64), bytes);
+                Some(Stage::Wishes(None))
+            }
+            Stage::Wishes(after) => {
+                if let Some(last) = put_entries(&registry.wishes, after, budget, bytes, |entry, bytes| put(&entry, bytes)) {
+                    return Some(Stage::Wishes(Some(last)));
+                }
                 put(&(self.applied.tail.len() as u64), bytes);
                 Some(Stage::Events(0))
             }

@@ -42,6 +42,7 @@ mod evidence;
 mod formed;
 mod gate;
 mod group;
+mod handing;
 mod housekeeping;
 mod log;
 mod log_clock;
@@ -59,6 +60,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -87,6 +89,7 @@ use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::access::{Enrolled, Token};
+use crate::wire::command::VoterWish;
 use crate::wire::event::{LogEvent, VoterPart};
 use crate::wire::member::MemberRecord;
 use crate::wire::message;
@@ -378,6 +381,11 @@ impl Control {
     /// The join tokens, by the public half of their keys. `None` where the state is not here yet.
     pub fn tokens(&self) -> Option<&OrdMap<PublicKey, Token>> {
         self.applied.as_ref().map(|applied| &applied.registry.gate.tokens)
+    }
+
+    /// What operators wish of members' votes, by id. `None` where the state is not here yet.
+    pub fn wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
+        self.applied.as_ref().map(|applied| applied.wishes().collect())
     }
 
     /// What a key was enrolled for, as far as it was applied here.

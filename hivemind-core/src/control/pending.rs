@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::handing::Handing;
 use crate::ids::{BootNonce, NodeId, ProposalId};
 use crate::time::Time;
 use crate::wire::command::Proposal;
@@ -78,6 +79,8 @@ pub(super) struct Read {
 pub(super) struct Pending {
     pub(super) flights: BTreeMap<ProposalId, Flight>,
     pub(super) parked: Vec<Parked>,
+    /// Leadership that is being handed over.
+    pub(super) handing: Option<Handing>,
     pub(super) reads: BTreeMap<ProposalId, Read>,
     /// Reads whose index raft confirmed; they wait until it is applied. In order of that index.
     confirmed: VecDeque<(u64, ProposalId)>,
@@ -110,11 +113,13 @@ impl Pending {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.is_empty() && self.parked.is_empty() && self.reads.is_empty() && self.served.is_empty()
+        self.flights.is_empty() && self.parked.is_empty() && self.handing.is_none() && self.reads.is_empty() && self.served.is_empty()
     }
 
     pub(super) fn knows(&self, id: ProposalId) -> bool {
-        self.flights.contains_key(&id) || self.parked.iter().any(|parked| parked.proposal.id == id)
+        self.flights.contains_key(&id)
+            || self.parked.iter().any(|parked| parked.proposal.id == id)
+            || self.handing.is_some_and(|handing| handing.id == id)
     }
 
     /// Whose membership a proposal in the log would end.

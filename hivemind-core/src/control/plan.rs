@@ -11,6 +11,7 @@ use super::apply_voter::Change;
 use super::configuration::has_majority;
 use crate::ids::NodeId;
 use crate::time::Timestamp;
+use crate::wire::command::VoterWish;
 use crate::wire::event::VoterPart;
 
 /// What the leader sees when it plans. No joint change is on its way.
@@ -20,7 +21,7 @@ pub(super) struct Picture<'a> {
     pub(super) node: NodeId,
     /// The wanted number of voters.
     pub(super) wanted: usize,
-    /// Who shall lose its part because something waits for that, and who is about to leave.
+    /// Who shall lose its part because something waits for that or an operator wishes it, and who is about to leave.
     pub(super) asked: &'a BTreeSet<NodeId>,
     /// Whose demotion does not wait for a replacement any longer.
     pub(super) urgent: &'a BTreeSet<NodeId>,
@@ -54,6 +55,7 @@ impl Picture<'_> {
         self.drop_learner(&learners)
             .or_else(|| self.hand_over(&voters, &learners))
             .or_else(|| self.replace(&voters, &learners))
+            .or_else(|| self.take_in_wished(&voters, &learners))
             .or_else(|| if staying < self.wanted { self.grow(&voters, &learners, staying) } else { None })
             .or_else(|| self.demote_asked(&voters, &learners))
             .or_else(|| if staying >= self.wanted { self.shrink(&voters, &learners, staying) } else { None })
@@ -70,6 +72,7 @@ impl Picture<'_> {
             !self.applied.facts.voters().contains_key(node)
                 && !self.asked.contains(node)
                 && !self.suspects.contains(node)
+                && self.applied.wish_of(*node) != Some(VoterWish::Abstain)
                 && !self.applied.is_restarting(*node, self.time)
         })
     }
@@ -107,11 +110,28 @@ impl Picture<'_> {
         is_able.then(|| Step::Change(vec![part(fresh, VoterPart::Voter), part(gone, VoterPart::None)]))
     }
 
+    /// Takes in whom an operator wishes to vote, whatever the number of voters.
+    fn take_in_wished(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>) -> Option<Step> {
+        let wished: BTreeSet<NodeId> = learners.iter().copied().filter(|node| self.is_wished(*node)).collect();
+        match self.ready(&wished) {
+            Some(learner) => self.promote(learner, voters),
+            None => self.candidates().find(|node| self.is_wished(*node)).map(|node| change(node, VoterPart::Learner)),
+        }
+    }
+
+    fn is_wished(&self, node: NodeId) -> bool {
+        self.applied.wish_of(node) == Some(VoterWish::Vote)
+    }
+
+    fn promote(&self, learner: NodeId, voters: &BTreeSet<NodeId>) -> Option<Step> {
+        let grown: BTreeSet<NodeId> = voters.iter().copied().chain([learner]).collect();
+        has_majority(&grown, self.heard).then(|| change(learner, VoterPart::Voter))
+    }
+
     /// Promotes a learner that is ready, or takes a candidate in as a learner.
     fn grow(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>, staying: usize) -> Option<Step> {
         if let Some(learner) = self.ready(learners) {
-            let grown: BTreeSet<NodeId> = voters.iter().copied().chain([learner]).collect();
-            return has_majority(&grown, self.heard).then(|| change(learner, VoterPart::Voter));
+            return self.promote(learner, voters);
         }
         if staying + learners.len() >= self.wanted {
             return None;
@@ -127,13 +147,16 @@ impl Picture<'_> {
         voters.iter().find(|node| goes(node) && !waits(node)).map(|&node| change(node, VoterPart::None))
     }
 
-    /// Takes a part that is not needed: a dead voter's first, then those above the wanted number.
+    /// Takes a part that is not needed: a dead voter's first, then those above the wanted number. Whom an operator wishes to vote
+    /// is not among these.
     fn shrink(&self, voters: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>, staying: usize) -> Option<Step> {
-        if let Some(&surplus) = learners.last() {
+        if let Some(&surplus) = learners.iter().rev().find(|node| !self.is_wished(**node)) {
             return Some(change(surplus, VoterPart::None));
         }
         let dead = voters.iter().find(|node| self.dead.contains(node) && **node != self.node);
-        let surplus = || voters.iter().rev().find(|node| staying > self.wanted && **node != self.node);
+        let on_top = voters.iter().filter(|node| self.is_wished(**node) && !self.dead.contains(node) && !self.asked.contains(node)).count();
+        let is_surplus = |node: &&NodeId| staying - on_top > self.wanted && **node != self.node && !self.is_wished(**node);
+        let surplus = || voters.iter().rev().find(is_surplus);
         let node = *dead.or_else(surplus)?;
         self.is_able_without(node, voters).then(|| change(node, VoterPart::None))
     }

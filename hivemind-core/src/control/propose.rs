@@ -93,6 +93,9 @@ impl Control {
         if proposal.command.gives_rights() && !self.is_part(id.node) {
             return self.reply(id, Outcome::Refused(Refusal::NotAVoter), ctx);
         }
+        if let Command::Lead { heir } = proposal.command {
+            return self.hand_leadership(id, heir, deadline, ctx);
+        }
         let ends = self.ends(&proposal.command);
         if let Some(blocker) = ends.filter(|node| self.is_or_becomes_part(*node)) {
             if self.is_irreplaceable(blocker, ctx) {
@@ -128,7 +131,10 @@ impl Control {
             | Command::CredentialCreate { .. }
             | Command::CredentialRevoke { .. }
             | Command::FeatureOn { .. }
-            | Command::Features { .. } => None,
+            | Command::Features { .. }
+            | Command::VoterAdd { .. }
+            | Command::VoterRemove { .. }
+            | Command::Lead { .. } => None,
         }
     }
 
@@ -237,6 +243,7 @@ impl Control {
         for parked in self.pending.unpark(|parked| parked.deadline <= now) {
             self.reply(parked.proposal.id, Outcome::Refused(Refusal::StillVoter { node: parked.blocker }), ctx);
         }
+        self.look_after_handing(ctx);
         self.retry_reads(ctx);
     }
 }
@@ -259,7 +266,10 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
         | Command::EnrollmentRevoke { .. }
         | Command::CredentialCreate { .. }
         | Command::CredentialRevoke { .. }
-        | Command::FeatureOn { .. } => Ok(()),
+        | Command::FeatureOn { .. }
+        | Command::VoterAdd { .. }
+        | Command::VoterRemove { .. }
+        | Command::Lead { .. } => Ok(()),
         Command::Features { features, .. } => apply_feature::check(features),
     }
 }

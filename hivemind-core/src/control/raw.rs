@@ -152,7 +152,7 @@ impl Raw {
 
     /// Whether a change of the group may be on its way, or leadership is.
     pub(super) fn is_changing(&self) -> bool {
-        self.raft.raft.has_pending_conf() || self.raft.raft.lead_transferee.is_some()
+        self.raft.raft.has_pending_conf() || self.is_handing()
     }
 
     /// Whether a node has a part in the configuration that raft-rs has.
@@ -174,6 +174,16 @@ impl Raw {
     pub(super) fn has_caught_up(&self, node: NodeId) -> bool {
         let last = self.raft.raft.raft_log.last_index();
         self.raft.raft.prs().get(node.as_u64()).is_some_and(|progress| progress.matched > 0 && progress.matched + NEARLY >= last)
+    }
+
+    /// The last entry that a follower is known to have.
+    pub(super) fn matched(&self, node: NodeId) -> u64 {
+        self.raft.raft.prs().get(node.as_u64()).map_or(0, |progress| progress.matched)
+    }
+
+    /// Whether leadership is on its way to another voter.
+    pub(super) fn is_handing(&self) -> bool {
+        self.raft.raft.lead_transferee.is_some()
     }
 
     fn is_writing_log(&self) -> bool {

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::applied::Applied;
 use super::making::{Made, Making};
+use super::wishes::MAX_WISHES;
 use crate::error::WireError;
 use crate::wire::access::{MAX_ENROLLED, MAX_TOKENS};
 use crate::wire::codec;
@@ -58,6 +59,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Applied, SnapshotError> {
     }
     if applied.registry.gate.tokens.len() > MAX_TOKENS || applied.registry.gate.roll.len() > MAX_ENROLLED {
         return Err(SnapshotError::Contradiction("more tokens or enrolled keys than there may be"));
+    }
+    if applied.registry.wishes.len() > MAX_WISHES {
+        return Err(SnapshotError::Contradiction("more wishes of operators than there may be"));
     }
     if !applied.is_joint_sound() {
         return Err(SnapshotError::Contradiction("a joint change that is none of its voters'"));

@@ -92,6 +92,11 @@ impl EventLog {
         self.tail.set_limit(bytes);
     }
 
+    /// The events that this node can still serve, oldest first.
+    pub fn kept(&self) -> impl Iterator<Item = LogEvent> {
+        self.tail.events()
+    }
+
     /// The first event that this node can still serve.
     pub fn floor(&self) -> Index {
         self.tail.floor()

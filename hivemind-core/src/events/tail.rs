@@ -180,6 +180,11 @@ impl Tail {
         }
     }
 
+    /// All that are held, oldest first.
+    pub(super) fn events(&self) -> impl Iterator<Item = LogEvent> {
+        (self.floor().0..).zip(&self.held).map(|(index, held)| LogEvent { index: Index(index), payload: held.payload.clone() })
+    }
+
     /// The events from `first` on with the checkpoints that a reader needs: wherever the signers changed since
     /// the one before, and the last.
     fn batch(&self, first: Index, taken: &[&Held]) -> EventBatch {

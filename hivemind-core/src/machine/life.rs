@@ -203,7 +203,11 @@ impl Machine {
             }
         };
         let known = control.facts().cloned().map(|facts| (facts, control.tail()));
-        self.control = Some(control);
+        let control = self.control.insert(control);
+        // A leader does not tell one whose part it took how that entry fared: the view may know more than the log.
+        if let Some(log) = &self.log {
+            control.handle_view(log.facts());
+        }
         let Some((facts, tail)) = known else { return false };
         self.installed(facts, tail);
         // The first view must not be ahead of the events that it shows.

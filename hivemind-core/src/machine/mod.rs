@@ -78,7 +78,8 @@ use crate::time::{Now, Time};
 use crate::timers::Timers;
 use crate::view::{Changed, Condition, View};
 use crate::wire::access::KnownToken;
-use crate::wire::event::VoterPart;
+use crate::wire::command::VoterWish;
+use crate::wire::event::{LogEvent, VoterPart};
 
 /// One node.
 pub struct Machine {
@@ -204,6 +205,18 @@ impl Machine {
     pub fn tokens(&self) -> Option<Vec<KnownToken>> {
         let tokens = self.control.as_ref()?.tokens()?;
         Some(tokens.iter().map(|(&id, token)| KnownToken { id, token: token.clone() }).collect())
+    }
+
+    /// The last events of the log, as far as this node keeps them, oldest first.
+    pub fn history(&self) -> Vec<LogEvent> {
+        let applied = self.control.as_ref().map(Control::tail).unwrap_or_default();
+        let kept: Vec<LogEvent> = self.log.iter().flat_map(EventLog::kept).collect();
+        if applied.len() > kept.len() { applied } else { kept }
+    }
+
+    /// What operators wish of members' votes, by id. Voters alone know it: `None` on any other node.
+    pub fn voter_wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
+        self.control.as_ref()?.wishes()
     }
 
     /// Under which name a key is admitted, as far as this node knows: it is enrolled, or a member's. Only voters know of all that are

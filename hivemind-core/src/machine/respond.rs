@@ -136,6 +136,13 @@ impl Machine {
             | Refusal::NotAVoter
             | Refusal::Unsupported { .. }
             | Refusal::LacksFeatures { .. }
+            | Refusal::NotEligible { .. }
+            | Refusal::NotVoting { .. }
+            | Refusal::LastVoter { .. }
+            | Refusal::LeadsAlready { .. }
+            | Refusal::Lags { .. }
+            | Refusal::NoHeir
+            | Refusal::NotTakenOver { .. }
             | Refusal::Outdated => self.answer_key(peer, Admission::Refused { nonce, refusal }),
         }
     }

@@ -101,6 +101,23 @@ pub enum Command {
         /// What it supports. At most [`MAX_FEATURES`](super::feature::MAX_FEATURES).
         features: BTreeSet<FeatureName>,
     },
+    /// An operator wishes that a member votes, whatever the wanted number of voters. It becomes one when it has caught up, and stays
+    /// one until it is taken away.
+    VoterAdd {
+        /// Who. It must have joined as one that may vote.
+        node: NodeId,
+    },
+    /// An operator wishes that a member does not vote, until it is added again. Its part is taken from it when that leaves a group
+    /// that can decide.
+    VoterRemove {
+        /// Who.
+        node: NodeId,
+    },
+    /// Let another voter lead. It is never appended to the log: the leader of the moment sees to it, and says what came of it.
+    Lead {
+        /// Who shall lead; `None`: the other voter that has the most of the log.
+        heir: Option<NodeId>,
+    },
 }
 
 impl Command {
@@ -113,7 +130,10 @@ impl Command {
             | Command::CredentialCreate { .. }
             | Command::CredentialRevoke { .. }
             // Who lacks it joins no more.
-            | Command::FeatureOn { .. } => true,
+            | Command::FeatureOn { .. }
+            // A voter is handed the authority's key.
+            | Command::VoterAdd { .. }
+            | Command::VoterRemove { .. } => true,
             // An enrollment proves its token itself.
             Command::Enroll(_)
             | Command::Join(_)
@@ -122,9 +142,19 @@ impl Command {
             | Command::Restarted { .. }
             | Command::Addresses { .. }
             | Command::AdvanceEpoch { .. }
-            | Command::Features { .. } => false,
+            | Command::Features { .. }
+            | Command::Lead { .. } => false,
         }
     }
+}
+
+/// What an operator wishes of a member's vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VoterWish {
+    /// It shall vote: [`Command::VoterAdd`].
+    Vote,
+    /// It shall not: [`Command::VoterRemove`].
+    Abstain,
 }
 
 /// The longest life of a token: a year.
@@ -264,6 +294,47 @@ pub enum Refusal {
     LacksFeatures {
         /// What it lacks.
         features: Vec<FeatureName>,
+    },
+    /// It said at its join that it does not vote, or was not admitted as a voter.
+    #[error("{node} did not join as one that may vote; let it leave, and join again with `--voter` and a token that admits voters")]
+    NotEligible {
+        /// Who was named.
+        node: NodeId,
+    },
+    /// It has no vote, or is about to lose it.
+    #[error("{node} has no vote, or is about to lose it; `hivemind voters list` shows who votes")]
+    NotVoting {
+        /// Who was named.
+        node: NodeId,
+    },
+    /// Without it nobody would be left that may vote.
+    #[error("{node} is the last member that may vote; add another voter first")]
+    LastVoter {
+        /// Who was named.
+        node: NodeId,
+    },
+    /// There is nothing to hand over.
+    #[error("{node} leads already")]
+    LeadsAlready {
+        /// Who was named.
+        node: NodeId,
+    },
+    /// It is not heard, or lacks a part of the log.
+    #[error(
+        "{node} is not heard by the leader, or has not caught up with it; look at its state, and try again when it has, or name another voter"
+    )]
+    Lags {
+        /// Who was named.
+        node: NodeId,
+    },
+    /// Nobody could lead instead.
+    #[error("no other voter is heard and has caught up, so that nobody could lead instead; look at `hivemind voters list`")]
+    NoHeir,
+    /// It was asked to lead, and did not; the leader goes on.
+    #[error("{node} did not take over in time, and the leader goes on; try again, or name another voter")]
+    NotTakenOver {
+        /// Who was to lead.
+        node: NodeId,
     },
 }
 

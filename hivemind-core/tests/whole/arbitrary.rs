@@ -261,6 +261,9 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         number().prop_map(|id| Command::CredentialRevoke { id: CredentialId(id) }),
         feature().prop_map(|feature| Command::FeatureOn { feature }),
         (node(), features()).prop_map(|(node, features)| Command::Features { node, features }),
+        node().prop_map(|node| Command::VoterAdd { node }),
+        node().prop_map(|node| Command::VoterRemove { node }),
+        option::of(node()).prop_map(|heir| Command::Lead { heir }),
     ];
     (proposal_id(), number(), command).prop_map(|(id, time, command)| Proposal { id, time: Timestamp(time), command })
 }
@@ -289,6 +292,13 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Degraded),
         Just(Refusal::Busy),
         Just(Refusal::NotAVoter),
+        node().prop_map(|node| Refusal::NotEligible { node }),
+        node().prop_map(|node| Refusal::NotVoting { node }),
+        node().prop_map(|node| Refusal::LastVoter { node }),
+        node().prop_map(|node| Refusal::LeadsAlready { node }),
+        node().prop_map(|node| Refusal::Lags { node }),
+        Just(Refusal::NoHeir),
+        node().prop_map(|node| Refusal::NotTakenOver { node }),
     ]
 }
 

@@ -85,7 +85,10 @@ fn command(command: &Command) -> String {
         | Command::CredentialCreate { .. }
         | Command::CredentialRevoke { .. }
         | Command::FeatureOn { .. }
-        | Command::Features { .. } => format!("{command:?}"),
+        | Command::Features { .. }
+        | Command::VoterAdd { .. }
+        | Command::VoterRemove { .. }
+        | Command::Lead { .. } => format!("{command:?}"),
     }
 }
 

@@ -13,5 +13,6 @@ mod moved;
 mod mutate;
 mod net;
 mod outages;
+mod parted;
 mod scripts;
 mod wire;

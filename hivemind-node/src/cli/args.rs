@@ -86,9 +86,24 @@ pub enum Job {
     /// The services that hosts offer, as far as the node that is asked knows
     #[command(after_help = "Example:\n  hivemind services")]
     Services,
-    /// The Raft group
-    #[command(after_help = "Example:\n  hivemind voters")]
-    Voters,
+    /// The Raft group: who votes, and who shall
+    Voters {
+        /// What is done; unless given, they are listed.
+        #[command(subcommand)]
+        job: Option<VotersJob>,
+    },
+    /// Let another voter lead
+    Leader {
+        /// What is done.
+        #[command(subcommand)]
+        job: LeaderJob,
+    },
+    /// What happened to a member, or to one that is gone: who missed it, what it said, what was committed
+    #[command(after_help = "Example:\n  hivemind why web1")]
+    Why {
+        /// Its name, or its id
+        name: String,
+    },
     /// End a membership; the host may join again
     #[command(after_help = "Example:\n  hivemind leave")]
     Leave {
@@ -109,6 +124,9 @@ pub enum Job {
         #[command(subcommand)]
         job: FeatureJob,
     },
+    /// Look whether this host is fit to run its node: settings, data, certificate, clock, ports, daemon
+    #[command(after_help = "Example:\n  hivemind doctor")]
+    Doctor,
     /// Check host files, or folders of them, without asking anybody
     #[command(after_help = "Example:\n  hivemind check /etc/hivemind/hosts.d")]
     Check {
@@ -124,6 +142,13 @@ pub enum Job {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    #[command(hide = true, after_help = "Example:\n  hivemind man --dir /usr/local/share/man")]
+    Man {
+        /// The folder that man1 and man8 are made in
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 
@@ -280,6 +305,40 @@ pub enum CredentialJob {
     Revoke {
         /// Its id, or the beginning of it
         id: String,
+    },
+}
+
+/// What is done to voters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum VotersJob {
+    /// List them, and whom an operator has added or taken away
+    #[command(after_help = "Example:\n  hivemind voters list")]
+    List,
+    /// Let a member vote, and stay a voter, also where there are voters enough; ask a voter
+    #[command(after_help = "Example:\n  hivemind voters add eu4")]
+    Add {
+        /// Who; it must have joined with --voter
+        #[arg(value_parser = node_name)]
+        name: NodeName,
+    },
+    /// Let a member not vote until it is added again; ask a voter
+    #[command(after_help = "Example:\n  hivemind voters remove eu2")]
+    Remove {
+        /// Who
+        #[arg(value_parser = node_name)]
+        name: NodeName,
+    },
+}
+
+/// What is done to leadership.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LeaderJob {
+    /// Let another voter lead
+    #[command(after_help = "Example:\n  hivemind leader transfer eu2")]
+    Transfer {
+        /// Who; unless given, the voter that has the most of the log
+        #[arg(value_parser = node_name)]
+        name: Option<NodeName>,
     },
 }
 

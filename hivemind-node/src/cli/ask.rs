@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::failure::Failure;
 use super::show::{Screen, table};
-use crate::http::model::{ActionBody, ActionResult, Configs, MemberRef, Members, Part, Services, Status, Voters};
+use crate::http::model::{ActionBody, ActionResult, Configs, MemberRef, Members, Part, Services, Status};
 
 /// A list that comes in pages.
 pub(super) trait Paged: DeserializeOwned {
@@ -50,7 +50,7 @@ fn say_lacking(screen: &Screen, complete: bool, what: &str) {
     }
 }
 
-fn part(part: Part) -> &'static str {
+pub(super) fn part(part: Part) -> &'static str {
     match part {
         Part::None => "",
         Part::Learner => "learner",
@@ -58,7 +58,7 @@ fn part(part: Part) -> &'static str {
     }
 }
 
-fn name_of(member: &MemberRef) -> String {
+pub(super) fn name_of(member: &MemberRef) -> String {
     member.name.clone().unwrap_or_else(|| member.node.clone())
 }
 
@@ -138,31 +138,14 @@ pub(super) async fn services(client: &Client, screen: &Screen) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) async fn voters(client: &Client, screen: &Screen) -> Result<(), Failure> {
-    let voters: Voters = client.get("/api/v1/voters").await?;
-    screen.data(&voters, |voters| {
-        let row = |voter: &crate::http::model::Voter| {
-            let leads = voters.leader.as_ref().is_some_and(|leader| leader.node == voter.member.node);
-            let leads = if leads { "leader" } else { "" };
-            vec![
-                name_of(&voter.member),
-                voter.member.node.clone(),
-                part(voter.part).to_owned(),
-                screen.state(voter.state),
-                leads.to_owned(),
-            ]
-        };
-        let rows: Vec<_> = voters.voters.iter().map(row).collect();
-        table(&["NAME", "ID", "PART", "STATE", "LEADER"], &rows)
-    })
-}
-
 pub(super) async fn leave(client: &Client, name: Option<&hivemind_core::ids::NodeName>, screen: &Screen) -> Result<(), Failure> {
     let name = match name {
         Some(name) => name.to_string(),
         None => client.get::<Status>("/api/v1/status").await?.name,
     };
+    let waiting = screen.wait(format!("{name} leaves"));
     let done: ActionResult = client.post(&format!("/api/v1/members/{name}/leave"), &ActionBody::default()).await?;
+    drop(waiting);
     screen.data(&done, |done| format!("{} left: member {} is none any more\n", name_of(&done.member), done.member.node))
 }
 

@@ -55,6 +55,11 @@ impl Client {
         Ok(Client { place, credential })
     }
 
+    /// The node at a socket.
+    pub(super) fn at_socket(path: &Path) -> Self {
+        Client { place: Place::Socket(path.to_owned()), credential: None }
+    }
+
     /// What is at a path.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let request = self.request(Method::GET, path, "application/json", Vec::new())?;

@@ -31,7 +31,9 @@ pub(super) async fn join(server: &ServerArgs, args: &JoinArgs, screen: &Screen) 
     if Making::undo(data).map_err(|error| Failure::Refused(error.to_string()))? {
         screen.note(&format!("an earlier `hivemind init` was cut short: what it left in {} is removed", data.display()));
     }
+    let waiting = screen.wait(format!("a voter admits {name}"));
     enroll(data, &token, &name, &wants).await?;
+    drop(waiting);
     screen.note(&format!("{name} is admitted, and becomes a member when it runs"));
     prepared.write()?;
     prepared.launch(args.place.foreground, screen).await

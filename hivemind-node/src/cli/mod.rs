@@ -3,23 +3,28 @@
 mod args;
 mod ask;
 mod client;
+mod doctor;
 mod event;
 mod failure;
 mod feature;
 mod found;
 mod grants;
 mod join;
+mod man;
 mod offline;
 mod prepare;
+mod progress;
 mod service;
 mod show;
+mod voters;
+mod why;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 pub use args::Cli;
-use args::{CredentialJob, FeatureJob, Job, TokenJob};
+use args::{CredentialJob, FeatureJob, Job, LeaderJob, TokenJob, VotersJob};
 use client::Client;
 use failure::Failure;
 use show::Screen;
@@ -61,12 +66,18 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Events { follow } => event::events(&client()?, *follow, screen).await,
         Job::Configs => ask::configs(&client()?, screen).await,
         Job::Services => ask::services(&client()?, screen).await,
-        Job::Voters => ask::voters(&client()?, screen).await,
+        Job::Voters { job: None | Some(VotersJob::List) } => voters::list(&client()?, screen).await,
+        Job::Voters { job: Some(VotersJob::Add { name }) } => voters::add(&client()?, name, screen).await,
+        Job::Voters { job: Some(VotersJob::Remove { name }) } => voters::remove(&client()?, name, screen).await,
+        Job::Leader { job: LeaderJob::Transfer { name } } => voters::transfer(&client()?, name.as_ref(), screen).await,
+        Job::Why { name } => why::why(&client()?, name, screen).await,
         Job::Leave { name } => ask::leave(&client()?, name.as_ref(), screen).await,
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
         Job::Features { job: FeatureJob::List } => feature::list(&client()?, screen).await,
         Job::Features { job: FeatureJob::Enable { name } } => feature::enable(&client()?, name.as_str(), screen).await,
+        Job::Doctor => doctor::doctor(&cli.server, screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),
+        Job::Man { dir } => man::write(dir, screen),
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::progress::Waiting;
 use crate::http::model::MemberState;
 
 /// Where data goes, and in which form.
@@ -38,6 +39,11 @@ impl Screen {
     /// Says something to people, beside the data.
     pub(super) fn note(&self, text: &str) {
         eprintln!("{text}");
+    }
+
+    /// Says what is waited for, as long as what is returned lives.
+    pub(super) fn wait(&self, what: String) -> Waiting {
+        Waiting::begin(what)
     }
 
     /// A state in its colour, where there are colours.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use hivemind_core::machine::{HaltReason, Phase};
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -37,6 +37,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// An announcement of a restart that is not committed by then is given up: the stop goes on.
 const ANNOUNCE: Duration = Duration::from_secs(5);
+/// Another voter takes over in a round trip or two, or not at all.
+const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// Why the daemon ended without being told to. The message says what to do.
 #[derive(Debug, Error)]
@@ -149,6 +151,7 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
     daemon.notifier.say("STOPPING=1");
     if reason.is_none() {
         daemon.announce(node.handle()).await;
+        hand_over(node.handle()).await;
     }
     http.stop().await;
     roles.stop().await;
@@ -172,6 +175,20 @@ fn serve(settings: &NodeSettings, handle: &NodeHandle) -> Result<HttpServer, Dae
     let http = HttpSettings { listen: settings.http.listen, anonymous: settings.http.anonymous, ..HttpSettings::default() };
     let listener = HttpListener::bind(http)?.with_socket(&settings.http.socket)?;
     Ok(listener.serve(handle.clone()))
+}
+
+/// A leader that stops lets another voter lead first: the cluster need not miss it before it goes on.
+async fn hand_over(handle: &NodeHandle) {
+    let status = handle.status().machine;
+    if status.phase != Phase::Member || status.leader != Some(status.node) {
+        return;
+    }
+    match timeout(HAND_OVER, handle.propose(Command::Lead { heir: None })).await {
+        Ok(Outcome::Committed { .. }) => tracing::info!("another voter leads now"),
+        Ok(Outcome::Refused(Refusal::NoHeir)) => tracing::info!("there is no other voter to lead"),
+        Ok(Outcome::Refused(refusal)) => tracing::warn!("leadership was not handed over: {refusal}"),
+        Ok(Outcome::OutcomeUnknown) | Err(_) => tracing::warn!("nobody took over leadership in time"),
+    }
 }
 
 /// What goes on beside the node.

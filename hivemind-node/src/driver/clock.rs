@@ -18,7 +18,7 @@ impl Clock {
 
     /// What both say now. A wall clock before 1970 reads as 1970.
     #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let wall = u64::try_from(wall.as_millis()).expect("the year 584 million is far");
         Now { time: Time::from_origin(self.origin.elapsed()), wall: Timestamp(wall) }

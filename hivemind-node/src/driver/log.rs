@@ -57,6 +57,7 @@ fn kind(report: &Report) -> &'static str {
         Report::ConflictingConfig { .. } => "conflicting config",
         Report::SeqJumped => "seq jumped",
         Report::Fork { .. } => "fork",
+        Report::Accused { .. } => "accused",
         Report::DuplicateNode { .. } => "duplicate node",
         Report::Limit(what) => what,
         Report::CacheDamaged(what) => what,
@@ -72,6 +73,9 @@ fn write(node: &NodeName, report: &Report, left_out: u64) {
         }
         Report::SeqJumped => tracing::warn!(%node, left_out, "this node's own config was seen at a higher version; it jumped above"),
         Report::Fork { with } => tracing::error!(%node, %with, left_out, "two nodes disagree about history"),
+        Report::Accused { suspect, observer } => {
+            tracing::info!(%node, %suspect, %observer, left_out, "a member says that it can not reach another")
+        }
         Report::DuplicateNode { node: duplicate } => {
             tracing::error!(%node, %duplicate, left_out, "two live processes use one identity: a data folder was copied; stop one of them");
         }

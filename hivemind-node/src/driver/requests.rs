@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use hivemind_core::ids::{NodeName, Position, PublicKey, RequestId, Seq};
+use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, RequestId, Seq};
 use hivemind_core::machine::{Input, Machine, PublishError, Reply};
 use hivemind_core::wire::access::KnownToken;
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, VoterWish};
 use hivemind_core::wire::config::Section;
+use hivemind_core::wire::event::LogEvent;
 use tokio::sync::oneshot;
 
 /// The most requests that wait for an answer; then no more are taken from the queue.
@@ -35,6 +36,10 @@ pub(crate) enum Request {
 pub(crate) enum Look {
     /// `None` from one that is no voter.
     Tokens { answer: oneshot::Sender<Option<Vec<KnownToken>>> },
+    /// `None` from one that is no voter.
+    VoterWishes { answer: oneshot::Sender<Option<Vec<(NodeId, VoterWish)>>> },
+    /// The last events that are kept.
+    History { answer: oneshot::Sender<Vec<LogEvent>> },
     /// Under which name a key is admitted.
     AdmittedName { key: PublicKey, answer: oneshot::Sender<Option<NodeName>> },
 }
@@ -43,6 +48,8 @@ impl Look {
     pub(super) fn answer(self, machine: &Machine) {
         match self {
             Look::Tokens { answer } => drop(answer.send(machine.tokens())),
+            Look::VoterWishes { answer } => drop(answer.send(machine.voter_wishes())),
+            Look::History { answer } => drop(answer.send(machine.history())),
             Look::AdmittedName { key, answer } => drop(answer.send(machine.admitted_name(&key))),
         }
     }

@@ -127,15 +127,35 @@ impl Caller {
         }
     }
 
-    async fn ask_one(&self, address: SocketAddr, request: impl Fn(&Root) -> Request) -> Result<(Answer, Root), Unasked> {
+    /// Whether somebody of the cluster can be spoken to there: a handshake, and nothing more.
+    ///
+    /// # Errors
+    /// What stands against it.
+    #[cfg(feature = "cli")]
+    pub(super) async fn reach(&self, address: SocketAddr) -> Result<(), &'static str> {
+        match self.connect(address).await {
+            Ok(connection) => {
+                connection.close(VarInt::from_u32(0), b"");
+                Ok(())
+            }
+            Err(Unasked::OtherAuthority) => Err("is of another cluster"),
+            Err(Unasked::Silent(why)) => Err(why),
+        }
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<Connection, Unasked> {
         let connecting = self.endpoint.connect_with(self.config.clone(), address, "hivemind");
         let connecting = connecting.map_err(|_| Unasked::Silent("can not be called"))?;
-        let connection = match tokio::time::timeout(CONNECT, connecting).await {
-            Err(_elapsed) => return Err(Unasked::Silent("does not answer")),
-            Ok(Err(error)) if is_of_other_authority(&error) => return Err(Unasked::OtherAuthority),
-            Ok(Err(_)) => return Err(Unasked::Silent("refuses the connection")),
-            Ok(Ok(connection)) => connection,
-        };
+        match tokio::time::timeout(CONNECT, connecting).await {
+            Err(_elapsed) => Err(Unasked::Silent("does not answer")),
+            Ok(Err(error)) if is_of_other_authority(&error) => Err(Unasked::OtherAuthority),
+            Ok(Err(_)) => Err(Unasked::Silent("refuses the connection")),
+            Ok(Ok(connection)) => Ok(connection),
+        }
+    }
+
+    async fn ask_one(&self, address: SocketAddr, request: impl Fn(&Root) -> Request) -> Result<(Answer, Root), Unasked> {
+        let connection = self.connect(address).await?;
         let answered = match self.root(&connection) {
             Some(root) => {
                 let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(&root))).await;

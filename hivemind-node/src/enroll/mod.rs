@@ -49,6 +49,16 @@ pub enum Entry {
     Founder(Arc<Authority>),
 }
 
+/// Whether a member of the cluster can be spoken to at an address: a handshake, and nothing more.
+///
+/// # Errors
+/// What stands against it.
+#[cfg(feature = "cli")]
+pub(crate) async fn reach(identity: &NodeIdentity, address: std::net::SocketAddr) -> Result<(), &'static str> {
+    let caller = Caller::member(identity).map_err(|_| "can not be called with this certificate")?;
+    caller.reach(address).await
+}
+
 /// Makes a bare host one that can join: makes the data folder and the key in it where they are missing, has the key admitted
 /// under `name`, and keeps the certificate there. A start with [`Entry::Kept`] and [`JoinToken::addresses`] as its seeds
 /// makes it a member. Doing it again, after whatever went wrong, costs no further use of the token.

@@ -31,8 +31,17 @@ use crate::node::ReadFailure;
 pub(super) enum Peer {
     /// An address.
     Net(SocketAddr),
-    /// The socket of this machine, which only operators may open.
-    Socket,
+    /// The socket of this machine, which only operators may open: root, the node's user, and the socket's group.
+    Socket(Operator),
+}
+
+/// The process at the other end of the socket, as the kernel names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operator {
+    /// Its user.
+    pub(super) user: u32,
+    /// Its id, where it is in sight.
+    pub(super) process: Option<i32>,
 }
 
 impl Peer {
@@ -40,7 +49,7 @@ impl Peer {
     pub(super) fn is_loopback(self) -> bool {
         match self {
             Peer::Net(address) => address.ip().to_canonical().is_loopback(),
-            Peer::Socket => false,
+            Peer::Socket(_) => false,
         }
     }
 }
@@ -49,7 +58,8 @@ impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Peer::Net(address) => address.fmt(f),
-            Peer::Socket => f.write_str("socket"),
+            Peer::Socket(Operator { user, process: Some(process) }) => write!(f, "user {user}, process {process}"),
+            Peer::Socket(Operator { user, process: None }) => write!(f, "user {user}"),
         }
     }
 }
@@ -101,7 +111,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         let needed = if asked.dry_run { right.min(Right::Write) } else { right };
         match parts.extensions.get::<Peer>() {
             // Whoever may open the socket is an operator.
-            Some(Peer::Socket) => {}
+            Some(Peer::Socket(_)) => {}
             Some(Peer::Net(_)) | None => access::check(|secret| desk.handle.right_of(secret), anonymous, &parts.headers, needed)?,
         }
     }
@@ -123,7 +133,9 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Task::Config => routes::config(&call),
         Task::Services => routes::services(&call),
         Task::Neighborhoods => routes::neighborhoods(&call),
-        Task::Voters => routes::voters(&call),
+        Task::Voters => routes::voters(&call).await,
+        Task::Why => routes::why(&call),
+        Task::Transfer => routes::transfer(&call).await,
         Task::Act(action) => routes::act(&call, action).await,
         Task::Tokens => routes::tokens(&call).await,
         Task::CreateToken => routes::create_token(&call).await,

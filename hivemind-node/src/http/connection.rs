@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::call::Peer;
+use super::call::{Operator, Peer};
 use super::desk::Stopping;
 use super::gate::Gate;
 use super::head::SLACK;
@@ -34,7 +34,14 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, gate: Gate, tls: Option
 /// Serves a connection of the socket.
 pub(super) async fn serve_socket(stream: UnixStream, gate: Gate, stopping: Stopping) {
     let unread = gate.desk().settings.limits.unread;
-    speak(Stalling::new(stream, unread), Peer::Socket, gate, stopping).await;
+    // The log says who did what; one whom the kernel does not name does nothing.
+    match stream.peer_cred() {
+        Ok(found) => {
+            let operator = Operator { user: found.uid(), process: found.pid() };
+            speak(Stalling::new(stream, unread), Peer::Socket(operator), gate, stopping).await;
+        }
+        Err(error) => tracing::warn!(%error, "the kernel does not say who opened the socket; the connection is closed"),
+    }
 }
 
 async fn speak<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, gate: Gate, mut stopping: Stopping) {

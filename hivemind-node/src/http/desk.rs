@@ -46,9 +46,10 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(handle: NodeHandle, settings: HttpSettings, tasks: Tasks, stopping: Stopping) -> Self {
         let limits = settings.limits;
+        let journal = Arc::new(Journal::new(limits.events, handle.wall()));
         Desk {
             handle,
-            journal: Arc::new(Journal::new(limits.events)),
+            journal,
             counts: Counts::default(),
             ids: RequestIds::new(),
             streams: Arc::new(Semaphore::new(limits.streams)),
@@ -73,7 +74,7 @@ impl Desk {
         let peer = match peer {
             Peer::Net(address) => address.ip(),
             // An operator may ask as often as he likes.
-            Peer::Socket => return Ok(()),
+            Peer::Socket(_) => return Ok(()),
         };
         let taken = self.rates.lock().unwrap_or_else(PoisonError::into_inner).take(peer, Instant::now());
         let too_many = |wait: std::time::Duration| {

@@ -4,14 +4,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hivemind_core::ids::{NodeId, NodeName};
+use hivemind_core::context::Report;
+use hivemind_core::ids::{Index, NodeId, NodeName};
+use hivemind_core::time::Timestamp;
 use hivemind_core::view::View;
 use hivemind_core::wire::access::AccessChange;
 use hivemind_core::wire::event;
 use tokio::sync::watch;
 
+use super::chronicle::Chronicle;
 use super::cursor::Cursor;
-use super::model::{Event, Gap, LeaveReason, LoggedEvent, MemberRef};
+use super::model::{Event, Gap, Happening, LeaveReason, LoggedEvent, MemberRef};
 use super::routes::part;
 use crate::driver::AppliedEvent;
 use crate::feed::Heard;
@@ -26,6 +29,8 @@ pub(super) struct Journal {
     kept: Mutex<Kept>,
     grown: watch::Sender<()>,
     most: usize,
+    /// The same by member, and what the node saw besides.
+    pub(super) chronicle: Chronicle,
 }
 
 #[derive(Debug, Default)]
@@ -55,8 +60,8 @@ impl Kept {
 
 impl Journal {
     /// An empty one that keeps at most so many.
-    pub(super) fn new(most: usize) -> Self {
-        Journal { kept: Mutex::default(), grown: watch::Sender::new(()), most: most.max(1) }
+    pub(super) fn new(most: usize, begun: Timestamp) -> Self {
+        Journal { kept: Mutex::default(), grown: watch::Sender::new(()), most: most.max(1), chronicle: Chronicle::new(begun) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -128,17 +133,20 @@ impl Journal {
     /// Keeps what a node applies, until it has stopped.
     pub(super) async fn follow(self: Arc<Self>, handle: NodeHandle) {
         let mut events = handle.events();
+        let mut reports = handle.reports();
         let mut names = Names::default();
         let mut views = handle.clone();
         if let Some(view) = handle.view() {
             self.seen(Cursor::of(&view.facts.position()));
+            let known = view.facts.position().index;
             names.view = Some(view);
+            self.recall(&handle, known, &mut names).await;
         }
         loop {
             tokio::select! {
                 biased;
                 heard = events.next() => match heard {
-                    Some(Heard::Happened(applied)) => self.note(&applied, &mut names),
+                    Some(Heard::Happened(applied)) => self.note(&applied, &mut names, handle.wall()),
                     // The next one does not follow the last, and is taken for what it is.
                     Some(Heard::Missed(_)) => {}
                     None => return,
@@ -150,7 +158,7 @@ impl Journal {
                         tokio::select! {
                             biased;
                             heard = events.next() => match heard {
-                                Some(Heard::Happened(applied)) => self.note(&applied, &mut names),
+                                Some(Heard::Happened(applied)) => self.note(&applied, &mut names, handle.wall()),
                                 Some(Heard::Missed(_)) => {}
                                 None => return,
                             },
@@ -158,16 +166,62 @@ impl Journal {
                         }
                     }
                     self.seen(Cursor::of(&view.facts.position()));
+                    self.compare(names.view.as_deref(), &view, handle.wall());
                     names.newcomers.clear();
                     names.view = Some(view);
                 }
+                Some(heard) = reports.next() => match heard {
+                    Heard::Happened(report) => self.told(&report, &names, handle.wall()),
+                    // A flood of reports, or one of accusations, is not kept whole.
+                    Heard::Missed(_) => {}
+                },
             }
         }
     }
 
-    fn note(&self, applied: &AppliedEvent, names: &mut Names) {
+    /// What the node kept of the log before it was followed, for the chronicle.
+    async fn recall(&self, handle: &NodeHandle, known: Index, names: &mut Names) {
+        for logged in handle.history().await.into_iter().filter(|logged| logged.index <= known) {
+            if let Ok(event) = logged.event() {
+                self.chronicle.committed(logged.index.0, &told(&event, names), None);
+            }
+        }
+    }
+
+    /// Whom the node reaches no more, or again.
+    fn compare(&self, before: Option<&View>, now: &View, at: Timestamp) {
+        let Some(before) = before.filter(|before| before.unreachable != now.unreachable) else { return };
+        let changes = |from: &View, to: &View, what: &Happening| {
+            let lost = to.unreachable.iter().filter(|node| !from.unreachable.contains(*node));
+            for member in lost.filter_map(|node| now.facts.member(*node)) {
+                let about = MemberRef { node: member.node.to_string(), name: Some(member.name.to_string()) };
+                self.chronicle.saw(&about, what.clone(), at);
+            }
+        };
+        changes(before, now, &Happening::Unreachable);
+        changes(now, before, &Happening::Reachable);
+    }
+
+    fn told(&self, report: &Report, names: &Names, at: Timestamp) {
+        match report {
+            Report::Accused { suspect, observer } => {
+                self.chronicle.saw(&names.of(*suspect), Happening::Accused { observer: names.of(*observer) }, at);
+            }
+            Report::Dropped { .. }
+            | Report::Phase(_)
+            | Report::ConflictingConfig { .. }
+            | Report::SeqJumped
+            | Report::Fork { .. }
+            | Report::DuplicateNode { .. }
+            | Report::Limit(_)
+            | Report::CacheDamaged(_) => {}
+        }
+    }
+
+    fn note(&self, applied: &AppliedEvent, names: &mut Names, now: Timestamp) {
         let at = Cursor::of(&applied.position);
         let event = LoggedEvent { position: at.to_string(), event: told(&applied.event, names) };
+        self.chronicle.committed(applied.position.index.0, &event.event, Some(now));
         self.add(at, Cursor::before(&applied.position, applied.position.index), event);
     }
 }
@@ -271,7 +325,7 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other_without_a_gap() {
-        let journal = Journal::new(10);
+        let journal = Journal::new(10, Timestamp(0));
         assert_eq!(ask(&journal, None, 5), (None, vec![], None, false));
         journal.seen(at(0));
         (1..=3).for_each(|index| add(&journal, index));
@@ -284,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_skipped_or_missed_is_a_gap() {
-        let journal = Journal::new(2);
+        let journal = Journal::new(2, Timestamp(0));
         journal.seen(at(0));
         (1..=4).for_each(|index| add(&journal, index));
         let gap = |after: Option<&str>, until: &str| Some((after.map(str::to_owned), until.to_owned()));

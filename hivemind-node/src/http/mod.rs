@@ -15,6 +15,7 @@ mod body;
 #[cfg(feature = "http")]
 mod call;
 #[cfg(feature = "http")]
+mod chronicle;
 mod connection;
 #[cfg(feature = "http")]
 mod counts;

@@ -28,6 +28,8 @@ pub(super) enum Task {
     Neighborhoods,
     Voters,
     Act(model::Action),
+    Transfer,
+    Why,
     Tokens,
     CreateToken,
     RevokeToken,
@@ -207,6 +209,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     look("/api/v1/neighborhoods", "neighborhoods", "Who probes each other", Task::Neighborhoods, json::<model::Neighborhoods>),
     look("/api/v1/voters", "voters", "The Raft group", Task::Voters, json::<model::Voters>),
+    Operation {
+        problems: FOUND,
+        ..look("/api/v1/why/{name}", "why", "What happened to a member, or to one that is gone", Task::Why, json::<model::Why>)
+    },
+    act("/api/v1/voters/{name}/add", "addVoter", "Let a member vote, and stay a voter", model::Action::AddVoter),
+    act("/api/v1/voters/{name}/remove", "removeVoter", "Let a member not vote until it is added again", model::Action::RemoveVoter),
+    Operation {
+        parameters: &[],
+        body: Some(Taken { schema: json::<model::TransferBody>, required: false }),
+        task: Task::Transfer,
+        ..act_on("/api/v1/leader/transfer", "transferLeader", "Let another voter lead", json::<model::Transferred>)
+    },
     Operation {
         right: Some(Right::Admin),
         ..look("/api/v1/tokens", "tokens", "The join tokens; voters alone know them", Task::Tokens, json::<model::Tokens>)

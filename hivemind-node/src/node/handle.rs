@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_core::context::Report;
-use hivemind_core::ids::{NodeName, Position, PublicKey, Seq};
+use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, Seq};
+#[cfg(feature = "http")]
+use hivemind_core::time::Timestamp;
 use hivemind_core::view::View;
 use hivemind_core::wire::access::KnownToken;
-use hivemind_core::wire::command::{Command, Outcome};
+use hivemind_core::wire::command::{Command, Outcome, VoterWish};
 use hivemind_core::wire::config::Section;
+use hivemind_core::wire::event::LogEvent;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -136,6 +139,28 @@ impl NodeHandle {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Look(Look::Tokens { answer })).await.ok()?;
         answered.await.ok()?
+    }
+
+    /// What operators wish of members' votes. Voters alone know it: `None` from any other node, and from one that has stopped.
+    pub async fn voter_wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::VoterWishes { answer })).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// The last events of the log, as far as this node keeps them, oldest first. None of a node that has stopped.
+    pub async fn history(&self) -> Vec<LogEvent> {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send(Request::Look(Look::History { answer })).await.is_err() {
+            return Vec::new();
+        }
+        answered.await.unwrap_or_default()
+    }
+
+    /// What this machine's wall clock says now.
+    #[cfg(feature = "http")]
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.now().wall
     }
 
     /// Under which name a key is admitted, as far as this node knows. Only voters know of all that are enrolled.

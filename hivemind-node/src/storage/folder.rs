@@ -123,15 +123,24 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 fn check_format(path: &Path) -> Result<(), OpenError> {
+    if has_format(path)? {
+        return Ok(());
+    }
     let place = path.join(FORMAT_FILE);
-    let failed = |error| OpenError::io(&place, error);
-    let Some(content) = sealed::read(&place).map_err(failed)? else {
-        return sealed::replace(&place, format!("{FORMAT_PREFIX}{FORMAT}\n").as_bytes()).map_err(failed);
-    };
+    sealed::replace(&place, format!("{FORMAT_PREFIX}{FORMAT}\n").as_bytes()).map_err(|error| OpenError::io(&place, error))
+}
+
+/// Whether a folder is of the format that this program writes; not, where it says nothing of its format yet.
+///
+/// # Errors
+/// [`OpenError`]: it is of another format, or does not say so in words that are understood.
+pub(super) fn has_format(path: &Path) -> Result<bool, OpenError> {
+    let place = path.join(FORMAT_FILE);
+    let Some(content) = sealed::read(&place).map_err(|error| OpenError::io(&place, error))? else { return Ok(false) };
     let number =
         std::str::from_utf8(&content).ok().and_then(|text| text.strip_prefix(FORMAT_PREFIX)).and_then(|text| text.strip_suffix('\n'));
     match number.and_then(|number| number.parse::<u32>().ok()) {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT) => Ok(true),
         Some(found) if found > FORMAT => Err(OpenError::Newer { found, speaks: FORMAT }),
         Some(_) | None => Err(OpenError::damaged(&place, path, "it does not say which format the folder has")),
     }

@@ -71,6 +71,18 @@ impl IdentityFile {
         Ok(new)
     }
 
+    /// Who the node of a folder is, and its key, without opening the folder; `None` where it is nobody's yet.
+    ///
+    /// # Errors
+    /// [`OpenError`]: damaged, or the disk failed.
+    #[cfg(feature = "cli")]
+    pub(super) fn inspect(folder: &std::path::Path) -> Result<Option<(Option<Identity>, NodeKey)>, OpenError> {
+        let path = folder.join(Self::NAME);
+        let Some(file) = sealed::read(&path).map_err(|error| OpenError::io(&path, error))? else { return Ok(None) };
+        let content = decode(&file).map_err(|why| OpenError::damaged(&path, folder, why.to_string()))?;
+        Ok(Some((content.identity, content.key)))
+    }
+
     /// Replaces the identity; the key stays.
     ///
     /// # Errors

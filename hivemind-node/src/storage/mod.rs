@@ -40,6 +40,15 @@ use snapshots::{Mark, Snapshots};
 /// The memory that a node's cache may take, in bytes: what [`Options::new`] sets.
 pub const CACHE_MEMORY: u64 = 16 << 20;
 
+/// Who the node of a data folder is, and its key, without opening it: a daemon may hold it. `None` where it is nobody's yet.
+///
+/// # Errors
+/// [`OpenError`]: of another format, damaged, or the disk failed.
+#[cfg(feature = "cli")]
+pub(crate) fn inspect(dir: &Path) -> Result<Option<(Option<Identity>, NodeKey)>, OpenError> {
+    if folder::has_format(dir)? { IdentityFile::inspect(dir) } else { Ok(None) }
+}
+
 /// How a data folder is opened.
 pub struct Options<'a> {
     /// Makes the node's private key, as PKCS#8. Called once in the life of a data folder.

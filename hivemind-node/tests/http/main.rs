@@ -11,3 +11,5 @@ mod nodes;
 mod refusals;
 mod rights;
 mod streams;
+mod voters;
+mod why;

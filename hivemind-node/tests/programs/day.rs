@@ -130,3 +130,67 @@ fn a_reload_follows_what_it_can_and_names_the_rest() {
     assert!(log.contains("these are followed when the daemon is restarted: voter"), "{log}");
     assert!(log.contains("the settings stay as they were") && !log.contains("INFO hivemind_node::daemon: stopped"), "{log}");
 }
+
+/// A second voter of the founder's cluster, which runs and votes.
+fn second_voter(founder: &Host) -> (Host, crate::host::Daemon) {
+    let token = founder.ask(&["token", "create", "--voter"]).done();
+    let second = Host::new();
+    second.join(&[token.trim(), "--voter"], "eu2").done();
+    let daemon = second.start();
+    let both = |voters: &Voters| voters.voters.iter().filter(|voter| voter.part == Part::Voter).count() == 2;
+    founder.ask_until(&["voters", "--json"], both);
+    (second, daemon)
+}
+
+fn leader(voters: &Voters) -> Option<&str> {
+    voters.leader.as_ref()?.name.as_deref()
+}
+
+#[test]
+fn voters_come_and_go_by_an_operators_word_and_a_leader_that_stops_hands_over() {
+    let (founder, daemon) = Host::founder();
+    let (second, _second) = second_voter(&founder);
+    let table = founder.ask(&["voters", "list"]).done();
+    assert!(table.starts_with("NAME  ID   PART   STATE      LEADER  BY HAND\n"), "{table}");
+    assert_eq!(founder.ask(&["leader", "transfer", "eu1"]).status, 1, "it leads");
+    assert_eq!(founder.ask(&["leader", "transfer", "eu2"]).done(), "eu2 leads now\n");
+    assert_eq!(founder.ask(&["voters", "remove", "nobody"]).status, 1);
+    assert_eq!(founder.ask(&["voters", "remove", ".."]).status, 2);
+
+    // It leads, so it hands over first.
+    let removed = founder.ask(&["voters", "remove", "eu2"]);
+    assert!(removed.err.contains("1 vote: 0 of them may fail"), "{removed:?}");
+    assert_eq!(removed.done(), "eu2 votes no more, until it is added again\n");
+    let last = founder.ask(&["voters", "remove", "eu1"]);
+    assert!(last.status == 1 && last.err.contains("the last member that may vote"), "{last:?}");
+    assert_eq!(founder.ask(&["voters", "add", "eu2"]).done(), "eu2 votes, and stays a voter\n");
+    founder.ask_until(&["voters", "--json"], |voters: &Voters| leader(voters) == Some("eu1"));
+
+    daemon.signal(Signal::TERM);
+    let (status, log) = daemon.ended();
+    assert!(status == 0 && log.contains("another voter leads now"), "{log}");
+    second.ask_until(&["voters", "--json"], |voters: &Voters| leader(voters) == Some("eu2"));
+}
+
+#[test]
+fn the_fate_of_one_that_is_gone_is_told_in_its_order() {
+    let (founder, founder_daemon) = Host::founder();
+    let token = founder.ask(&["token", "create"]).done();
+    let web = Host::new();
+    web.join(&[token.trim()], "web1").done();
+    let daemon = web.start();
+    assert_eq!(founder.ask(&["evict", "web1"]).done(), "web1 was put out, and its key is revoked\n");
+    daemon.ended();
+    let told = founder.ask(&["why", "web1"]).done();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].contains("it joined as host: member 1.2"), "{told}");
+    assert!(lines.iter().any(|line| line.contains("an operator evicted member 1.2")), "{told}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("now ") && line.ends_with("web1 is no member")), "{told}");
+    let nobody = founder.ask(&["why", "nobody"]);
+    assert!(nobody.status == 1 && nobody.err.contains("nothing is known of `nobody`"), "{nobody:?}");
+    assert_eq!(founder.ask(&["why", "a/b"]).status, 2);
+    founder_daemon.signal(Signal::TERM);
+    let (_, log) = founder_daemon.ended();
+    let who = format!("user {}, process ", rustix::process::geteuid().as_raw());
+    assert!(log.lines().any(|line| line.contains("/members/web1/evict") && line.contains(&who)), "the log says who did it: {log}");
+}

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod day;
+mod doctor;
 mod host;
 mod manual;
 mod said;

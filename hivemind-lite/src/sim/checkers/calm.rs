@@ -2,12 +2,14 @@
 //!
 //! A watch over a world without faults: each part of calm has its own bound, so that a violation tells what is slow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hivemind_core::facts::Facts;
-use hivemind_core::machine::{Phase, Status};
+use hivemind_core::ids::NodeId;
+use hivemind_core::machine::{Machine, Phase, Status};
 use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
+use hivemind_core::wire::command::VoterWish;
 use hivemind_core::wire::event::VoterPart;
 
 use super::{Invariant, Violation};
@@ -161,10 +163,33 @@ fn reachable(node: &SimNode, running: &[&SimNode]) -> Option<(Slot, String)> {
     Some((node.slot, format!("it can not reach {}, which runs", lost.name)))
 }
 
+/// As many vote as are wanted, of those that run and that no operator has taken away; whom one has added comes on top.
 fn voters(running: &[&SimNode], facts: &Facts, wanted: usize) -> Option<(Slot, String)> {
-    let eligible = running.iter().filter(|node| node.part == Part::Voter).count();
+    let wishes = wishes(running.iter().copied());
+    let wish = |node: &SimNode| node.id().and_then(|id| wishes.get(&id).copied());
+    let eligible: Vec<&&SimNode> = running.iter().filter(|node| node.part == Part::Voter).collect();
+    let votes = |node: &&&SimNode| node.id().is_some_and(|id| facts.is_voter(id));
+    let wrong = |what: String| Some((Slot(0), format!("{:?} vote; {what}", facts.voters())));
+    let abstains = |node: &&&&SimNode| wish(node) == Some(VoterWish::Abstain);
+    if let Some(node) = eligible.iter().find(|node| abstains(node) && votes(node)) {
+        return wrong(format!("{} was taken away", node.name));
+    }
+    if let Some(node) = eligible.iter().find(|node| wish(node) == Some(VoterWish::Vote) && !votes(node)) {
+        return wrong(format!("{} was added", node.name));
+    }
+    let could = eligible.iter().filter(|node| !abstains(node)).count();
+    let on_top = eligible.iter().filter(|node| wish(node) == Some(VoterWish::Vote)).count();
     let voting = facts.voters().values().filter(|part| **part == VoterPart::Voter).count();
-    (voting != eligible.min(wanted)).then(|| (Slot(0), format!("{:?} vote; {eligible} could, {wanted} should", facts.voters())))
+    let (least, most) = (could.min(wanted), could.min(wanted + on_top));
+    if (least..=most).contains(&voting) { None } else { wrong(format!("{could} could, {least} to {most} should")) }
+}
+
+/// What operators wish, as the leader knows it.
+pub fn wishes<'a>(nodes: impl Iterator<Item = &'a SimNode>) -> BTreeMap<NodeId, VoterWish> {
+    let machines = nodes.filter_map(|node| node.process.as_ref()).map(|process| &process.machine);
+    let leads = |machine: &&Machine| Some(machine.status().node) == machine.status().leader;
+    let leader = machines.filter(leads).max_by_key(|machine| machine.status().term);
+    leader.and_then(Machine::voter_wishes).into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use hivemind_core::ids::{Index, NodeName};
 use hivemind_core::time::Time;
 
 pub use agreement::Agreement;
-pub use calm::Calm;
+pub use calm::{Calm, wishes};
 pub use configs::Configs;
 pub use durable::{Durable, Holders};
 pub use eviction::{Eviction, Liveness, SETTLED};

@@ -10,8 +10,9 @@ use hivemind_core::facts::NeighborhoodLimits;
 use hivemind_core::rng::Rng;
 use hivemind_core::settings::Settings;
 use hivemind_core::time::Time;
+use hivemind_core::wire::command::VoterWish;
 
-use super::super::checkers::Violation;
+use super::super::checkers::{Violation, wishes};
 use super::super::clients::Clients;
 use super::super::mishap::{Mishap, Rates};
 use super::super::network::Slot;
@@ -35,6 +36,8 @@ pub(super) struct Chaos {
     pub(super) liars: BTreeMap<Slot, Time>,
     /// They propose and read as long as there is chaos.
     pub(super) clients: Option<Clients>,
+    /// Who adds voters and takes them away, as long as there is chaos.
+    pub(super) operator: Option<Rng>,
     /// Raised with each publication.
     pub(super) version: u32,
 }
@@ -124,16 +127,19 @@ impl Run<'_> {
         // What is measured here says nothing about the product.
         self.world.measure(false);
         self.chaos.clients = Some(Clients::new(self.rng.fork()));
+        self.employ();
         while self.world.now().since(begin) < lasts {
             let (next, pause) = self.next(&rates);
             self.pass(pause)?;
             self.attend();
+            self.operate()?;
             match next {
                 Next::Mishap(mishap) => self.disturb(mishap)?,
                 Next::Load(load) => self.use_it(load)?,
             }
         }
         self.chaos.clients = None;
+        self.chaos.operator = None;
         self.end_faults()?;
         self.calm()?;
         self.lose_a_voter()
@@ -196,7 +202,9 @@ impl Run<'_> {
 
     /// L2 for voters: one is killed for good, and another takes its place, where there is one to take it.
     fn lose_a_voter(&mut self) -> Result<(), Violation> {
-        let voters = self.slots(|node| node.part == Part::Voter);
+        let wishes = wishes(self.world.nodes().iter());
+        let abstains = |node: &SimNode| node.id().is_some_and(|id| wishes.get(&id) == Some(&VoterWish::Abstain));
+        let voters = self.slots(|node| node.part == Part::Voter && !abstains(node));
         if voters.len() <= self.settings().control.voters || self.rng.below(2) == 0 {
             return Ok(());
         }

@@ -9,6 +9,7 @@ mod halve;
 mod idle;
 mod join;
 mod load;
+mod operator;
 mod part;
 mod publish;
 mod starve;

@@ -248,6 +248,7 @@ impl World {
             Report::ConflictingConfig { .. }
             | Report::SeqJumped
             | Report::Fork { .. }
+            | Report::Accused { .. }
             | Report::DuplicateNode { .. }
             | Report::Limit(_)
             | Report::CacheDamaged(_) => {}

@@ -1,4 +1,4 @@
-//! What may be done to members.
+//! What may be done to members, and who leads them.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,10 @@ pub enum Action {
     Leave,
     /// End a membership and revoke its key.
     Evict,
+    /// Let a member vote, whatever the wanted number of voters.
+    AddVoter,
+    /// Let a member not vote until it is added again.
+    RemoveVoter,
 }
 
 /// The body of an action. It may be left out.
@@ -37,6 +41,27 @@ pub struct ActionResult {
     pub stage: ActionStage,
     /// The position at which it is done; in a dry run, that of the view that it was judged by. A node that ended its own membership
     /// knows only the last position that it saw as a member.
+    pub position: String,
+}
+
+/// The body of a transfer of leadership. It may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TransferBody {
+    /// The name of the voter that shall lead; without it, of the other voters the one that has the most of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// Another voter leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Transferred {
+    /// Who leads now, where the asked node knows it: voters do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<MemberRef>,
+    /// The last position that the one before knew.
     pub position: String,
 }
 

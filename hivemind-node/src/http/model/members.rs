@@ -115,7 +115,7 @@ pub struct Neighborhood {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Voters {
-    /// Who has a part in it, by id.
+    /// Who has a part in it, by id; of those without one whom an operator took away, where the asked node knows it.
     pub voters: Vec<Voter>,
     /// The leader, where the asked node knows of one: voters alone do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,4 +134,18 @@ pub struct Voter {
     pub part: Part,
     /// How the asked node sees it.
     pub state: MemberState,
+    /// What an operator wishes of its vote, where the asked node knows of a wish: voters do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<VoterWish>,
+}
+
+/// What an operator wishes of a member's vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum VoterWish {
+    /// It shall vote, also where there are voters enough.
+    Vote,
+    /// It shall not vote until it is added again.
+    Abstain,
 }

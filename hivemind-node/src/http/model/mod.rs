@@ -13,12 +13,14 @@ mod problem;
 mod status;
 mod tokens;
 mod whole;
+mod why;
 
-pub use actions::{Action, ActionBody, ActionResult, ActionStage};
+pub use actions::{Action, ActionBody, ActionResult, ActionStage, TransferBody, Transferred};
 pub use configs::{Config, ConfigDetail, Configs, HostGone, SectionContent, SectionSummary, ServiceInstance, Services, StateSent};
 pub use events::{Event, EventPage, Gap, LeaveReason, LoggedEvent};
 pub use features::{Feature, FeatureResult, Features};
-pub use members::{Member, MemberRef, MemberState, Members, Neighborhood, Neighborhoods, Part, Voter, Voters};
+pub use members::{Member, MemberRef, MemberState, Members, Neighborhood, Neighborhoods, Part, Voter, VoterWish, Voters};
 pub use problem::{PROBLEM_PREFIX, Problem, ProblemKind};
 pub use status::{Condition, Phase, Readiness, Role, Status};
 pub use tokens::{Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens, Tried};
+pub use why::{Episode, Happening, Why};

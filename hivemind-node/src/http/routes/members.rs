@@ -9,7 +9,7 @@ use super::{named, page_of, part, state};
 use crate::http::answer;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
-use crate::http::model::{Member, Members, Neighborhood, Neighborhoods, ProblemKind, Voter, Voters};
+use crate::http::model::{Member, Members, Neighborhood, Neighborhoods, ProblemKind};
 
 /// `GET /api/v1/members`.
 pub(in crate::http) fn members(call: &Call) -> Result<Response, Failure> {
@@ -67,18 +67,5 @@ pub(in crate::http) fn neighborhoods(call: &Call) -> Result<Response, Failure> {
         members: hood.members.iter().map(|node| named(&view, *node)).collect(),
     });
     let body = Neighborhoods { neighborhoods: each.collect(), total: view.facts.neighborhood_count(), complete: view.facts.is_full() };
-    Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
-}
-
-/// `GET /api/v1/voters`.
-pub(in crate::http) fn voters(call: &Call) -> Result<Response, Failure> {
-    let view = call.view()?;
-    let machine = call.desk.handle.status().machine;
-    let each = view.facts.voters().iter().map(|(node, given)| Voter {
-        member: named(&view, *node),
-        part: part(*given),
-        state: state(&view, *node),
-    });
-    let body = Voters { voters: each.collect(), leader: machine.leader.map(|leader| named(&view, leader)), term: machine.term };
     Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
 }

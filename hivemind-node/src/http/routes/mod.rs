@@ -12,6 +12,8 @@ mod page;
 mod services;
 mod status;
 mod tokens;
+mod voters;
+mod why;
 
 use hivemind_core::view::View;
 use hivemind_core::wire::event::VoterPart;
@@ -23,12 +25,14 @@ pub(super) use credentials::{create_credential, credentials, revoke_credential};
 pub(super) use events::events;
 pub(super) use features::{enable_feature, features};
 pub(super) use health::{document, healthz, readyz};
-pub(super) use members::{member, members, neighborhoods, voters};
+pub(super) use members::{member, members, neighborhoods};
 pub(super) use metrics::metrics;
 pub(super) use page::{page, style};
 pub(super) use services::services;
 pub(super) use status::status;
 pub(super) use tokens::{create_token, revoke_token, tokens};
+pub(super) use voters::{transfer, voters};
+pub(super) use why::why;
 
 use super::model::{MemberRef, MemberState, Part};
 use hivemind_core::ids::NodeId;
