@@ -1,14 +1,17 @@
 //! The cluster's certificate authority: who holds it says which keys may speak to the cluster at all.
 //!
 //! A certificate binds a node's key to a name under the cluster, as one SPIFFE id:
-//! `spiffe://<cluster>/node/<name>`. It is the ticket to a connection and no more: whether a key is a
+//! `spiffe://<cluster>/node/<name>`, and for those who speak HTTPS as a DNS name and addresses beside it. It is the ticket to a connection and no more: whether a key is a
 //! member, and under which name, is decided by the applied state.
 
 mod folder;
 mod identity;
+#[cfg(feature = "cli")]
+mod named;
 mod request;
 mod verify;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,10 +27,14 @@ use thiserror::Error;
 pub use folder::AuthorityFolderError;
 pub(crate) use folder::{certificate_pem, write_whole};
 pub use identity::NodeIdentity;
+#[cfg(feature = "cli")]
+pub(crate) use named::{NamedVerifier, Wanted};
 pub(crate) use request::requested;
 pub use request::{RequestError, certificate_request};
+#[cfg(feature = "cli")]
+pub(crate) use verify::is_authority;
 pub use verify::{CERTIFICATE_GRACE, Validity, parse_spiffe_cluster};
-pub(crate) use verify::{PeerVerifier, authority_cluster, peer_key};
+pub(crate) use verify::{PeerVerifier, authority_cluster, names_address, peer_key};
 
 use crate::keys::Ed25519Keys;
 
@@ -122,35 +129,46 @@ impl Authority {
     ///
     /// # Errors
     /// [`AuthorityError`].
-    #[expect(clippy::disallowed_methods, reason = "a certificate has dates; the driver's clock does not run yet")]
     pub fn issue(&self, keys: Arc<Ed25519Keys>, name: &NodeName) -> Result<NodeIdentity, AuthorityError> {
-        self.issue_at(keys, name, SystemTime::now())
+        self.issue_with(keys, name, &[])
+    }
+
+    /// As [`issue`](Self::issue), of a node that is reached at these addresses.
+    ///
+    /// # Errors
+    /// [`AuthorityError`].
+    #[expect(clippy::disallowed_methods, reason = "a certificate has dates; the driver's clock may not run yet")]
+    pub(crate) fn issue_with(&self, keys: Arc<Ed25519Keys>, name: &NodeName, at: &[IpAddr]) -> Result<NodeIdentity, AuthorityError> {
+        self.issue_at(keys, name, at, SystemTime::now())
     }
 
     /// Issues a certificate under `name` for the key that a request carries and proves. Whether the key is admitted under
-    /// that name is for the caller to know.
+    /// that name, and reached at these addresses, is for the caller to know.
     ///
     /// # Errors
     /// [`AuthorityError`].
     #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
-    pub(crate) fn sign(&self, key: &rcgen::PublicKey, name: &NodeName) -> Result<CertificateDer<'static>, AuthorityError> {
-        let params = self.params(name, SystemTime::now())?;
+    pub(crate) fn sign(&self, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Result<CertificateDer<'static>, AuthorityError> {
+        let params = self.params(name, at, SystemTime::now())?;
         Ok(params.signed_by(key, &self.issuer)?.der().clone())
     }
 
-    fn issue_at(&self, keys: Arc<Ed25519Keys>, name: &NodeName, now: SystemTime) -> Result<NodeIdentity, AuthorityError> {
+    fn issue_at(&self, keys: Arc<Ed25519Keys>, name: &NodeName, at: &[IpAddr], now: SystemTime) -> Result<NodeIdentity, AuthorityError> {
         let pair = KeyPair::try_from(keys.pkcs8())?;
-        let certificate = self.params(name, now)?.signed_by(&pair, &self.issuer)?.der().clone();
+        let certificate = self.params(name, at, now)?.signed_by(&pair, &self.issuer)?.der().clone();
         Ok(NodeIdentity::from_parts(keys, vec![certificate], vec![self.certificate.clone()]))
     }
 
-    fn params(&self, name: &NodeName, now: SystemTime) -> Result<CertificateParams, AuthorityError> {
+    fn params(&self, name: &NodeName, at: &[IpAddr], now: SystemTime) -> Result<CertificateParams, AuthorityError> {
         let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name(name.as_str());
         params.not_before = rcgen::date_time_ymd(1970, 1, 1) + since_1970.saturating_sub(BACKDATED);
         params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970 + self.lifetime;
-        params.subject_alt_names = vec![SanType::URI(format!("{}/node/{name}", trust_domain(self.cluster)).try_into()?)];
+        let id = SanType::URI(format!("{}/node/{name}", trust_domain(self.cluster)).try_into()?);
+        // Peers go by the id alone. Programs that speak HTTPS know nothing of it.
+        params.subject_alt_names = vec![id, SanType::DnsName(name.as_str().try_into()?)];
+        params.subject_alt_names.extend(at.iter().copied().map(SanType::IpAddress));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         Ok(params)

@@ -1,5 +1,6 @@
 //! Whether a certificate lets its holder speak to this cluster.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -57,6 +58,20 @@ pub fn parse_spiffe_cluster(uri: &str) -> Option<ClusterId> {
 pub(crate) fn authority_cluster(certificate: &CertificateDer<'static>) -> Option<ClusterId> {
     let parsed = EndEntityCert::try_from(certificate).ok()?;
     parsed.valid_uri_names().find_map(parse_spiffe_cluster)
+}
+
+/// Whether it is the certificate of an authority, and of no node.
+#[cfg(feature = "cli")]
+pub(crate) fn is_authority(certificate: &CertificateDer<'static>) -> bool {
+    let names = |parsed: EndEntityCert<'_>| parsed.valid_uri_names().map(str::to_owned).collect::<Vec<_>>();
+    let cluster = authority_cluster(certificate).map(trust_domain);
+    cluster.is_some_and(|domain| EndEntityCert::try_from(certificate).is_ok_and(|parsed| names(parsed) == [domain]))
+}
+
+/// Whether a certificate names an address.
+pub(crate) fn names_address(certificate: &CertificateDer<'_>, address: IpAddr) -> bool {
+    let name = ServerName::IpAddress(address.into());
+    EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
 /// The key that a connection was proven with.
@@ -153,13 +168,30 @@ impl PeerVerifier {
             Err(webpki::Error::CertNotValidYet { not_before, .. }) => chain_at(not_before)?,
             other => other?,
         }
+        self.node_name(&certificate)?;
+        key_of_spki(&certificate.subject_public_key_info()).map(|_| ()).ok_or(Unfit::Key)
+    }
+}
+
+impl PeerVerifier {
+    /// The name in the one SPIFFE id of a certificate.
+    fn node_name<'a>(&self, certificate: &'a EndEntityCert<'_>) -> Result<&'a str, Unfit> {
         let mut ids = certificate.valid_uri_names();
         let id = ids.next().ok_or(Unfit::SpiffeId)?;
-        let ours = self.clusters.iter().any(|cluster| id.strip_prefix(cluster.as_str()).is_some_and(|name| !name.is_empty()));
-        if !ours || ids.next().is_some() {
-            return Err(Unfit::SpiffeId);
-        }
-        key_of_spki(&certificate.subject_public_key_info()).map(|_| ()).ok_or(Unfit::Key)
+        let name = self.clusters.iter().find_map(|cluster| id.strip_prefix(cluster.as_str())).filter(|name| !name.is_empty());
+        if ids.next().is_some() { Err(Unfit::SpiffeId) } else { name.ok_or(Unfit::SpiffeId) }
+    }
+
+    /// The name of the node that a certificate was issued for, where it is valid at this very time: without the grace, so that one
+    /// that was put out is nobody a day later.
+    #[cfg(feature = "cli")]
+    pub(super) fn node_now(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<String, rustls::Error> {
+        let strictly = || {
+            let certificate = EndEntityCert::try_from(certificate)?;
+            certificate.verify_for_usage(self.algorithms.all, &self.anchors, &[], now, KeyUsage::server_auth(), None, None)?;
+            Ok::<_, Unfit>(self.node_name(&certificate)?.to_owned())
+        };
+        Ok(strictly()?)
     }
 }
 
@@ -255,7 +287,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn issued(authority: &Authority, at: SystemTime) -> NodeIdentity {
-        authority.issue_at(Arc::new(Ed25519Keys::generate().unwrap()), &NodeName::new("web1").unwrap(), at).unwrap()
+        authority.issue_at(Arc::new(Ed25519Keys::generate().unwrap()), &NodeName::new("web1").unwrap(), &[], at).unwrap()
     }
 
     fn check(verifier_of: &NodeIdentity, whose: &NodeIdentity, at: SystemTime) -> Result<(), Unfit> {

@@ -41,6 +41,12 @@ pub struct ServerArgs {
     /// Ask at this URL instead of the socket; the environment's HIVEMIND_ADDR does the same
     #[arg(long, global = true, value_name = "URL")]
     pub at: Option<String>,
+    /// The file of the cluster's authority, for https; the environment's HIVEMIND_CA_FILE does the same. Else it is the one in the data folder
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The node that must answer over https. Unless given, it is named by the URL: by its first label, or by its address
+    #[arg(long, global = true, value_name = "NAME", value_parser = node_name)]
+    pub node: Option<NodeName>,
     /// The file of the credential for that; the environment's HIVEMIND_TOKEN_FILE does the same
     #[arg(long, global = true, value_name = "FILE")]
     pub credential_file: Option<PathBuf>,
@@ -124,6 +130,9 @@ pub enum Job {
         #[command(subcommand)]
         job: FeatureJob,
     },
+    /// Write the certificate of the cluster's authority, by which programs elsewhere know its nodes over https
+    #[command(after_help = "Example:\n  hivemind authority > hivemind-ca.pem")]
+    Authority,
     /// Look whether this host is fit to run its node: settings, data, certificate, clock, ports, daemon
     #[command(after_help = "Example:\n  hivemind doctor")]
     Doctor,
@@ -179,7 +188,7 @@ pub struct PlaceArgs {
     /// Where others reach it; repeats, best first. Unless given: where it listens, or the address that this host speaks from
     #[arg(long = "address", value_name = "ADDR", value_parser = peer_address)]
     pub addresses: Vec<SocketAddr>,
-    /// Where it serves HTTP, on loopback
+    /// Where it serves HTTP; beyond loopback HTTPS, to those with a credential
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6553", value_parser = http_address)]
     pub http_listen: SocketAddr,
     /// What it performs

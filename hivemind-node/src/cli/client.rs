@@ -1,4 +1,4 @@
-//! Asking a node over HTTP/1.1, at an address of this machine or at its socket.
+//! Asking a node over HTTP/1.1.
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -12,25 +12,17 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::args::ServerArgs;
 use super::failure::Failure;
-use crate::http::DEFAULT_HTTP_PORT;
+use super::place::{Connection, Place};
 use crate::http::model::Problem;
-use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
 
 /// An answer takes at most this; a node gives up after 10 s by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The largest answer: a page of 1,000 configs has room in it.
 const MAX_ANSWER: usize = 64 << 20;
-
-enum Place {
-    Socket(PathBuf),
-    Net(String),
-}
 
 /// A node to be asked.
 pub(super) struct Client {
@@ -43,16 +35,7 @@ impl Client {
     pub(super) fn new(args: &ServerArgs) -> Result<Self, Failure> {
         let file = args.credential_file.clone().or_else(|| std::env::var_os("HIVEMIND_TOKEN_FILE").map(PathBuf::from));
         let credential = file.map(|file| credential(&file)).transpose()?;
-        let named = args.at.clone().or_else(|| std::env::var("HIVEMIND_ADDR").ok());
-        let place = match named {
-            Some(url) => Place::Net(authority(&url)?),
-            None => match NodeSettings::load(&args.config) {
-                Ok(settings) => Place::Socket(settings.http.socket),
-                Err(error) if args.config != Path::new(DEFAULT_CONFIG) => return Err(Failure::Usage(error.to_string())),
-                Err(_) => Place::Net(format!("127.0.0.1:{DEFAULT_HTTP_PORT}")),
-            },
-        };
-        Ok(Client { place, credential })
+        Ok(Client { place: Place::new(args)?, credential })
     }
 
     /// The node at a socket.
@@ -84,11 +67,8 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, accept: &str, body: Vec<u8>) -> Result<Request<Body>, Failure> {
-        let host = match &self.place {
-            Place::Socket(_) => "localhost",
-            Place::Net(authority) => authority,
-        };
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, host).header(header::ACCEPT, accept);
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, self.place.host()).header(header::ACCEPT, accept);
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -112,15 +92,7 @@ impl Client {
     }
 
     async fn send(&self, request: Request<Body>, changes: bool) -> Result<Response<Incoming>, Failure> {
-        let nobody = |error: std::io::Error| {
-            Failure::Unasked(format!("{self}: {error}; check that hivemind-node runs there, and that this user may reach it"))
-        };
-        let exchange = async {
-            match &self.place {
-                Place::Socket(path) => Ok(exchange(UnixStream::connect(path).await.map_err(nobody)?, request).await),
-                Place::Net(authority) => Ok(exchange(TcpStream::connect(authority).await.map_err(nobody)?, request).await),
-            }
-        };
+        let exchange = async { Ok(exchange(self.place.connect().await?, request).await) };
         let lost = |why: String| {
             if changes {
                 Failure::Unknown(format!("{self}: {why}; it may have been done: look before you ask again"))
@@ -139,17 +111,11 @@ impl Client {
 
 impl std::fmt::Display for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.place {
-            Place::Socket(path) => write!(f, "{}", path.display()),
-            Place::Net(authority) => write!(f, "http://{authority}"),
-        }
+        self.place.fmt(f)
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Body>) -> hyper::Result<Response<Incoming>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn exchange(stream: Box<dyn Connection>, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the answer; what is wrong with it shows there.
     tokio::spawn(connection);
@@ -159,15 +125,6 @@ where
 fn credential(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("the credential file {}: {error}", file.display())))?;
     Ok(text.trim().to_owned())
-}
-
-/// Host and port of a URL.
-fn authority(url: &str) -> Result<String, Failure> {
-    let wrong = || Failure::Usage(format!("{url:?} is no address to ask at; write one as http://127.0.0.1:{DEFAULT_HTTP_PORT}"));
-    let rest = url.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
-    let parsed: axum::http::uri::Authority = rest.parse().map_err(|_| wrong())?;
-    let port = parsed.port_u16().unwrap_or(80);
-    if rest.contains('@') { Err(wrong()) } else { Ok(format!("{}:{port}", parsed.host())) }
 }
 
 async fn problem(response: Response<Incoming>) -> Failure {

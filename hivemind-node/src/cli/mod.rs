@@ -12,6 +12,7 @@ mod grants;
 mod join;
 mod man;
 mod offline;
+mod place;
 mod prepare;
 mod progress;
 mod service;
@@ -75,6 +76,7 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
         Job::Features { job: FeatureJob::List } => feature::list(&client()?, screen).await,
         Job::Features { job: FeatureJob::Enable { name } } => feature::enable(&client()?, name.as_str(), screen).await,
+        Job::Authority => offline::authority(&cli.server, screen),
         Job::Doctor => doctor::doctor(&cli.server, screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 use serde::Serialize;
 
-use super::args::Cli;
+use super::args::{Cli, ServerArgs};
 use super::failure::Failure;
+use super::place::own_authorities;
 use super::show::Screen;
-use crate::settings_file::rules;
+use crate::authority::certificate_pem;
+use crate::settings_file::{NodeSettings, rules};
 
 /// What was found in host files.
 #[derive(Serialize)]
@@ -25,6 +27,13 @@ pub(super) fn check(files: &[PathBuf], zones: &[String], screen: &Screen) -> Res
     screen.data(&checked, |checked| checked.mistakes.iter().map(|mistake| format!("{mistake}\n")).collect())?;
     screen.note(&format!("files checked: {}, mistakes: {}", checked.files, checked.mistakes.len()));
     if report.is_clean() { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// Writes the authority that this host trusts.
+pub(super) fn authority(server: &ServerArgs, screen: &Screen) -> Result<(), Failure> {
+    let settings = NodeSettings::load(&server.config).map_err(|error| Failure::Usage(error.to_string()))?;
+    let text: String = own_authorities(&settings)?.iter().map(certificate_pem).collect();
+    screen.text(&text)
 }
 
 /// Writes completions.

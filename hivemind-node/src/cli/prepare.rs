@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::service::Service;
 use super::show::Screen;
 use crate::daemon;
+use crate::http::is_beyond_this_machine;
 use crate::settings_file::{NodeSettings, written};
 
 /// A node that is about to be made.
@@ -66,6 +67,9 @@ impl Prepared {
             ("seeds", list(wish.seeds)),
             ("http.listen", quoted(&place.http_listen.to_string())),
         ];
+        if is_beyond_this_machine(place.http_listen) {
+            given.push(("http.anonymous", quoted("none")));
+        }
         if let Some(socket) = service.as_ref().and_then(Service::socket) {
             given.push(("http.socket", path(&socket)));
         }

@@ -26,7 +26,7 @@ use signals::{Signals, Told};
 
 use crate::driver::StopReason;
 use crate::enroll::Entry;
-use crate::http::{BindFailure, HttpListener, HttpServer, HttpSettings, SocketFailure};
+use crate::http::{BindFailure, HttpListener, HttpServer, HttpSettings, SocketFailure, is_beyond_this_machine};
 use crate::node::{Node, NodeBuilder, NodeHandle, StartFailure};
 use crate::settings_file::{NodeSettings, SettingsFailure};
 use crate::storage::settle;
@@ -112,6 +112,7 @@ pub(crate) fn builder(settings: &NodeSettings, entry: Entry) -> NodeBuilder {
         .advertise(settings.addresses.clone())
         .voter(settings.voter)
         .seeds(settings.seeds.clone())
+        .names_addresses(is_beyond_this_machine(settings.http.listen))
 }
 
 /// Runs the node of a settings file until SIGTERM or SIGINT, or until it stops by itself. Must be called within a tokio runtime with
@@ -173,6 +174,7 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
 fn serve(settings: &NodeSettings, handle: &NodeHandle) -> Result<HttpServer, DaemonFailure> {
     settle(&settings.data_dir).map_err(|error| Box::new(StartFailure::from(error)))?;
     let http = HttpSettings { listen: settings.http.listen, anonymous: settings.http.anonymous, ..HttpSettings::default() };
+    let http = if is_beyond_this_machine(http.listen) { http.with_certificate_of(handle) } else { http };
     let listener = HttpListener::bind(http)?.with_socket(&settings.http.socket)?;
     Ok(listener.serve(handle.clone()))
 }

@@ -14,6 +14,7 @@ use quinn::{Connection, VarInt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::reached::addresses;
 use super::renewal::is_clock_behind;
 use super::safe::Safe;
 use super::words::{Answer, MAX_VOTERS, Request, hear, say};
@@ -103,7 +104,8 @@ impl Desk {
         }
         let name = wish.name.clone();
         match self.handle.propose(Command::Enroll(signed)).await {
-            Outcome::Committed { .. } => issue(authority, &certified, &name),
+            // Where it is reached it says when it joins.
+            Outcome::Committed { .. } => issue(authority, &certified, &name, &[]),
             Outcome::Refused(Refusal::Degraded | Refusal::Busy) | Outcome::OutcomeUnknown => Answer::Later,
             Outcome::Refused(refusal) => Answer::Refused(refusal),
         }
@@ -115,14 +117,14 @@ impl Desk {
             Err(error) => return Answer::Refused(Refusal::Invalid { why: error.to_string() }),
         };
         match self.handle.admitted_name(key).await {
-            Some(name) => issue(authority, &certified, &name),
+            Some(name) => issue(authority, &certified, &name, &self.handle.view().map(|view| addresses(&view, &key)).unwrap_or_default()),
             None => Answer::Refused(Refusal::NotEnrolled),
         }
     }
 }
 
-fn issue(authority: &Authority, key: &rcgen::PublicKey, name: &NodeName) -> Answer {
-    match authority.sign(key, name) {
+fn issue(authority: &Authority, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Answer {
+    match authority.sign(key, name, at) {
         Ok(certificate) => Answer::Issued { certificate: certificate.to_vec() },
         Err(error) => {
             tracing::error!(node = %name, "no certificate: {error}");

@@ -9,6 +9,7 @@ mod caller;
 mod desk;
 mod error;
 mod keep;
+mod reached;
 mod renewal;
 mod safe;
 mod succession;
@@ -32,6 +33,8 @@ use caller::{Caller, PATIENCE, Root};
 pub(crate) use desk::{AT_ONCE, Desk, voter_addresses};
 pub use error::EnrollFailure;
 pub(crate) use keep::{load, save};
+#[cfg(feature = "cli")]
+pub(crate) use reached::certifiable;
 pub(crate) use renewal::Renewal;
 pub(crate) use safe::Safe;
 pub(crate) use succession::Succession;

@@ -1,6 +1,6 @@
 //! Renewal: a node's certificate is replaced at half of its life, while its connections go on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::desk::voter_addresses;
 use super::error::EnrollFailure;
+use super::reached::{addresses, unnamed};
 use super::safe::Safe;
 use super::{again, save};
 use crate::authority::{BACKDATED, NodeIdentity, Validity};
@@ -26,6 +27,8 @@ const RETRY_MOST: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_secs(60);
 /// A clock that went so much differently from the other one was set.
 const WAS_SET: Duration = BACKDATED;
+/// So often a certificate is asked for again that lacks an address of its node. Another member may state the same one for good.
+const TRIES: u32 = 3;
 /// However short certificates live, they are not renewed more often.
 const LEAST: Duration = Duration::from_millis(500);
 
@@ -93,6 +96,8 @@ pub(crate) struct Renewal {
     /// Whom to ask while there is no view.
     pub(crate) seeds: Vec<SocketAddr>,
     pub(crate) rng: Rng,
+    /// Whether its certificate is to name its addresses as soon as it is a member, and whenever they change.
+    pub(crate) named: bool,
 }
 
 impl Renewal {
@@ -108,12 +113,25 @@ impl Renewal {
     #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
     async fn keep_young(&mut self) {
         let mut schedule = Schedule::new(self.identity.validity(), Instant::now(), SystemTime::now());
+        // The addresses that were asked for, and how often the answer may yet lack one of them.
+        let (mut asked, mut tries) = (Vec::new(), 0);
         loop {
-            tokio::time::sleep(schedule.pause(Instant::now())).await;
+            tokio::select! {
+                () = tokio::time::sleep(schedule.pause(Instant::now())) => {}
+                Some(wanted) = self.wants_other_than(&asked), if self.named => {
+                    (asked, tries) = (wanted, TRIES);
+                    schedule.due = Instant::now();
+                }
+            }
             if !schedule.is_due(Instant::now(), SystemTime::now()) {
                 continue;
             }
             match self.renew().await {
+                // The voter that was asked may not have heard yet where this node is.
+                Ok(()) if tries > 0 && self.unnamed().is_some() => {
+                    tries -= 1;
+                    schedule.failed(Instant::now(), &mut self.rng);
+                }
                 Ok(()) => schedule.renewed(self.identity.validity(), Instant::now(), SystemTime::now()),
                 Err(error) => {
                     tracing::warn!(node = %self.name, "the certificate is not renewed: {error}");
@@ -123,10 +141,24 @@ impl Renewal {
         }
     }
 
+    fn unnamed(&self) -> Option<Vec<IpAddr>> {
+        unnamed(&*self.handle.view()?, self.identity.chain().first()?)
+    }
+
+    /// Waits until the certificate lacks an address, and others are stated than these. `None` once the node has stopped.
+    async fn wants_other_than(&self, asked: &[IpAddr]) -> Option<Vec<IpAddr>> {
+        let own = self.identity.chain().first()?;
+        let view = self.handle.view_where(|view| unnamed(view, own).is_some_and(|wanted| wanted != asked)).await?;
+        unnamed(&view, own)
+    }
+
     async fn renew(&mut self) -> Result<(), EnrollFailure> {
         let renewed = match self.safe.authority() {
             Some(_) if is_clock_behind(self.identity.validity()) => return Err(EnrollFailure::Clock),
-            Some(authority) => authority.issue(self.identity.keys().clone(), &self.name)?,
+            Some(authority) => {
+                let at = self.handle.view().map(|view| addresses(&view, &self.identity.public())).unwrap_or_default();
+                authority.issue_with(self.identity.keys().clone(), &self.name, &at)?
+            }
             None => {
                 let mut at = self.handle.view().map(|view| voter_addresses(&view)).unwrap_or_default();
                 at.extend(self.seeds.iter().copied().filter(|seed| !at.contains(seed)).collect::<Vec<_>>());

@@ -1,34 +1,53 @@
 //! One connection: HTTP/1.1 with bounds on its headers and on the time that they take.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::call::{Operator, Peer};
+use super::counts::Unshaken;
 use super::desk::Stopping;
 use super::gate::Gate;
 use super::head::SLACK;
 use super::stalling::Stalling;
+use super::tls::{HandshakeFailure, Handshakes, Shaken};
 
 /// Serves a connection to its end, or until the server stops.
-pub(super) async fn serve(stream: TcpStream, peer: Peer, gate: Gate, tls: Option<TlsAcceptor>, stopping: Stopping) {
-    let limits = gate.desk().settings.limits;
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, gate: Gate, tls: Option<Handshakes>, mut stopping: Stopping) {
+    let unread = gate.desk().settings.limits.unread;
     // An answer is one write or few; waiting for more to send would only delay it.
     let _ = stream.set_nodelay(true);
-    match tls {
-        None => speak(Stalling::new(stream, limits.unread), peer, gate, stopping).await,
-        Some(acceptor) => match timeout(limits.time, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => speak(Stalling::new(stream, limits.unread), peer, gate, stopping).await,
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS on a connection for HTTP"),
-            Err(_) => tracing::debug!(%peer, "TLS did not come in time on a connection for HTTP"),
-        },
+    let Some(handshakes) = tls else { return speak(Stalling::new(stream, unread), Peer::Net(peer), gate, stopping).await };
+    let shaken = tokio::select! {
+        shaken = shake(stream, peer, &gate, &handshakes) => shaken,
+        () = stopping.stopped() => return,
+    };
+    match shaken {
+        Ok(Shaken::Tls(stream)) => speak(Stalling::new(stream, unread), Peer::Net(peer), gate, stopping).await,
+        Ok(Shaken::Plain(stream)) => {
+            gate.desk().counts.unshaken(Unshaken::Plain);
+            speak(Stalling::new(stream, unread), Peer::Net(peer), gate.without_tls(), stopping).await;
+        }
+        Err(failure) => {
+            gate.desk().counts.unshaken(match &failure {
+                HandshakeFailure::Tls(_) => Unshaken::Tls,
+                HandshakeFailure::Slow => Unshaken::Slow,
+                HandshakeFailure::TooMany => Unshaken::TooMany,
+            });
+            tracing::debug!(%peer, "{failure}");
+        }
     }
+}
+
+/// A handshake counts as a request of its address: it is the dearer one.
+async fn shake(stream: TcpStream, peer: SocketAddr, gate: &Gate, handshakes: &Handshakes) -> Result<Shaken, HandshakeFailure> {
+    gate.desk().admit(Peer::Net(peer)).map_err(|_| HandshakeFailure::TooMany)?;
+    handshakes.shake(stream).await
 }
 
 /// Serves a connection of the socket.

@@ -2,6 +2,34 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Why a connection did not get to HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unshaken {
+    /// Its handshake failed.
+    Tls,
+    /// Its handshake took too long.
+    Slow,
+    /// Its address makes too many.
+    TooMany,
+    /// It spoke without TLS.
+    Plain,
+}
+
+impl Unshaken {
+    /// All of them, in their order.
+    pub(super) const ALL: [Unshaken; 4] = [Unshaken::Tls, Unshaken::Slow, Unshaken::TooMany, Unshaken::Plain];
+
+    /// In a label.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Unshaken::Tls => "tls",
+            Unshaken::Slow => "slow",
+            Unshaken::TooMany => "too_many",
+            Unshaken::Plain => "plain",
+        }
+    }
+}
+
 /// Of one server, since its start.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -9,6 +37,8 @@ pub(super) struct Counts {
     answers: [AtomicU64; 6],
     connections: AtomicU64,
     streams: AtomicU64,
+    /// By why.
+    unshaken: [AtomicU64; Unshaken::ALL.len()],
 }
 
 impl Counts {
@@ -28,6 +58,15 @@ impl Counts {
 
     pub(super) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn unshaken(&self, why: Unshaken) {
+        self.unshaken[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often each kept a connection from HTTP.
+    pub(super) fn handshake_failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Unshaken::ALL.into_iter().map(|why| (why.name(), self.unshaken[why as usize].load(Ordering::Relaxed)))
     }
 
     pub(super) fn streamed(&self) {

@@ -16,8 +16,10 @@ use super::call::Peer;
 use super::desk::Desk;
 use super::failure::Failure;
 use super::head;
+use super::model::ProblemKind;
 use super::origin;
 use super::request_id::REQUEST_ID;
+use super::settings::Anonymous;
 
 /// Paths in the log are cut to so many octets.
 const LOGGED: usize = 128;
@@ -27,11 +29,18 @@ const LOGGED: usize = 128;
 pub(super) struct Gate {
     desk: Arc<Desk>,
     router: TowerToHyperService<Router>,
+    /// Whether requests come in the clear where TLS is spoken.
+    lacks_tls: bool,
 }
 
 impl Gate {
     pub(super) fn new(desk: Arc<Desk>, router: Router) -> Self {
-        Gate { desk, router: TowerToHyperService::new(router) }
+        Gate { desk, router: TowerToHyperService::new(router), lacks_tls: false }
+    }
+
+    /// The way of a connection that came in the clear where TLS is spoken: to be told so, and nothing else.
+    pub(super) fn without_tls(self) -> Self {
+        Gate { lacks_tls: true, ..self }
     }
 
     pub(super) fn desk(&self) -> &Arc<Desk> {
@@ -66,12 +75,19 @@ impl Gate {
     }
 
     fn admit(&self, peer: Peer, request: &Request<Incoming>) -> Result<(), Failure> {
+        if self.lacks_tls {
+            let detail =
+                "TLS is spoken here, and this came in the clear, with any credential in it; ask with https:// and the cluster's authority";
+            return Err(Failure::new(ProblemKind::BadRequest, detail));
+        }
         self.desk.admit(peer)?;
         head::check(request, &self.desk.settings.limits)?;
-        if peer.is_loopback() {
-            origin::check(request.headers(), request.uri(), &self.desk.settings.hosts)?;
+        let settings = &self.desk.settings;
+        // By TLS a page knows by what name it asks, and without a credential it gets nothing.
+        if peer.is_loopback() && (settings.tls.is_none() || settings.anonymous != Anonymous::None) {
+            origin::check(request.headers(), request.uri(), &settings.hosts)?;
         }
-        body::check_length(request.headers(), self.desk.settings.limits.body)
+        body::check_length(request.headers(), settings.limits.body)
     }
 
     async fn route(&self, peer: Peer, request: Request<Incoming>) -> Response {

@@ -57,6 +57,8 @@ mod settings;
 mod stalling;
 #[cfg(feature = "http")]
 mod stream;
+#[cfg(feature = "http")]
+mod tls;
 
 #[cfg(feature = "http")]
 pub use observer::Observer;
@@ -66,3 +68,5 @@ pub use openapi::document;
 pub use server::{BindFailure, HttpListener, HttpServer, SocketFailure};
 #[cfg(feature = "http")]
 pub use settings::{Anonymous, DEFAULT_HTTP_PORT, HttpSettings, Limits};
+#[cfg(feature = "cli")]
+pub(crate) use tls::is_beyond_this_machine;

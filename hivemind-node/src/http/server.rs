@@ -11,13 +11,13 @@ use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
-use super::call::{Peer, router};
+use super::call::router;
 use super::connection;
 use super::desk::{Desk, Stopping};
 use super::gate::Gate;
 use super::settings::HttpSettings;
+use super::tls::{Handshakes, is_beyond_this_machine};
 use crate::node::NodeHandle;
 use crate::tasks::Tasks;
 
@@ -91,7 +91,7 @@ impl HttpListener {
     /// [`BindFailure`].
     pub fn bind(settings: HttpSettings) -> Result<Self, BindFailure> {
         let address = settings.listen;
-        if settings.tls.is_none() && !address.ip().to_canonical().is_loopback() {
+        if settings.tls.is_none() && is_beyond_this_machine(address) {
             return Err(BindFailure::NotLoopback { address });
         }
         let failed = |source: io::Error| match source.kind() {
@@ -166,8 +166,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn accept(listener: TcpListener, gate: Gate, mut stopping: Stopping) {
     let settings = &gate.desk().settings;
-    let tls = settings.tls.clone().map(TlsAcceptor::from);
-    let places = Arc::new(Semaphore::new(settings.limits.connections.max(1)));
+    let limits = &settings.limits;
+    let tls = settings.tls.clone().map(|config| Handshakes::new(config, limits.handshakes, limits.time));
+    let places = Arc::new(Semaphore::new(limits.connections.max(1)));
     let mut connections = JoinSet::new();
     loop {
         let place = Arc::clone(&places).acquire_owned();
@@ -180,7 +181,7 @@ async fn accept(listener: TcpListener, gate: Gate, mut stopping: Stopping) {
             (place, accepted) = next => match accepted {
                 Ok((stream, peer)) => {
                     gate.desk().counts.connected();
-                    let serving = connection::serve(stream, Peer::Net(peer), gate.clone(), tls.clone(), stopping.clone());
+                    let serving = connection::serve(stream, peer, gate.clone(), tls.clone(), stopping.clone());
                     connections.spawn(async move {
                         let _place = place;
                         serving.await;

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use hivemind_core::wire::access::Right;
 
+use super::tls;
+use crate::node::NodeHandle;
+
 /// The port of the HTTP interface unless told otherwise.
 pub const DEFAULT_HTTP_PORT: u16 = 6553;
 
@@ -58,6 +61,15 @@ impl Default for HttpSettings {
     }
 }
 
+impl HttpSettings {
+    /// Serves HTTPS (TLS 1.3) with the certificate that the cluster's authority issued for this node, as it is at each handshake: one that
+    /// was renewed is shown from then on.
+    #[must_use]
+    pub fn with_certificate_of(self, node: &NodeHandle) -> Self {
+        HttpSettings { tls: Some(tls::server_config(node.shown())), ..self }
+    }
+}
+
 /// What a client may take. More takes more memory or lets one client hinder others; less refuses honest ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -71,6 +83,8 @@ pub struct Limits {
     pub time: Duration,
     /// Connections at a time; more wait. Default 256.
     pub connections: usize,
+    /// TLS handshakes at a time; more wait, for as long as `time`, in which the handshake must be done. Default 64.
+    pub handshakes: usize,
     /// Streams at a time; more are refused. Default 64.
     pub streams: usize,
     /// Requests a second that one address may make in the long run. Default 200.
@@ -93,6 +107,7 @@ impl Default for Limits {
             headers: 64,
             time: Duration::from_secs(10),
             connections: 256,
+            handshakes: 64,
             streams: 64,
             rate: 200,
             burst: 400,

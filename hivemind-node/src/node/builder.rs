@@ -56,6 +56,7 @@ pub struct NodeBuilder {
     birth: Option<Birth>,
     seeds: Vec<SocketAddr>,
     voter: bool,
+    named: bool,
     roles: Vec<InstalledRole>,
     reconcilers: Vec<Option<Box<dyn Reconcile>>>,
     settings: Settings,
@@ -84,6 +85,7 @@ impl NodeBuilder {
             birth: None,
             seeds: Vec::new(),
             voter: false,
+            named: false,
             roles: Vec::new(),
             reconcilers: Vec::new(),
             settings: Settings::default(),
@@ -95,6 +97,13 @@ impl NodeBuilder {
     /// the same folder goes on as the same member.
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.place = Some(Place::Folder(folder.into()));
+        self
+    }
+
+    /// Gets a certificate that names its addresses as soon as it is a member, and whenever they change, instead of with the first
+    /// renewal at half of its life: for a node that serves HTTPS beyond its machine. Default: no.
+    pub fn names_addresses(mut self, named: bool) -> Self {
+        self.named = named;
         self
     }
 
@@ -227,7 +236,7 @@ impl NodeBuilder {
         let node = run(driver, incoming, transport, reconcilers, &identity);
         if let Some(safe) = safe {
             let folder = safe.keeps().then_some(folder).flatten();
-            office(&node, Office { name: own_name, identity, safe, folder, seeds: own_seeds, chance: random_seed()? });
+            office(&node, Office { name: own_name, identity, safe, folder, seeds: own_seeds, chance: random_seed()?, named: self.named });
         }
         Ok(node)
     }
@@ -314,17 +323,18 @@ struct Office {
     folder: Option<PathBuf>,
     seeds: Vec<SocketAddr>,
     chance: u64,
+    named: bool,
 }
 
 fn office(node: &Node, office: Office) {
-    let Office { name, identity, safe, folder, seeds, chance } = office;
+    let Office { name, identity, safe, folder, seeds, chance, named } = office;
     let (handle, transport, tasks) = (&node.handle, &node.transport, &node.tasks);
     let desk = Desk { handle: handle.clone(), safe: safe.clone(), keys: identity.keys().clone() };
     tasks.spawn(desk.serve(transport.enrollments(enroll::AT_ONCE), tasks.clone()));
     let succession = Succession { name: name.clone(), identity: identity.clone(), safe: safe.clone(), handle: handle.clone() };
     tasks.spawn(succession.run());
     let (handle, transport, rng) = (handle.clone(), transport.clone(), Rng::new(chance));
-    tasks.spawn(Renewal { name, identity, safe, handle, transport, folder, seeds, rng }.run());
+    tasks.spawn(Renewal { name, identity, safe, handle, transport, folder, seeds, rng, named }.run());
 }
 
 fn check_cluster(identity: &NodeIdentity, recovered: &Recovered, birth: Option<Birth>) -> Result<(), StartFailure> {

@@ -81,6 +81,12 @@ impl NodeHandle {
         self.transport.certificate()
     }
 
+    /// The certificate that the node shows, whichever that is at the time.
+    #[cfg(feature = "http")]
+    pub(crate) fn shown(&self) -> Arc<dyn rustls::server::ResolvesServerCert> {
+        self.transport.shown()
+    }
+
     /// Waits until the account is as `reached` says. What only the transport or an io half counts does
     /// not end the wait by itself. `None` once the node has stopped.
     pub async fn status_where(&self, mut reached: impl FnMut(&NodeStatus) -> bool) -> Option<NodeStatus> {

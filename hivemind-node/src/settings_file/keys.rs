@@ -23,7 +23,11 @@ pub(super) const KEYS: &[Key] = &[
     key("voter", "false", "Whether it may become a voter. The cluster keeps three voters, chosen among those that may."),
     key("seeds", "[]", "Where members may listen that can take its join on. Looked at until it is a member."),
     key("restart_grace", "\"60 s\"", "When it is stopped by SIGTERM its place is kept for so long. From 0 s to 1 h."),
-    key("http.listen", "\"127.0.0.1:6553\"", "Where it serves HTTP: a loopback address. Port 0: any free one."),
+    key(
+        "http.listen",
+        "\"127.0.0.1:6553\"",
+        "Where it serves HTTP. Beyond loopback it is HTTPS, with the certificate of this node, and `anonymous` must be none. Port 0: any free one.",
+    ),
     key("http.anonymous", "\"read\"", "What one without a credential may do there: none, read or write (look, and make dry runs)."),
     key(
         "http.socket",

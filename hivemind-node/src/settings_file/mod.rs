@@ -17,7 +17,7 @@ use hivemind_core::ids::NodeName;
 use hivemind_core::wire::command::MAX_RESTART_GRACE;
 
 use crate::daemon::roles::{Rules, ZoneSettings};
-use crate::http::Anonymous;
+use crate::http::{Anonymous, is_beyond_this_machine};
 pub use duration::{DurationFault, parse as parse_duration, shown as shown_duration};
 pub use fault::{SettingsFailure, SettingsFault};
 pub(crate) use reader::parse_address;
@@ -63,7 +63,7 @@ pub struct NodeSettings {
 /// How it is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpPart {
-    /// Where, on loopback.
+    /// Where; beyond loopback it is HTTPS, and nobody is anonymous.
     pub listen: SocketAddr,
     /// What one without a credential may do.
     pub anonymous: Anonymous,
@@ -187,15 +187,16 @@ fn take(document: &mut Document) -> Option<NodeSettings> {
         document.fault("addresses", "`listen` is every address, so say here where others reach this node, as [\"192.0.2.1:6550\"]");
     }
     let http_listen = document.address("http.listen");
-    if let Some(address) = http_listen.filter(|address| !address.ip().to_canonical().is_loopback()) {
-        document.fault(
-            "http.listen",
-            &format!("HTTP is served on loopback addresses alone, and {address} is none; put a proxy with TLS before it"),
-        );
+    let anonymous = document.one_of("http.anonymous", ANONYMOUS);
+    if let Some(address) = http_listen.filter(|address| is_beyond_this_machine(*address))
+        && anonymous.is_some_and(|anonymous| anonymous != Anonymous::None)
+    {
+        let what = format!("others than this machine can come to {address}; write anonymous = \"none\", or listen on 127.0.0.1");
+        document.fault("http.anonymous", &what);
     }
     let http = HttpPart {
         listen: http_listen?,
-        anonymous: document.one_of("http.anonymous", ANONYMOUS)?,
+        anonymous: anonymous?,
         socket: document.path("http.socket").unwrap_or_else(|| data_dir.join(SOCKET)),
     };
     let log = LogPart { level: document.one_of("log.level", LEVELS)?, format: document.one_of("log.format", FORMATS)? };

@@ -32,7 +32,6 @@ fn wrong_values_are_told_with_what_to_write() {
         ("voter = \"yes\"", "a text where true or false is expected"),
         ("seeds = [\"example.org\"]", "`example.org` is no IP address"),
         ("http = 1", "this is a table; write [http] above its settings"),
-        ("http.listen = \"0.0.0.0:6553\"", "loopback addresses alone"),
         ("http.anonymous = \"admin\"", "`admin` is none of none, read, write"),
         ("roles.host.zones = []", "no zone is given"),
         ("roles.dns_processor.listen = []", "no address is given"),
@@ -76,4 +75,20 @@ fn what_needs_a_restart_is_named() {
     new.voter = true;
     new.http.anonymous = Anonymous::None;
     assert_eq!(settings.needs_restart(&new), ["voter", "[http]"]);
+}
+
+#[test]
+fn beyond_this_machine_nobody_is_anonymous() {
+    let base = "name = \"eu1\"\nlisten = \"127.0.0.1\"\n[http]\n";
+    for listen in ["0.0.0.0:6553", "[::]", "192.0.2.1", "[::ffff:192.0.2.1]:1"] {
+        for anonymous in ["", "anonymous = \"read\"", "anonymous = \"write\""] {
+            let said = faults(&format!("{base}listen = \"{listen}\"\n{anonymous}\n"));
+            assert!(
+                said.contains("http.anonymous: others than this machine can come to") && said.contains("anonymous = \"none\""),
+                "{said}"
+            );
+        }
+        assert!(NodeSettings::parse(&format!("{base}listen = \"{listen}\"\nanonymous = \"none\"\n")).is_ok(), "{listen}");
+    }
+    assert!(NodeSettings::parse(&format!("{base}listen = \"127.9.9.9\"\n")).is_ok());
 }

@@ -191,6 +191,12 @@ impl Transport {
         self.shared.shown.validity()
     }
 
+    /// What is shown to whoever connects, for servers of other protocols.
+    #[cfg(feature = "http")]
+    pub(crate) fn shown(&self) -> Arc<dyn rustls::server::ResolvesServerCert> {
+        self.shared.shown.clone()
+    }
+
     /// Takes the connections of nodes that enroll; until this is called they are closed. At most `waiting` wait.
     pub(crate) fn enrollments(&self, waiting: usize) -> mpsc::Receiver<quinn::Connection> {
         let (sender, receiver) = mpsc::channel(waiting);

@@ -11,5 +11,6 @@ mod nodes;
 mod refusals;
 mod rights;
 mod streams;
+mod tls;
 mod voters;
 mod why;

@@ -82,25 +82,33 @@ pub(crate) async fn is_member(node: &Node) {
     within("it is a member", node.handle().status_where(|status| status.machine.phase == Phase::Member)).await.unwrap();
 }
 
+pub(crate) async fn has_leader(node: &Node) {
+    within("there is a leader", node.handle().status_where(|status| status.machine.leader.is_some())).await.unwrap();
+}
+
+/// Makes a credential for each right.
+pub(crate) async fn with_secrets(voter: &Node) {
+    for (number, (secret, right)) in (1..).zip(SECRETS) {
+        let credential = Credential { label: Label::new(secret).unwrap(), hash: CredentialSecret::hash_of(secret), right };
+        let create = Command::CredentialCreate { id: CredentialId(number), credential };
+        let outcome = within("a credential", voter.handle().propose(create)).await;
+        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    }
+    let known = |view: &View| view.facts.credentials().len() == SECRETS.len();
+    within("all are known", voter.handle().view_where(known)).await.unwrap();
+}
+
 impl Cluster {
     pub(crate) async fn born(http: HttpSettings) -> Self {
         let cluster = Cluster::bare(http).await;
-        let ready = cluster.voter.handle().status_where(|status| status.machine.leader.is_some());
-        within("there is a leader", ready).await.unwrap();
+        has_leader(&cluster.voter).await;
         cluster
     }
 
     /// With a credential for each right.
     pub(crate) async fn with_secrets(http: HttpSettings) -> Self {
         let cluster = Cluster::born(http).await;
-        for (number, (secret, right)) in (1..).zip(SECRETS) {
-            let credential = Credential { label: Label::new(secret).unwrap(), hash: CredentialSecret::hash_of(secret), right };
-            let create = Command::CredentialCreate { id: CredentialId(number), credential };
-            let outcome = within("a credential", cluster.voter.handle().propose(create)).await;
-            assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
-        }
-        let known = |view: &View| view.facts.credentials().len() == SECRETS.len();
-        within("all are known", cluster.voter.handle().view_where(known)).await.unwrap();
+        with_secrets(&cluster.voter).await;
         cluster
     }
 

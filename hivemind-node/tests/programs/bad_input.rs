@@ -75,7 +75,8 @@ fn the_status_says_how_far_it_went() {
     assert_eq!(founder.ask(&["evict", "No Name"]).status, 2);
     assert_eq!(founder.ask(&["token", "create", "--ttl", "1"]).status, 2);
     assert_eq!(founder.ask(&["membres"]).status, 2);
-    assert_eq!(founder.ask(&["members", "--at", "https://127.0.0.1:1"]).status, 2);
+    assert_eq!(founder.ask(&["members", "--at", "ftp://127.0.0.1:1"]).status, 2);
+    assert_eq!(founder.ask(&["members", "--at", "https://127.0.0.1:1"]).status, 3);
     drop(daemon);
     let said = founder.ask(&["members"]);
     assert!(said.status == 3 && said.err.contains("check that hivemind-node runs there"), "{said:?}");

@@ -43,8 +43,13 @@ impl Host {
     }
 
     pub(crate) fn init(&self) -> Said {
+        self.init_with_http("127.0.0.1:0")
+    }
+
+    /// As [`init`](Self::init), with HTTP at this address.
+    pub(crate) fn init_with_http(&self, http: &str) -> Said {
         let listen = format!("127.0.0.1:{}", free_port());
-        self.ask(&["init", "--name", "eu1", "--listen", &listen, "--http-listen", "127.0.0.1:0", "--data-dir", &self.data()])
+        self.ask(&["init", "--name", "eu1", "--listen", &listen, "--http-listen", http, "--data-dir", &self.data()])
     }
 
     /// Joins under a name, by what is said of the token.
@@ -61,7 +66,7 @@ impl Host {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.arg("--config").arg(self.path("node.toml")).env("NOTIFY_SOCKET", self.path("notify"));
-        command.env_remove("HIVEMIND_ADDR").env_remove("HIVEMIND_TOKEN_FILE").stdin(Stdio::null());
+        command.env_remove("HIVEMIND_ADDR").env_remove("HIVEMIND_TOKEN_FILE").env_remove("HIVEMIND_CA_FILE").stdin(Stdio::null());
         command
     }
 

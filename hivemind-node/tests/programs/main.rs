@@ -5,6 +5,7 @@ mod bad_input;
 mod day;
 mod doctor;
 mod host;
+mod https;
 mod manual;
 mod said;
 mod service;

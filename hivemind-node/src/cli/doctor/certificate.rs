@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Finding, fail, ok, warn};
-use crate::authority::{NodeIdentity, Validity};
+use crate::authority::{NodeIdentity, Validity, names_address};
 use crate::enroll;
+use crate::http::is_beyond_this_machine;
 use crate::keys::Ed25519Keys;
 use crate::settings_file::NodeSettings;
 use crate::storage;
@@ -27,6 +28,7 @@ pub(super) fn look(settings: &NodeSettings, findings: &mut Vec<Finding>) -> Opti
     match enroll::load(&settings.data_dir, &keys) {
         Ok(Some(identity)) => {
             findings.extend(identity.validity().into_iter().flat_map(judge));
+            findings.extend(https(settings, &identity));
             Some(identity)
         }
         Ok(None) => {
@@ -38,6 +40,23 @@ pub(super) fn look(settings: &NodeSettings, findings: &mut Vec<Finding>) -> Opti
             None
         }
     }
+}
+
+/// Whether programs that go by an address can know the node by it, where it serves HTTPS.
+fn https(settings: &NodeSettings, identity: &NodeIdentity) -> Option<Finding> {
+    let certificate = identity.chain().first().filter(|_| is_beyond_this_machine(settings.http.listen))?;
+    let stated = if settings.addresses.is_empty() { std::slice::from_ref(&settings.listen) } else { &settings.addresses };
+    let unnamed = enroll::certifiable(stated).into_iter().find(|ip| !names_address(certificate, *ip));
+    Some(match unnamed {
+        None => ok("https", format!("the certificate names {} and its addresses", settings.name)),
+        Some(ip) => {
+            let says = format!(
+                "the certificate names {}, and not {ip}: it does soon after the daemon is a member, where no other one states this address; until then ask by name",
+                settings.name
+            );
+            warn("https", says)
+        }
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]

@@ -169,6 +169,12 @@ fn http(text: &mut Exposition, desk: &Desk) {
         text.sample("hivemind_http_answers_total", &format!("{{class=\"{class}\"}}"), count);
     }
     text.counter("hivemind_http_connections_total", "Connections over HTTP.", desk.counts.connections());
+    if desk.settings.tls.is_some() {
+        text.head("hivemind_http_handshake_failures_total", "counter", "Connections that did not get to HTTP over TLS, by reason.");
+        for (reason, count) in desk.counts.handshake_failures() {
+            text.sample("hivemind_http_handshake_failures_total", &format!("{{reason=\"{reason}\"}}"), count);
+        }
+    }
     text.counter("hivemind_http_streams_total", "Streams that were begun.", desk.counts.streams());
     let open = desk.settings.limits.streams - desk.streams.available_permits();
     text.gauge("hivemind_http_open_streams", "Streams that are open.", open);
