@@ -75,12 +75,12 @@ impl Gate {
     }
 
     fn admit(&self, peer: Peer, request: &Request<Incoming>) -> Result<(), Failure> {
+        self.desk.admit(peer)?;
         if self.lacks_tls {
             let detail =
                 "TLS is spoken here, and this came in the clear, with any credential in it; ask with https:// and the cluster's authority";
             return Err(Failure::new(ProblemKind::BadRequest, detail));
         }
-        self.desk.admit(peer)?;
         head::check(request, &self.desk.settings.limits)?;
         let settings = &self.desk.settings;
         // By TLS a page knows by what name it asks, and without a credential it gets nothing.
