@@ -19,6 +19,8 @@ use hivemind_node::authority::{Authority, Fingerprint};
 use hivemind_node::enroll::{EnrollFailure, Entry, JoinToken, enroll};
 use hivemind_node::transport::Refused;
 use hivemind_node::{Node, NodeBuilder, StartFailure, StopReason, TokenWish};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -263,6 +265,38 @@ async fn a_new_voter_gets_the_authoritys_key_and_issues_when_the_first_is_gone()
     assert_eq!(host.handle().right_of("hmc1-guessed"), None);
     host.stop().await;
     for node in nodes {
+        node.stop().await;
+    }
+}
+
+/// Whether the certificate that is kept in a folder is valid for a name or address.
+fn is_named(folder: &Path, wanted: &str) -> bool {
+    let certificate = CertificateDer::from_pem_file(folder.join("certificate.pem")).unwrap();
+    let parsed = webpki::EndEntityCert::try_from(&certificate).unwrap();
+    assert_eq!(parsed.valid_uri_names().count(), 1, "one id, whatever else it names");
+    parsed.verify_is_valid_for_subject_name(&ServerName::try_from(wanted).unwrap()).is_ok()
+}
+
+#[tokio::test]
+async fn a_certificate_names_the_addresses_of_its_node_and_none_that_another_states() {
+    let cluster = Cluster::new(DAY).await;
+    let token = cluster.token(hosts(), 2).await;
+    let mut nodes = Vec::new();
+    for (node, stated) in [("web1", &["127.0.0.1:0", "192.0.2.1:0"][..]), ("web2", &["127.0.0.1:0", "192.0.2.1:0", "[2001:db8::9]:0"])] {
+        let folder = tempfile::tempdir().unwrap();
+        let started = on(folder.path(), node, Entry::Token(token.clone())).seeds(token.addresses().to_vec()).role_without_apply(Host);
+        let started = started.advertise(stated.iter().map(|one| one.parse().unwrap()).collect::<Vec<_>>()).names_addresses(true);
+        let started = started.start().await.unwrap();
+        is_member(&started).await;
+        nodes.push((started, folder));
+    }
+    let second = nodes[1].1.path();
+    comes_true("it has one with its address", || is_named(second, "2001:db8::9")).await;
+    assert!(is_named(second, "web2"));
+    for other in ["192.0.2.1", "127.0.0.1", "web1", "v1"] {
+        assert!(!is_named(second, other), "{other}");
+    }
+    for (node, _folder) in nodes {
         node.stop().await;
     }
 }
