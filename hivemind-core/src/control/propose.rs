@@ -11,7 +11,7 @@ use crate::ids::{NodeId, ProposalId};
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::codec;
-use crate::wire::command::{Command, Outcome, Proposal, Refusal};
+use crate::wire::command::{Command, Outcome, Proposal, Proposers, Refusal};
 use crate::wire::event::VoterPart;
 use crate::wire::frame::Channel;
 use crate::wire::message::{self, Message};
@@ -90,7 +90,12 @@ impl Control {
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
-        if proposal.command.gives_rights() && !self.is_part(id.node) {
+        let may = match proposal.command.proposers() {
+            Proposers::Members => true,
+            Proposers::VotersAnd(node) => id.node == node || self.is_part(id.node),
+            Proposers::Voters => self.is_part(id.node),
+        };
+        if !may {
             return self.reply(id, Outcome::Refused(Refusal::NotAVoter), ctx);
         }
         if let Command::Lead { heir } = proposal.command {

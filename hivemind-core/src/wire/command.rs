@@ -121,31 +121,40 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it decides who may join, or who may do what, on the word of who proposes it.
-    pub fn gives_rights(&self) -> bool {
+    /// Who may propose it. A member that was broken into must not become the master of all: what decides about others, or about
+    /// all, is the voters', who hold the authority's key and decide all this anyway.
+    pub fn proposers(&self) -> Proposers {
         match self {
+            // A join is brought by another member, and an enrollment proves its token itself.
+            Command::Enroll(_) | Command::Join(_) => Proposers::Members,
+            Command::Leave { node, .. }
+            | Command::Restarting { node, .. }
+            | Command::Restarted { node }
+            | Command::Addresses { node, .. }
+            | Command::Features { node, .. } => Proposers::VotersAnd(*node),
             Command::TokenCreate { .. }
             | Command::TokenRevoke { .. }
             | Command::EnrollmentRevoke { .. }
             | Command::CredentialCreate { .. }
             | Command::CredentialRevoke { .. }
-            // Who lacks it joins no more.
-            | Command::FeatureOn { .. }
-            // A voter is handed the authority's key.
-            | Command::VoterAdd { .. }
-            | Command::VoterRemove { .. } => true,
-            // An enrollment proves its token itself.
-            Command::Enroll(_)
-            | Command::Join(_)
-            | Command::Leave { .. }
-            | Command::Restarting { .. }
-            | Command::Restarted { .. }
-            | Command::Addresses { .. }
             | Command::AdvanceEpoch { .. }
-            | Command::Features { .. }
-            | Command::Lead { .. } => false,
+            | Command::FeatureOn { .. }
+            | Command::VoterAdd { .. }
+            | Command::VoterRemove { .. }
+            | Command::Lead { .. } => Proposers::Voters,
         }
     }
+}
+
+/// Whose word counts for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proposers {
+    /// Any member's.
+    Members,
+    /// Those of the voters and of the member that it is about.
+    VotersAnd(NodeId),
+    /// That of a voter, or of one that is about to vote.
+    Voters,
 }
 
 /// What an operator wishes of a member's vote.
@@ -277,8 +286,7 @@ pub enum Refusal {
     /// Too many proposals in flight: nothing was proposed.
     #[error("the control plane is busy; try again")]
     Busy,
-    /// It gives or takes rights, and was not asked for at a voter: no other member may, or one that was broken into could make
-    /// itself the master of all.
+    /// It is about others, and was not asked for at a voter: see [`Command::proposers`].
     #[error("only a voter may ask for that; ask one of the voters")]
     NotAVoter,
     /// Members do not support the feature.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hivemind_core::ids::Digest256;
+use hivemind_core::ids::{Digest256, Index};
 use hivemind_core::keys::Keys;
 use hivemind_core::machine::{HaltReason, Phase};
 use hivemind_core::wire::access::{AdmissionPolicy, Admits, Credential, CredentialId, Enrollment, Label, Right, SignedEnrollment};
@@ -100,6 +100,33 @@ fn who_does_not_vote_gives_nobody_rights() {
     assert_eq!(gated.decide("h1", credential()), Outcome::Refused(Refusal::NotAVoter));
     assert_eq!(gated.decide("h1", create("mine", 1)), Outcome::Refused(Refusal::NotAVoter));
     assert!(matches!(gated.decide("v1", credential()), Outcome::Committed { .. }));
+}
+
+#[test]
+fn who_does_not_vote_decides_about_itself_alone() {
+    let mut gated = Gated::new(6);
+    gated.member("h1", Part::Host);
+    gated.member("h2", Part::Host);
+    let (own, other, grace) = (gated.net.node("h1"), gated.net.node("h2"), SECOND);
+    let about = |node| {
+        [
+            Command::Restarting { node, grace },
+            Command::Restarted { node },
+            Command::Addresses { node, seq: 9, addresses: vec![] },
+            Command::Features { node, features: Default::default() },
+            Command::Leave { node, reason: LeaveReason::Evicted },
+        ]
+    };
+    for command in about(other).into_iter().chain([Command::AdvanceEpoch { floor: Index(1) }, Command::Lead { heir: None }]) {
+        assert_eq!(gated.decide("h1", command.clone()), Outcome::Refused(Refusal::NotAVoter), "{command:?}");
+    }
+    let [said @ .., leave] = about(own);
+    for command in said {
+        assert_ne!(gated.decide("h1", command.clone()), Outcome::Refused(Refusal::NotAVoter), "{command:?}");
+    }
+    gated.net.propose("h1", 99, leave);
+    gated.net.run(2 * SECOND);
+    assert_eq!(gated.net.phase("h1"), None, "it is out");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn is_rightful(frame: &Frame, own: &Header) -> bool {
         Message::Admission(Admission::Resumed { answer: ResumeAnswer::Duplicate | ResumeAnswer::Gone, .. } | Admission::Refused { .. }) => {
             true
         }
-        Message::Control(Control::Forward(proposal)) => matches!(proposal.command, Command::Leave { .. }),
+        Message::Control(Control::Forward(proposal)) => matches!(proposal.command, Command::Leave { node, .. } if node == own.from),
         // Raft trusts those who take part in it; the other test is about these.
         Message::Control(Control::Raft(_)) => true,
         Message::Admission(_) | Message::Membership(_) | Message::Control(_) | Message::Events(_) | Message::Configs(_) => false,
@@ -189,8 +189,8 @@ fn a_cluster_that_a_member_sent_damaged_frames_still_works() {
         assert_eq!(net.phase(name), Some(Phase::Member), "{name}");
         assert!(net.machine(name).status().junk > 1_000, "{name} was hit");
     }
-    let node = net.node("h1");
     for (request, name) in MEMBERS.iter().enumerate() {
+        let node = net.node(name);
         net.propose(name, 100 + request as u64, Command::Restarting { node, grace: Duration::from_secs(1) });
     }
     net.publish("h1", 99, "after");
@@ -202,7 +202,7 @@ fn a_cluster_that_a_member_sent_damaged_frames_still_works() {
     let positions: Vec<_> = MEMBERS.iter().map(|name| net.machine(name).status().position).collect();
     assert!(positions.iter().all(|position| *position == positions[0]), "{positions:?}");
     let view = net.machine("c1").view().expect("a member has a view");
-    let body = view.configs[&node].config.sections[0].body.clone();
+    let body = view.configs[&net.node("h1")].config.sections[0].body.clone();
     assert_eq!(body, "after", "a consumer has what was published since");
     let afterwards = net.run(Duration::from_secs(5));
     assert!(afterwards < ordinary * 3 / 2, "woken {ordinary} times in five seconds before, {afterwards} after: timers pile up");
@@ -383,7 +383,7 @@ fn a_member_that_knows_nobody_yet_says_that_it_lives() {
 fn one_clock_that_is_ahead_does_not_carry_the_time_of_commands_off() {
     let mut attack = Attack::begin(1);
     let id = ProposalId { node: attack.header.from, boot: attack.header.boot, counter: 1 << 40 };
-    let (node, grace) = (attack.net.node("h1"), Duration::from_secs(30));
+    let (node, grace) = (attack.header.from, Duration::from_secs(30));
     let proposal = Proposal { id, time: Timestamp(u64::MAX), command: Command::Restarting { node, grace } };
     let bytes = Frame { header: attack.header, message: Message::Control(Control::Forward(proposal)) }.encode();
     let (peer, source) = (attack.net.places["mallory"].keys.0, attack.net.places["mallory"].address);

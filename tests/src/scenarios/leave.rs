@@ -25,7 +25,7 @@ pub fn a_node_that_others_let_leave_stays_away<S: Stage>(options: S::Options) ->
     let mut stage: S = formed(options, vec![consumer("dns1"), host("web1", 1), host("web2", 2)]);
     let bound = bounds::join(stage.settings());
     let node = stage.id("web1");
-    commit(&mut stage, "dns1", Command::Leave { node, reason: LeaveReason::Asked });
+    commit(&mut stage, "voter1", Command::Leave { node, reason: LeaveReason::Asked });
     assert_eq!(stage.stopped("web1"), HaltReason::Left);
     stage.wait_until("all know that it is gone", bound, is_gone);
     stage

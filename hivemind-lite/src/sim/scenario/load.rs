@@ -120,7 +120,7 @@ impl Run<'_> {
 
     /// An operator puts out a host, of which there stay many others. It stays away, whatever becomes of the eviction.
     fn evict(&mut self) -> Result<(), Violation> {
-        let (host, by) = (self.some(1, is_host).pop(), self.some(1, runs).pop());
+        let (host, by) = (self.some(1, is_host).pop(), self.some(1, is_voter).pop());
         let (Some(host), Some(by)) = (host, by) else { return Ok(()) };
         let Some(node) = self.world.node(host).id().filter(|_| self.slots(is_host).len() > 4 && host != by) else { return Ok(()) };
         self.chaos.away.insert(host);
@@ -128,7 +128,7 @@ impl Run<'_> {
     }
 
     fn collect(&mut self) -> Result<(), Violation> {
-        let Some(slot) = self.some(1, |node| node.view().is_some()).pop() else { return Ok(()) };
+        let Some(slot) = self.some(1, |node| is_voter(node) && node.view().is_some()).pop() else { return Ok(()) };
         let Some(last) = self.world.node(slot).view().map(|view| view.facts.position().index) else { return Ok(()) };
         let floor = Index(last.0.saturating_sub(self.rng.below(4)));
         self.world.propose(slot, Command::AdvanceEpoch { floor }).map(drop)
@@ -147,6 +147,10 @@ impl Run<'_> {
 
 fn runs(node: &SimNode) -> bool {
     node.process.is_some()
+}
+
+fn is_voter(node: &SimNode) -> bool {
+    runs(node) && node.part == Part::Voter
 }
 
 fn is_host(node: &SimNode) -> bool {
