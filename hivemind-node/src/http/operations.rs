@@ -216,7 +216,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
     act("/api/v1/voters/{name}/add", "addVoter", "Let a member vote, and stay a voter", model::Action::AddVoter),
     act("/api/v1/voters/{name}/remove", "removeVoter", "Let a member not vote until it is added again", model::Action::RemoveVoter),
     Operation {
-        parameters: &[],
         body: Some(Taken { schema: json::<model::TransferBody>, required: false }),
         task: Task::Transfer,
         ..act_on("/api/v1/leader/transfer", "transferLeader", "Let another voter lead", json::<model::Transferred>)

@@ -70,7 +70,11 @@ async fn leadership_goes_to_who_is_named_and_is_asked_for_anywhere() {
     let cluster = Cluster::with_secrets(loopback()).await;
     let host = cluster.host("web1", 80).await;
     let others = cluster.two_voters().await;
+    let tried: Transferred = post(&cluster, "/api/v1/leader/transfer?dry_run=true", "{\"to\":\"voter2\"}").await.json();
+    assert_eq!(tried.stage, ActionStage::Possible);
+    assert_eq!(cluster.voter.handle().status().machine.leader, Some(cluster.voter.handle().status().machine.node), "nothing was done");
     let moved: Transferred = post(&cluster, "/api/v1/leader/transfer", "{\"to\":\"voter2\"}").await.json();
+    assert_eq!(moved.stage, ActionStage::Committed);
     assert_eq!(moved.leader.and_then(|leader| leader.name).as_deref(), Some("voter2"));
     let leads = |status: &NodeStatus| status.machine.leader == Some(status.machine.node);
     within("voter2 leads", others[0].handle().status_where(leads)).await.unwrap();
@@ -104,6 +108,9 @@ async fn leadership_is_not_handed_to_who_can_not_lead() {
         let answer = post(&cluster, "/api/v1/leader/transfer", body).await;
         assert!(answer.body.contains(says), "{answer:?}");
         assert_eq!(answer.problem(), kind);
+        if !body.is_empty() {
+            assert_eq!(post(&cluster, "/api/v1/leader/transfer?dry_run=true", body).await.problem(), kind, "{body}");
+        }
     }
     drop(host);
 }

@@ -58,10 +58,12 @@ pub struct TransferBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 pub struct Transferred {
-    /// Who leads now, where the asked node knows it: voters do.
+    /// Who leads now, where the asked node knows it: voters do. In a dry run, who was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<MemberRef>,
-    /// The last position that the one before knew.
+    /// How far it went.
+    pub stage: ActionStage,
+    /// The last position that the one before knew; in a dry run, that of the view that it was judged by.
     pub position: String,
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::Response;
-use hivemind_core::ids::{NodeId, NodeName};
+use hivemind_core::ids::{NodeId, NodeName, Position};
 use hivemind_core::view::View;
-use hivemind_core::wire::command::{self, Command, Outcome};
+use hivemind_core::wire::command::{self, Command, Outcome, Refusal};
 use hivemind_core::wire::event::VoterPart;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,7 +15,7 @@ use super::{named, part, state};
 use crate::http::answer;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
-use crate::http::model::{ProblemKind, TransferBody, Transferred, Voter, VoterWish, Voters};
+use crate::http::model::{ActionStage, ProblemKind, TransferBody, Transferred, Voter, VoterWish, Voters};
 
 /// A voter hears of a new leader with its first sign of life.
 const HEARD_IN: Duration = Duration::from_secs(1);
@@ -44,9 +44,27 @@ pub(in crate::http) async fn voters(call: &Call) -> Result<Response, Failure> {
 /// `POST /api/v1/leader/transfer`.
 pub(in crate::http) async fn transfer(call: &Call) -> Result<Response, Failure> {
     let body: TransferBody = call.body()?;
+    if call.asked.dry_run {
+        // It is judged by what a quorum knows; without one nothing could be done either.
+        call.wait_for_quorum().await?;
+    }
     let view = call.view()?;
     let heir = body.to.as_deref().map(|to| named_member(&view, to)).transpose()?;
     let before = call.desk.handle.status().machine.leader;
+    let result = |leader: Option<NodeId>, stage, position: Position| Transferred {
+        leader: leader.map(|leader| named(&view, leader)),
+        stage,
+        position: position.to_string(),
+    };
+    if call.asked.dry_run {
+        match heir {
+            Some(heir) if !view.facts.is_voter(heir) => return Err(refused(&Refusal::NotVoting { node: heir })),
+            Some(heir) if before == Some(heir) => return Err(refused(&Refusal::LeadsAlready { node: heir })),
+            Some(_) | None => {}
+        }
+        let possible = result(heir, ActionStage::Possible, view.facts.position());
+        return Ok(answer::of_view(&call.desk, &view, answer::json(&possible)));
+    }
     match timeout_at(call.deadline, call.desk.handle.propose(Command::Lead { heir })).await {
         Ok(Outcome::Committed { position }) => {
             let leader = match heir {
@@ -54,8 +72,8 @@ pub(in crate::http) async fn transfer(call: &Call) -> Result<Response, Failure> 
                 None => new_leader(call, before).await,
             };
             tracing::info!(?heir, ?leader, %position, "leadership was handed over");
-            let body = Transferred { leader: leader.map(|leader| named(&view, leader)), position: position.to_string() };
-            Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
+            let done = result(leader, ActionStage::Committed, position);
+            Ok(answer::of_view(&call.desk, &view, answer::json(&done)))
         }
         Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
         Ok(Outcome::OutcomeUnknown) | Err(_) => {
