@@ -66,7 +66,7 @@ async fn who_can_not_be_added_or_taken_away_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn leadership_goes_to_who_is_named_and_is_asked_for_anywhere() {
+async fn leadership_goes_to_who_is_named_and_is_asked_of_voters() {
     let cluster = Cluster::with_secrets(loopback()).await;
     let host = cluster.host("web1", 80).await;
     let others = cluster.two_voters().await;
@@ -83,8 +83,10 @@ async fn leadership_goes_to_who_is_named_and_is_asked_for_anywhere() {
     let at = listener.local_addr();
     let server = listener.serve(host.handle().clone());
     within("the host knows", host.handle().view_where(|view| view.facts.credentials().len() == 3)).await.unwrap();
-    let moved: Transferred = ask(at, "POST", "/api/v1/leader/transfer", &[ADMIN], "").await.json();
-    assert_eq!(moved.leader, None, "hosts do not hear who leads");
+    let refused = ask(at, "POST", "/api/v1/leader/transfer", &[ADMIN], "").await;
+    assert_eq!(refused.problem(), ProblemKind::Conflict);
+    assert!(refused.body.contains("only a voter may ask for that"), "{refused:?}");
+    post(&cluster, "/api/v1/leader/transfer", "").await.json::<Transferred>();
     let led_by_another = |answer: &Answer| {
         let leader = answer.json::<Voters>().leader.and_then(|leader| leader.name);
         leader.is_some_and(|leader| leader != "voter2")
