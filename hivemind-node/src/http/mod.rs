@@ -16,6 +16,7 @@ mod body;
 mod call;
 #[cfg(feature = "http")]
 mod chronicle;
+#[cfg(feature = "http")]
 mod connection;
 #[cfg(feature = "http")]
 mod counts;
@@ -27,6 +28,7 @@ mod desk;
 mod failure;
 #[cfg(feature = "http")]
 mod gate;
+#[cfg(feature = "http")]
 mod head;
 #[cfg(feature = "http")]
 mod journal;
