@@ -70,7 +70,7 @@ fn a_quarter_of_the_fleet_at_once_that_announced_it_keeps_its_place() {
     for batch in [["voter1", "web1", "web2"], ["voter2", "dns1", "web3"], ["voter3", "web4", "web5"]] {
         for node in batch {
             let id = cluster.status(node).expect("it runs").node;
-            commit(&mut cluster, "dns2", Command::Restarting { node: id, grace: seconds(60) });
+            commit(&mut cluster, node, Command::Restarting { node: id, grace: seconds(60) });
         }
         batch.iter().for_each(|node| cluster.kill(node).expect("it is there"));
         watch(&mut cluster, seconds(20), |cluster| looks_whole(cluster, "dns1", before.len()));
