@@ -31,7 +31,10 @@ impl Screen {
     pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Refused(format!("standard output: {error}"))),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Unknown(format!(
+                "standard output: {error}; what was asked for is done all the same: a token or credential that could not be shown is of no use, \
+                 and should be revoked"
+            ))),
             Ok(()) | Err(_) => Ok(()),
         }
     }

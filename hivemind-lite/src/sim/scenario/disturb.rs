@@ -19,6 +19,8 @@ const WRITE_WAITS: u64 = 400;
 const WRITE_WAIT: Duration = Duration::from_micros(500);
 /// The most frames of a flood.
 const FLOOD: u64 = 800;
+/// So many events after a change of the group, every voter has written down that it is committed.
+const LATER_EVENTS: u64 = 4;
 
 impl Run<'_> {
     pub(super) fn disturb(&mut self, mishap: Mishap) -> Result<(), Violation> {
@@ -139,7 +141,8 @@ impl Run<'_> {
     }
 
     /// Whether what the disk of a node holds may be lost. No consensus survives the loss of what a majority has promised: of the
-    /// voters one may forget, while all others of a group that is not being changed remember.
+    /// voters one may forget, while all others of a group that is not being changed remember. A change of the group holds at each
+    /// of them from when it knows that it is committed, and it keeps that with later entries only: so some must have followed.
     fn may_forget(&self, slot: Slot) -> bool {
         if self.world.node(slot).part != Part::Voter {
             return true;
@@ -151,7 +154,8 @@ impl Run<'_> {
         // One that forgot, and votes under a new id, remembers all that it promised under that.
         let remembers = |slot: &Slot| self.world.node(*slot).id().is_some_and(|id| facts.is_voter(id));
         let others = parts.iter().filter(|(other, _)| *other != slot).all(|(other, _)| remembers(other));
-        settled && parts.len() >= 3 && others
+        let kept = self.world.facts_before(LATER_EVENTS).is_some_and(|before| before.voters() == facts.voters());
+        settled && kept && parts.len() >= 3 && others
     }
 
     /// Remembers the disk of some node, to be put back later.

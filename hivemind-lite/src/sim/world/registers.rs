@@ -1,7 +1,7 @@
 //! What clients do with registers, and what the checkers of S7 and S8 learn of it.
 
 use hivemind_core::facts::Facts;
-use hivemind_core::ids::{NodeId, Position, RequestId};
+use hivemind_core::ids::{Index, NodeId, Position, RequestId};
 use hivemind_core::machine::Reply;
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::event::{Event, VoterPart};
@@ -37,6 +37,12 @@ impl World {
     /// The fold of all committed events, once there is one.
     pub fn facts(&self) -> Option<&Facts> {
         self.checkers.history.last().map(|last| &last.facts)
+    }
+
+    /// The fold before the last so many events, while it is remembered.
+    pub fn facts_before(&self, events: u64) -> Option<&Facts> {
+        let last = self.facts()?.position().index;
+        self.checkers.history.at(Index(last.0.checked_sub(events)?)).map(|committed| &committed.facts)
     }
 
     /// How many frames came from below the floor or of another tag, and were none that may.
