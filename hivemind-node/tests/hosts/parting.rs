@@ -55,10 +55,13 @@ fn lost_packets_cost_no_membership() {
     for number in 0..10 {
         cluster.commits(number % VOTERS, &format!("lossy {number}"));
     }
-    for host in &cluster.hosts {
+    // A quiet host may be lucky; all of them are not.
+    let lost = cluster.hosts.iter().filter(|host| {
         let counted = host.namespace.sh("nft list table inet loss; nft delete table inet loss");
-        assert!(counted.contains("counter packets") && !counted.contains("counter packets 0 "), "packets were lost: {counted}");
-    }
+        assert!(counted.contains("counter packets"), "it was counted: {counted}");
+        !counted.contains("counter packets 0 ")
+    });
+    assert!(lost.count() > 0, "packets were lost");
     cluster.all_well();
     assert_eq!(cluster.memberships(), before, "nobody left");
 }
