@@ -52,7 +52,7 @@ impl Cluster {
         let size = self.hosts.len();
         for (host, _) in self.running() {
             host.ask_until(&["members"], |list: &Members| {
-                list.total == size as u64 && list.members.iter().all(|member| member.state != MemberState::Unreachable)
+                list.total == size as u64 && list.members.iter().all(|member| member.state == MemberState::Reachable)
             });
             host.ask_until(&["status"], |status: &Status| status.condition == Default::default());
         }
