@@ -70,7 +70,7 @@ impl Machine {
             self.check_cluster(&header, true)?;
             return self.part_asked(peer, position, offset);
         }
-        self.check_cluster(&header, false)?;
+        self.check_cluster(&header, matches!(message, Message::Membership(Membership::Pong { .. })))?;
         if let Message::Admission(Admission::Part { position, total, offset, bytes }) = message {
             return self.part_came(peer, position, total, offset, &bytes);
         }
@@ -89,7 +89,7 @@ impl Machine {
             return self.admit_without_facts(peer, &header, message);
         };
         if header.from.is_none() {
-            return Err(Junk::NotAMember);
+            return self.hear_newcomer(peer, &message);
         }
         match facts.member(header.from) {
             Some(member) if member.key != peer => return Err(Junk::NotItsKey),
@@ -108,6 +108,19 @@ impl Machine {
             self.credence.voter_spoke();
         }
         self.admit_member(peer, header, message)
+    }
+
+    /// Somebody without an id answers whether it lives: its join was committed, and the grant has not reached it yet. It is the
+    /// member whose key it has proven.
+    fn hear_newcomer(&mut self, peer: PublicKey, message: &Message) -> Result<(), Junk> {
+        let known = self.log.as_ref().and_then(|log| log.facts().with_key(&peer)).map(|member| member.node);
+        match (message, known) {
+            (Message::Membership(Membership::Pong { .. }), Some(node)) => {
+                self.membership.heard_from(node, &mut context!(self));
+                Ok(())
+            }
+            (_, Some(_) | None) => Err(Junk::NotAMember),
+        }
     }
 
     fn check_cluster(&self, header: &Header, joins: bool) -> Result<(), Junk> {

@@ -379,6 +379,22 @@ fn a_member_that_knows_nobody_yet_says_that_it_lives() {
     assert!(frames.any(|frame| frame.message == Message::Membership(Membership::Pong { token: 77 })));
 }
 
+/// Its join is committed, and its grant on the way: it has no id yet, and others probe it.
+#[test]
+fn a_member_that_does_not_know_its_id_yet_is_heard_by_its_key() {
+    let mut attack = Attack::begin(1);
+    let mut junk = |who: &str| {
+        let before = attack.net.machine("c1").status().junk;
+        let message = Message::Membership(Membership::Pong { token: 77 });
+        let bytes = Frame { header: Header { from: NodeId::NONE, cluster: None, ..attack.header }, message }.encode();
+        let (peer, source) = (TestKeys::of(who).0, attack.net.places["mallory"].address);
+        attack.net.hand("c1", Input::Received { peer, source, channel: Channel::Datagram, bytes });
+        attack.net.machine("c1").status().junk - before
+    };
+    assert_eq!(junk("h1"), 0, "its key says who it is");
+    assert_eq!(junk("nobody"), 1);
+}
+
 #[test]
 fn one_clock_that_is_ahead_does_not_carry_the_time_of_commands_off() {
     let mut attack = Attack::begin(1);
