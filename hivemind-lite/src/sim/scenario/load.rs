@@ -122,7 +122,7 @@ impl Run<'_> {
     fn evict(&mut self) -> Result<(), Violation> {
         let (host, by) = (self.some(1, is_host).pop(), self.some(1, is_voter).pop());
         let (Some(host), Some(by)) = (host, by) else { return Ok(()) };
-        let Some(node) = self.world.node(host).id().filter(|_| self.slots(is_host).len() > 4 && host != by) else { return Ok(()) };
+        let Some(node) = self.world.node(host).id().filter(|_| self.slots(is_host).len() > 4) else { return Ok(()) };
         self.chaos.away.insert(host);
         self.world.propose(by, Command::Leave { node, reason: LeaveReason::Evicted }).map(drop)
     }
