@@ -41,6 +41,8 @@ pub enum AuthorityFolderError {
 /// Why a certificate and a key are no authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unfit {
+    #[error("no certificate")]
+    NoCertificate,
     #[error("no private key")]
     NoKey,
     #[error("not the authority of a cluster")]
@@ -98,7 +100,8 @@ impl Authority {
         let (certificate, bridge) = match certificates {
             [certificate] => (certificate.clone(), None),
             [certificate, bridge] => (certificate.clone(), Some(bridge.clone())),
-            _ => return Err(Unfit::NoAuthority),
+            [] => return Err(Unfit::NoCertificate),
+            [..] => return Err(Unfit::NoAuthority),
         };
         let cluster = authority_cluster(&certificate).ok_or(Unfit::NoAuthority)?;
         if peer_key(&certificate).is_none_or(|certified| certified.0 != *key.public_key_raw()) {
@@ -123,6 +126,7 @@ impl Authority {
         let key = read(&key_path)?.ok_or_else(|| damaged(&key_path, "missing beside its certificate"))?;
         let made = certificates(&pem).and_then(|certificates| Authority::from_parts(&certificates, &key));
         made.map(Some).map_err(|why| match why {
+            Unfit::NoCertificate => damaged(&certificate_path, "no certificate"),
             Unfit::NoKey => damaged(&key_path, "no private key"),
             Unfit::OtherKey => damaged(&key_path, "not the key of the certificate beside it"),
             Unfit::NoAuthority => damaged(&certificate_path, "not the authority of a cluster"),
@@ -133,7 +137,7 @@ impl Authority {
 
 /// The certificates in a text, whatever else is in it.
 fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Unfit> {
-    CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|_| Unfit::NoAuthority)
+    CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|_| Unfit::NoCertificate)
 }
 
 /// A file of text; bytes that are none read as a text that no parser takes.

@@ -48,19 +48,9 @@ impl NodeHandle {
     /// # Errors
     /// [`RotationFailure`].
     pub async fn rotate_authority(&self) -> Result<(Fingerprint, Position), RotationFailure> {
-        let safe = self.safe.as_ref().ok_or(RotationFailure::NotHeld)?;
-        if safe.is_given() {
-            return Err(RotationFailure::Given);
-        }
+        let safe = self.safe.clone().ok_or(RotationFailure::NotHeld)?;
         let _alone = safe.rotating.lock().await;
-        let (Some(present), Some(view)) = (safe.authority(), self.view()) else { return Err(RotationFailure::NotHeld) };
-        let trust = view.facts.trust();
-        if trust.former().is_some() {
-            return Err(Refusal::FormerTrusted.into());
-        }
-        if let Some(announced) = trust.next().and_then(|next| safe.find(next.certificate.digest())) {
-            return Err(RotationFailure::UnderWay(announced.fingerprint()));
-        }
+        let present = self.rotatable()?;
         let next = Arc::new(present.successor()?);
         let command = announcement(&present, &next)?;
         let fingerprint = next.fingerprint();
@@ -69,6 +59,26 @@ impl NodeHandle {
             Outcome::Committed { position } => Ok((fingerprint, position)),
             Outcome::Refused(refusal) => Err(refusal.into()),
             Outcome::OutcomeUnknown => Err(RotationFailure::OutcomeUnknown),
+        }
+    }
+
+    /// The authority that another one may follow now, as far as this node knows.
+    ///
+    /// # Errors
+    /// Why none may.
+    pub(crate) fn rotatable(&self) -> Result<Arc<Authority>, RotationFailure> {
+        let safe = self.safe.as_ref().ok_or(RotationFailure::NotHeld)?;
+        let (Some(present), Some(view)) = (safe.authority(), self.view()) else { return Err(RotationFailure::NotHeld) };
+        let trust = view.facts.trust();
+        if safe.is_given() {
+            return Err(RotationFailure::Given);
+        }
+        if trust.former().is_some() {
+            return Err(Refusal::FormerTrusted.into());
+        }
+        match trust.next().and_then(|next| safe.find(next.certificate.digest())) {
+            Some(announced) => Err(RotationFailure::UnderWay(announced.fingerprint())),
+            None => Ok(present),
         }
     }
 

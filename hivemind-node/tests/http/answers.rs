@@ -44,6 +44,12 @@ async fn every_operation_of_the_document_answers_as_it_says() {
                 assert!(answer.problem() == ProblemKind::Conflict && answer.body.contains("not supported by voter1"), "{answer:?}");
                 continue;
             }
+            if path.contains("/authority/") {
+                // The test has the authority, which is no voter's to rotate, and there is no former one.
+                let words = if path.contains("rotate") { "kept by the program" } else { "nothing to retire" };
+                assert!(answer.problem() == ProblemKind::Conflict && answer.body.contains(words), "{answer:?}");
+                continue;
+            }
             assert_eq!(answer.status, 200, "{path}: {answer:?}");
             let media_type = answer.header("content-type").unwrap().split(';').next().unwrap();
             assert!(operation["responses"]["200"]["content"].get(media_type).is_some(), "{path}: {media_type}");
@@ -69,7 +75,7 @@ async fn every_operation_of_the_document_answers_as_it_says() {
             assert_eq!(ask(cluster.at, "GET", &format!("{path}?x=1&x=2"), &[], "").await.status / 100, 4, "{path}");
         }
     }
-    assert_eq!(operations, 29);
+    assert_eq!(operations, 32);
 }
 
 /// What the manual must name: every path of the document, and every problem with its status.

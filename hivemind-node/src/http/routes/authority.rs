@@ -57,28 +57,25 @@ fn told(authority: &CertificateDer<'static>) -> Authority {
 pub(in crate::http) async fn rotate_authority(call: &Call) -> Result<Response, Failure> {
     if call.asked.dry_run {
         let view = judged(call).await?;
-        if view.facts.trust().former().is_some() {
-            return Err(refused(&Refusal::FormerTrusted));
-        }
+        call.desk.handle.rotatable().map_err(failed)?;
         let body = Rotated { fingerprint: None, stage: ActionStage::Possible, position: view.facts.position().to_string() };
         return Ok(answer::of_view(&call.desk, &view, answer::json(&body)));
     }
-    match timeout_at(call.deadline, call.desk.handle.rotate_authority()).await {
-        Ok(Ok((fingerprint, position))) => {
-            tracing::info!(%fingerprint, %position, "another authority was announced over HTTP");
-            let body =
-                Rotated { fingerprint: Some(fingerprint.to_string()), stage: ActionStage::Committed, position: position.to_string() };
-            Ok(answer::of_view(&call.desk, &*call.view()?, answer::json(&body)))
-        }
-        Ok(Err(RotationFailure::Refused(refusal))) => Err(refused(&refusal)),
-        Ok(Err(failure @ (RotationFailure::NotHeld | RotationFailure::Given | RotationFailure::UnderWay(_)))) => {
-            Err(Failure::new(ProblemKind::Conflict, failure.to_string()))
-        }
-        Ok(Err(failure @ (RotationFailure::Made(_) | RotationFailure::Length(_) | RotationFailure::Kept(_)))) => {
-            Err(Failure::new(ProblemKind::Unavailable, failure.to_string()))
-        }
-        Ok(Err(RotationFailure::OutcomeUnknown)) | Err(_) => Err(unknown("announced")),
-    }
+    let (fingerprint, position) =
+        timeout_at(call.deadline, call.desk.handle.rotate_authority()).await.map_err(|_late| unknown("announced"))?.map_err(failed)?;
+    tracing::info!(%fingerprint, %position, "another authority was announced over HTTP");
+    let body = Rotated { fingerprint: Some(fingerprint.to_string()), stage: ActionStage::Committed, position: position.to_string() };
+    Ok(answer::of_view(&call.desk, &*call.view()?, answer::json(&body)))
+}
+
+fn failed(failure: RotationFailure) -> Failure {
+    let kind = match &failure {
+        RotationFailure::Refused(refusal) => return refused(refusal),
+        RotationFailure::OutcomeUnknown => return unknown("announced"),
+        RotationFailure::NotHeld | RotationFailure::Given | RotationFailure::UnderWay(_) => ProblemKind::Conflict,
+        RotationFailure::Made(_) | RotationFailure::Length(_) | RotationFailure::Kept(_) => ProblemKind::Unavailable,
+    };
+    Failure::new(kind, failure.to_string())
 }
 
 /// `POST /api/v1/authority/retire`.
