@@ -105,14 +105,31 @@ impl Journal {
         self.grown.send_replace(());
     }
 
-    /// At most `limit` events after a point; without one: from the beginning.
+    /// Waits until it is as far as a view of that index.
+    pub(super) async fn reaches(&self, index: Index) {
+        let mut growth = self.growth();
+        // The sender is its own.
+        let _ = growth.wait_for(|()| self.end().is_some_and(|end| end.index >= index.0)).await;
+    }
+
+    /// Whether a point is beyond the last one that it knows of, in the same history.
+    pub(super) fn is_behind(&self, asked: Cursor) -> bool {
+        self.end().is_none_or(|end| end.generation == asked.generation && end.index < asked.index)
+    }
+
+    /// At most `limit` events after a point; without one: from the beginning. A point [beyond the end](Self::is_behind) is taken for one that
+    /// never was.
     pub(super) fn after(&self, asked: Option<Cursor>, limit: usize) -> Found {
         let kept = self.lock();
         let Some(before) = kept.before else { return Found { next: asked, ..Found::default() } };
+        let end = kept.end().unwrap_or(before);
         let gap = match asked {
             None if before.index > 0 => Some("this node does not keep the events before; another one may, or none"),
             Some(asked) if asked.generation != before.generation => Some("the position is of another history of the cluster"),
             Some(asked) if asked.index < before.index => Some("this node does not keep these events (any more)"),
+            Some(asked) if asked.index > end.index => {
+                Some("the cluster never came so far: the position is of another cluster, or of what a restored one has lost")
+            }
             None | Some(_) => None,
         };
         let after = match (asked, gap) {
@@ -368,7 +385,9 @@ mod tests {
         assert_eq!(ask(&journal, None, 2), (None, texts(&[1, 2]), Some("1.0-2".to_owned()), true));
         assert_eq!(ask(&journal, Some(at(2)), 2), (None, texts(&[3]), Some("1.0-3".to_owned()), false));
         assert_eq!(ask(&journal, Some(at(3)), 2), (None, vec![], Some("1.0-3".to_owned()), false));
-        assert_eq!(ask(&journal, Some(at(9)), 2), (None, vec![], Some("1.0-9".to_owned()), false), "ahead of this node");
+        assert!(journal.is_behind(at(4)) && !journal.is_behind(at(3)));
+        let never = Some((Some("1.0-4".to_owned()), "1.0-0".to_owned()));
+        assert_eq!(ask(&journal, Some(at(4)), 2), (never, texts(&[1, 2]), Some("1.0-2".to_owned()), true), "ahead of all");
     }
 
     #[test]
