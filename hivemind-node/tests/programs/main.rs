@@ -9,3 +9,4 @@ mod https;
 mod manual;
 mod said;
 mod service;
+mod words;
