@@ -65,7 +65,7 @@ fn refuse_a_nodes(data: &Path) -> Result<(), Failure> {
     match storage::inspect(data).map_err(|error| Failure::Refused(error.to_string()))? {
         Some((Some(identity), _)) => Err(Failure::Refused(format!(
             "{} holds the data of {}, a node of the cluster {}: to run that one again, write its settings file anew; to begin anew, let it leave \
-             and remove the folder, or choose another --data-dir; nothing was done",
+             and remove the folder, or choose another --data-dir; nobody was asked",
             data.display(),
             identity.name,
             identity.cluster
