@@ -196,13 +196,12 @@ impl NodeBuilder {
         self
     }
 
-    /// Opens the data folder ahead of the start, so that it is this process's before roles take hold of anything outside. What proves the
-    /// node is decided by then.
+    /// Opens the data folder ahead of the start, so that it is this process's before roles take hold of anything outside, as of a port. What
+    /// proves the node is decided by then; where it is not, or nothing is kept, this changes nothing.
     ///
     /// # Errors
     /// [`StartFailure`]: above all that another process holds the folder.
-    #[cfg(feature = "cli")]
-    pub(crate) async fn open(mut self) -> Result<Self, StartFailure> {
+    pub async fn open(mut self) -> Result<Self, StartFailure> {
         if let (Some(Place::Folder(folder)), Some(proof)) = (&self.place, &self.proof) {
             let opened = open(Place::Folder(folder.clone()), proof).await?;
             self.place = Some(Place::Open(folder.clone(), Box::new(opened)));
