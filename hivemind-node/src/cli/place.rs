@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::args::ServerArgs;
 use super::failure::Failure;
 use super::show::Screen;
-use crate::authority::{NamedVerifier, Wanted, is_authority};
+use crate::authority::{NamedVerifier, Proven, Wanted, is_authority, is_self_signed};
 use crate::http::DEFAULT_HTTP_PORT;
 use crate::settings_file::{DEFAULT_CONFIG, NodeSettings, SettingsFailure};
 
@@ -150,9 +150,11 @@ fn config(roots: &[CertificateDer<'static>], wanted: Wanted) -> Result<Arc<Clien
     let unfit =
         |why: &dyn std::fmt::Display| Failure::Usage(format!("https with this authority is not possible: {why}; name another with --ca"));
     let provider = Arc::new(default_provider());
-    let verifier = NamedVerifier::new(roots, provider.signature_verification_algorithms, wanted).ok_or_else(|| unfit(&"it is damaged"))?;
+    let algorithms = provider.signature_verification_algorithms;
+    let named = NamedVerifier::new(roots, algorithms, wanted).ok_or_else(|| unfit(&"it is damaged"))?;
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
-    let builder = builder.map_err(|error| unfit(&error))?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let builder =
+        builder.map_err(|error| unfit(&error))?.dangerous().with_custom_certificate_verifier(Arc::new(Proven::new(named, algorithms)));
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -183,7 +185,7 @@ fn authorities_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> 
     let text = std::fs::read(file).map_err(|error| wrong(&error))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let mut found = found.map_err(|_| wrong(&"no certificates"))?;
-    found.retain(is_authority);
+    found.retain(|one| is_authority(one) && is_self_signed(one));
     if found.is_empty() { Err(wrong(&"no authority of a cluster")) } else { Ok(found) }
 }
 

@@ -41,6 +41,9 @@ fn named(refusal: &Refusal, name_of: impl Fn(NodeId) -> Option<String>) -> Failu
         | Refusal::Lags { .. }
         | Refusal::NoHeir
         | Refusal::NotTakenOver { .. }
+        | Refusal::FormerTrusted
+        | Refusal::NoFormer
+        | Refusal::Overlap { .. }
         | Refusal::Outdated => ProblemKind::Conflict,
     };
     let mut said = refusal.to_string();
@@ -82,6 +85,9 @@ fn about(refusal: &Refusal) -> Option<NodeId> {
         | Refusal::NotAVoter
         | Refusal::Unsupported { .. }
         | Refusal::LacksFeatures { .. }
+        | Refusal::FormerTrusted
+        | Refusal::NoFormer
+        | Refusal::Overlap { .. }
         | Refusal::NoHeir => None,
     }
 }
