@@ -85,8 +85,8 @@ fn a_dns_port_that_is_taken_is_named_with_what_to_do() {
         &output,
         1,
         &format!(
-            "error: {address}/udp is taken: another DNS server (systemd-resolved, dnsmasq, another hivemind?) listens there; \
-             stop it or choose another address with --dns-listen\n"
+            "error: --dns-listen: {address}/udp is taken: another DNS server (systemd-resolved, dnsmasq, another hivemind?) listens there; \
+             stop it or choose another address\n"
         ),
     );
 }

@@ -10,6 +10,8 @@ pub mod enroll;
 mod feed;
 pub mod http;
 pub mod keys;
+#[cfg(feature = "http")]
+mod nearest;
 mod node;
 mod reconciler;
 #[cfg(feature = "cli")]

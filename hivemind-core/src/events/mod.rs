@@ -64,6 +64,8 @@ pub enum Output {
 pub struct EventLog {
     facts: Facts,
     tail: Tail,
+    /// What a former start knew, up to where this one began. It is told, and not served: nobody's word for it is at hand.
+    past: Vec<LogEvent>,
     pull: Pull,
     spread: Spread,
     serving: Serving,
@@ -74,7 +76,30 @@ impl EventLog {
     /// A log that goes on from `facts`, and keeps so many bytes of events.
     pub fn new(facts: Facts, tail_limit: usize) -> Self {
         let tail = Tail::new(facts.position(), tail_limit);
-        EventLog { tail, facts, pull: Pull::default(), spread: Spread::default(), serving: Serving::default(), outputs: VecDeque::new() }
+        EventLog {
+            tail,
+            facts,
+            past: Vec::new(),
+            pull: Pull::default(),
+            spread: Spread::default(),
+            serving: Serving::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes up what a former start kept of the events that led here, in their order: as many as the tail may hold, and none that others
+    /// do not follow.
+    pub fn recall(&mut self, events: Vec<LogEvent>) {
+        let (mut next, mut bytes) = (self.position().index, 0);
+        let fits = |logged: &LogEvent| {
+            bytes += logged.payload.len();
+            let follows = logged.index == next && next >= self.facts.floor() && bytes <= self.tail.limit();
+            next = Index(next.0.saturating_sub(1));
+            follows
+        };
+        let last = self.position().index;
+        self.past = events.into_iter().rev().skip_while(|logged| logged.index > last).take_while(fits).collect();
+        self.past.reverse();
     }
 
     /// What is known.
@@ -92,9 +117,11 @@ impl EventLog {
         self.tail.set_limit(bytes);
     }
 
-    /// The events that this node can still serve, oldest first.
+    /// The last events, oldest first: those that this node can still serve, and those before that it recalls.
     pub fn kept(&self) -> impl Iterator<Item = LogEvent> {
-        self.tail.events()
+        let floor = self.floor();
+        let leads_up = self.past.last().is_some_and(|last| last.index.next() == floor);
+        self.past.iter().filter(move |_| leads_up).cloned().chain(self.tail.events())
     }
 
     /// The first event that this node can still serve.
@@ -147,6 +174,7 @@ impl EventLog {
     pub fn replace(&mut self, facts: Facts, ctx: &Context<'_>) {
         let limit = if facts.is_voter(ctx.node) { ctx.settings.events.voter_tail_bytes } else { ctx.settings.events.tail_bytes };
         self.tail = Tail::new(facts.position(), limit);
+        self.past = Vec::new();
         self.facts = facts;
         self.pull.begin_anew();
         self.spread.begin_anew();
@@ -309,6 +337,7 @@ impl EventLog {
         self.tail.push(logged.payload.clone(), &position, *self.facts.voters() != voters);
         if let Event::EpochAdvanced { floor, .. } = event {
             self.tail.collect(floor);
+            self.past.retain(|past| past.index >= floor);
         }
         let left = leaver(&event);
         self.outputs.push_back(Output::Applied { position, logged: logged.clone(), event });

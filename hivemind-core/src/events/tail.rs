@@ -56,6 +56,11 @@ impl Tail {
         Tail { before, held: VecDeque::new(), checkpoints: BTreeMap::new(), bytes: 0, limit }
     }
 
+    /// The most bytes that it takes.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
         self.shrink();

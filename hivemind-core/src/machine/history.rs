@@ -14,6 +14,8 @@ use crate::wire::event::{Checkpoint, LogEvent};
 
 /// The facts are written anew after so many events; what is between is folded at the start.
 const FACTS_EVERY: u64 = 64;
+/// So many events stay when the facts are written that have them already: what happened lately can be told after a start too.
+const PAST: u64 = 256;
 /// The largest record of the cache.
 const RECORD_LIMIT: usize = 32 << 20;
 
@@ -31,12 +33,14 @@ impl Machine {
             return;
         }
         let events = cache.iter().filter(|(key, _)| key.first() == Some(&b'e'));
-        for logged in events.filter_map(|(_, value)| codec::decode::<LogEvent, RECORD_LIMIT>(value).ok()) {
-            if logged.index > facts.position().index && facts.apply(&logged).is_err() {
+        let events: Vec<LogEvent> = events.filter_map(|(_, value)| codec::decode::<LogEvent, RECORD_LIMIT>(value).ok()).collect();
+        for logged in &events {
+            if logged.index > facts.position().index && facts.apply(logged).is_err() {
                 break;
             }
         }
         let mut log = EventLog::new(facts, self.settings.events.tail_bytes);
+        log.recall(events);
         if let Some(Ok(checkpoint)) = value(&CHECKPOINT_KEY).map(|value| codec::decode::<Checkpoint, RECORD_LIMIT>(value)) {
             log.vouch(checkpoint);
         }
@@ -47,21 +51,28 @@ impl Machine {
         self.log = Some(log);
     }
 
-    /// Writes all facts, and forgets the events that are in them.
+    /// Writes all facts, and forgets the events that were long before.
     pub(super) fn remember_facts(&mut self) {
         let Some(log) = &self.log else { return };
-        let index = log.position().index.0;
+        let past = log.position().index.0.saturating_sub(PAST);
         let mut records = vec![(FACTS_KEY, Some(codec::encode(log.facts()).into()))];
-        records.extend((index.saturating_sub(2 * FACTS_EVERY)..=index).map(|covered| (event_key(covered), None)));
+        records.extend((past.saturating_sub(2 * FACTS_EVERY)..past).map(|old| (event_key(old), None)));
         self.out.writes.push(Write::Cache(records));
     }
 
-    /// Writes one event, or, now and then, all facts.
+    /// Forgets all events: what comes does not follow them, or it tells another story.
+    pub(super) fn forget_past(&mut self) {
+        let Some(log) = &self.log else { return };
+        let last = log.position().index.0;
+        let first = last.saturating_sub(PAST + 2 * FACTS_EVERY);
+        self.out.writes.push(Write::Cache((first..=last).map(|old| (event_key(old), None)).collect()));
+    }
+
+    /// Writes one event, and, now and then, all facts.
     pub(super) fn remember_event(&mut self, position: Position, logged: &LogEvent) {
+        self.out.writes.push(Write::Cache(vec![(event_key(logged.index.0), Some(codec::encode(logged).into()))]));
         if position.index.0.is_multiple_of(FACTS_EVERY) {
             self.remember_facts();
-        } else {
-            self.out.writes.push(Write::Cache(vec![(event_key(logged.index.0), Some(codec::encode(logged).into()))]));
         }
     }
 }

@@ -222,6 +222,7 @@ impl Machine {
     /// Makes `facts` what is known.
     pub(super) fn begin_with(&mut self, facts: Facts) {
         let limit = if facts.is_voter(self.node()) { self.settings.events.voter_tail_bytes } else { self.settings.events.tail_bytes };
+        self.forget_past();
         match &mut self.log {
             Some(log) => {
                 self.configs.inherit(log.facts(), &facts, &mut context!(self));

@@ -211,7 +211,9 @@ impl Machine {
     pub fn history(&self) -> Vec<LogEvent> {
         let applied = self.control.as_ref().map(Control::tail).unwrap_or_default();
         let kept: Vec<LogEvent> = self.log.iter().flat_map(EventLog::kept).collect();
-        if applied.len() > kept.len() { applied } else { kept }
+        // The part of a voter that is only just coming back is behind what the node knows.
+        let leads_here = applied.last().map(|last| last.index) >= self.log.as_ref().map(|log| log.position().index);
+        if leads_here && applied.len() > kept.len() { applied } else { kept }
     }
 
     /// What operators wish of members' votes, by id. Voters alone know it: `None` on any other node.

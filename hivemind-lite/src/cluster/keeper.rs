@@ -42,7 +42,7 @@ pub(crate) enum OrderError {
     #[error("{0} has no host file; put one into the folder of host files, and it starts by itself")]
     NoFile(NodeName),
     /// Its DNS address can not be had.
-    #[error(transparent)]
+    #[error("--dns-listen: {0}")]
     Dns(#[from] BindError),
     /// Its HTTP address can not be had.
     #[error(transparent)]

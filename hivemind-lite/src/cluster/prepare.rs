@@ -37,7 +37,7 @@ pub enum PrepareError {
     #[error("the operating system gives no randomness; no cluster can be born")]
     NoRandomness,
     /// A DNS address can not be had.
-    #[error(transparent)]
+    #[error("--dns-listen: {0}")]
     Dns(#[from] BindError),
     /// The HTTP address can not be had.
     #[error("--http-listen: {0}")]

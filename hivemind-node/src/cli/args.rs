@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hivemind_core::ids::NodeName;
+use hivemind_core::ids::{NodeName, SectionKind};
+use hivemind_core::wire::access::Label;
+use hivemind_core::wire::command::MAX_TOKEN_TTL;
 use hivemind_core::wire::feature::FeatureName;
 
 use crate::daemon::roles::DEFAULT_ZONE;
@@ -18,7 +20,7 @@ use crate::settings_file::{DEFAULT_CONFIG, parse_address, parse_duration};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "hivemind", version)]
 #[command(
-    after_help = "Exit status: 0 done, 1 refused, 2 usage, 3 could not ask, 4 outcome unknown.\n\nExample:\n  hivemind init --name eu1"
+    after_help = "Exit status: 0 done, 1 refused, 2 usage, 3 could not ask, 4 outcome unknown, 130 ended by Ctrl-C.\n\nExample:\n  hivemind init --name eu1"
 )]
 pub struct Cli {
     /// What is done.
@@ -160,7 +162,7 @@ pub enum Job {
         shell: clap_complete::Shell,
     },
     /// Write the manual pages
-    #[command(hide = true, after_help = "Example:\n  hivemind man --dir /usr/local/share/man")]
+    #[command(after_help = "Example:\n  hivemind man --dir /usr/local/share/man")]
     Man {
         /// The folder that man1 and man8 are made in
         #[arg(long, value_name = "DIR")]
@@ -302,10 +304,10 @@ pub enum TokenJob {
 #[derive(Clone, Debug, Args)]
 pub struct TokenArgs {
     /// What the nodes may perform; without it hosts, and with --voter nothing
-    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
-    pub roles: Vec<String>,
-    /// How long it admits nodes
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
+    #[arg(long, value_name = "ROLE", value_delimiter = ',', value_parser = role)]
+    pub roles: Vec<SectionKind>,
+    /// How long it admits nodes: from 1s to 366d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ttl)]
     pub ttl: Duration,
     /// How many nodes it admits
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -314,8 +316,8 @@ pub struct TokenArgs {
     #[arg(long)]
     pub voter: bool,
     /// What people call it
-    #[arg(long, default_value = "join")]
-    pub label: String,
+    #[arg(long, default_value = "join", value_parser = label)]
+    pub label: Label,
 }
 
 /// What is done to credentials.
@@ -328,8 +330,8 @@ pub enum CredentialJob {
         #[arg(long, value_parser = right)]
         right: Right,
         /// What people call it
-        #[arg(long)]
-        label: Option<String>,
+        #[arg(long, value_parser = label)]
+        label: Option<Label>,
     },
     /// List them, without their secrets
     #[command(after_help = "Example:\n  hivemind credential list")]
@@ -374,6 +376,20 @@ pub enum LeaderJob {
         #[arg(value_parser = node_name)]
         name: Option<NodeName>,
     },
+}
+
+fn role(text: &str) -> Result<SectionKind, String> {
+    SectionKind::new(text).map_err(|error| error.to_string())
+}
+
+fn label(text: &str) -> Result<Label, String> {
+    Label::new(text).map_err(|error| error.to_string())
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = parse_duration(text).map_err(|error| error.to_string())?;
+    let least = Duration::from_secs(1);
+    if (least..=MAX_TOKEN_TTL).contains(&ttl) { Ok(ttl) } else { Err("a token is good for 1s to 366d".to_owned()) }
 }
 
 fn right(text: &str) -> Result<Right, String> {

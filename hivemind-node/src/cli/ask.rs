@@ -62,8 +62,13 @@ pub(super) fn name_of(member: &MemberRef) -> String {
     member.name.clone().unwrap_or_else(|| member.node.clone())
 }
 
+/// All that the asked node knows.
+pub(super) async fn members_of(client: &Client) -> Result<Members, Failure> {
+    all(client, "/api/v1/members").await
+}
+
 pub(super) async fn members(client: &Client, screen: &Screen) -> Result<(), Failure> {
-    let members: Members = all(client, "/api/v1/members").await?;
+    let members = members_of(client).await?;
     screen.data(&members, |members| {
         let row = |member: &crate::http::model::Member| {
             let addresses: Vec<String> = member.addresses.iter().map(ToString::to_string).collect();
@@ -146,10 +151,10 @@ pub(super) async fn leave(client: &Client, name: Option<&hivemind_core::ids::Nod
     let waiting = screen.wait(format!("{name} leaves"));
     let done: ActionResult = client.post(&format!("/api/v1/members/{name}/leave"), &ActionBody::default()).await?;
     drop(waiting);
-    screen.data(&done, |done| format!("{} left: member {} is none any more\n", name_of(&done.member), done.member.node))
+    screen.done(&done, |done| format!("{} left: member {} is none any more\n", name_of(&done.member), done.member.node))
 }
 
 pub(super) async fn evict(client: &Client, name: &hivemind_core::ids::NodeName, screen: &Screen) -> Result<(), Failure> {
     let done: ActionResult = client.post(&format!("/api/v1/members/{name}/evict"), &ActionBody::default()).await?;
-    screen.data(&done, |done| format!("{} was put out, and its key is revoked\n", name_of(&done.member)))
+    screen.done(&done, |done| format!("{} was put out, and its key is revoked\n", name_of(&done.member)))
 }

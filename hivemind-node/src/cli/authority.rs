@@ -47,7 +47,7 @@ pub(super) async fn rotate(client: &Client, screen: &Screen) -> Result<(), Failu
         }
     }
     drop(waiting);
-    screen.data(&done, |done| {
+    screen.done(&done, |done| {
         let state = if issues { "issues from now on" } else { "is announced, and not yet held by a majority of the voters" };
         format!("the authority {} {state}\n", done.fingerprint.as_deref().unwrap_or_default())
     })?;
@@ -60,7 +60,7 @@ pub(super) async fn rotate(client: &Client, screen: &Screen) -> Result<(), Failu
 
 pub(super) async fn retire(client: &Client, now: bool, screen: &Screen) -> Result<(), Failure> {
     let done: Retired = client.post("/api/v1/authority/retire", &RetireBody { now }).await?;
-    screen.data(&done, |_| "the former authority is trusted no more\n".to_owned())
+    screen.done(&done, |_| "the former authority is trusted no more\n".to_owned())
 }
 
 async fn look(client: &Client) -> Result<Authorities, Failure> {

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::args::ServerArgs;
 use super::failure::Failure;
 use super::place::{Connection, Place};
+use super::show::Screen;
 use crate::http::model::Problem;
 
 /// An answer takes at most this; a node gives up after 10 s by itself.
@@ -32,10 +33,10 @@ pub(super) struct Client {
 
 impl Client {
     /// By the arguments, the environment, the settings file, in this order; else at the usual address.
-    pub(super) fn new(args: &ServerArgs) -> Result<Self, Failure> {
+    pub(super) fn new(args: &ServerArgs, screen: &Screen) -> Result<Self, Failure> {
         let file = args.credential_file.clone().or_else(|| std::env::var_os("HIVEMIND_TOKEN_FILE").map(PathBuf::from));
         let credential = file.map(|file| credential(&file)).transpose()?;
-        Ok(Client { place: Place::new(args)?, credential })
+        Ok(Client { place: Place::new(args, screen)?, credential })
     }
 
     /// The node at a socket.

@@ -26,5 +26,5 @@ pub(super) async fn list(client: &Client, screen: &Screen) -> Result<(), Failure
 
 pub(super) async fn enable(client: &Client, name: &str, screen: &Screen) -> Result<(), Failure> {
     let done: FeatureResult = client.post(&format!("/api/v1/features/{name}/enable"), &serde_json::json!({})).await?;
-    screen.data(&done, |done| format!("feature {} is on; whoever joins from now on must support it\n", done.feature))
+    screen.done(&done, |done| format!("feature {} is on; whoever joins from now on must support it\n", done.feature))
 }

@@ -74,7 +74,7 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
     stop(node, roles).await;
     let made = made?;
     let founded = Founded { cluster: cluster.to_string(), credential_id: made.id.to_string(), credential: made.secret.line().to_owned() };
-    screen.data(&founded, |founded| format!("{}\n", founded.credential))?;
+    screen.made(&founded, |founded| format!("{}\n", founded.credential))?;
     screen.note(&format!(
         "cluster {cluster} is there. Above is the first credential, with every right: it is not shown again, so keep it in a safe place"
     ));

@@ -1,17 +1,23 @@
 //! `hivemind join`: from a bare host to a node that is admitted.
 
 use std::io::Read as _;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use hivemind_core::ids::{NodeName, SectionKind};
 use hivemind_core::wire::access::Admits;
+use tokio::time::{Instant, timeout};
 
 use super::args::{JoinArgs, RoleName, ServerArgs};
 use super::failure::Failure;
 use super::prepare::{Prepared, Wish};
 use super::show::Screen;
 use crate::enroll::{JoinToken, enroll};
-use crate::storage::Making;
+use crate::storage::{self, Making};
 
+/// While nobody decides, so often it is said who is asked.
+const SAY_AGAIN: Duration = Duration::from_secs(5);
 /// No token is that long.
 const MAX_INPUT: u64 = 4096;
 
@@ -31,12 +37,41 @@ pub(super) async fn join(server: &ServerArgs, args: &JoinArgs, screen: &Screen) 
     if Making::undo(data).map_err(|error| Failure::Refused(error.to_string()))? {
         screen.note(&format!("an earlier `hivemind init` was cut short: what it left in {} is removed", data.display()));
     }
-    let waiting = screen.wait(format!("a voter admits {name}"));
-    enroll(data, &token, &name, &wants).await?;
-    drop(waiting);
+    refuse_a_nodes(data)?;
+    admitted(data, &token, &name, &wants, screen).await?;
     screen.note(&format!("{name} is admitted, and becomes a member when it runs"));
     prepared.write()?;
     prepared.launch(args.place.foreground, screen).await
+}
+
+/// Has the host admitted, and says who is asked.
+async fn admitted(data: &Path, token: &JoinToken, name: &NodeName, wants: &Admits, screen: &Screen) -> Result<(), Failure> {
+    let at: Vec<String> = token.addresses().iter().map(ToString::to_string).collect();
+    let at = at.join(", ");
+    screen.note(&format!("{at}: asked to admit {name}"));
+    let _waiting = screen.wait(format!("a voter admits {name}"));
+    let mut asked = pin!(enroll(data, token, name, wants));
+    let begin = Instant::now();
+    loop {
+        match timeout(SAY_AGAIN, &mut asked).await {
+            Ok(done) => return Ok(done.map(drop)?),
+            Err(_) => screen.note(&format!("{at}: nobody there has decided in {} s; asking goes on", begin.elapsed().as_secs())),
+        }
+    }
+}
+
+/// A folder with a membership is that node's, whatever its settings file says. One that was admitted and never ran is not used yet.
+fn refuse_a_nodes(data: &Path) -> Result<(), Failure> {
+    match storage::inspect(data).map_err(|error| Failure::Refused(error.to_string()))? {
+        Some((Some(identity), _)) => Err(Failure::Refused(format!(
+            "{} holds the data of {}, a node of the cluster {}: to run that one again, write its settings file anew; to begin anew, let it leave \
+             and remove the folder, or choose another --data-dir; nobody was asked",
+            data.display(),
+            identity.name,
+            identity.cluster
+        ))),
+        Some((None, _)) | None => Ok(()),
+    }
 }
 
 fn line(args: &JoinArgs) -> Result<String, Failure> {

@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
-    let client = || Client::new(&cli.server);
+    let client = || Client::new(&cli.server, screen);
     match &cli.job {
         Job::Init(args) => found::init(&cli.server, args, screen).await,
         Job::Join(args) => join::join(&cli.server, args, screen).await,
@@ -59,7 +59,7 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Token { job: TokenJob::List } => grants::tokens(&client()?, screen).await,
         Job::Token { job: TokenJob::Revoke { id } } => grants::revoke_token(&client()?, id, screen).await,
         Job::Credential { job: CredentialJob::Create { right, label } } => {
-            grants::create_credential(&client()?, *right, label.as_deref(), screen).await
+            grants::create_credential(&client()?, *right, label.as_ref(), screen).await
         }
         Job::Credential { job: CredentialJob::List } => grants::credentials(&client()?, screen).await,
         Job::Credential { job: CredentialJob::Revoke { id } } => grants::revoke_credential(&client()?, id, screen).await,

@@ -14,9 +14,10 @@ use tokio_rustls::TlsConnector;
 
 use super::args::ServerArgs;
 use super::failure::Failure;
+use super::show::Screen;
 use crate::authority::{NamedVerifier, Proven, Wanted, is_authority, is_self_signed};
 use crate::http::DEFAULT_HTTP_PORT;
-use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
+use crate::settings_file::{DEFAULT_CONFIG, NodeSettings, SettingsFailure};
 
 /// The node's certificate and its authority's, in the data folder.
 const CERTIFICATES: &str = "certificate.pem";
@@ -43,13 +44,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
 impl Place {
     /// By the arguments, the environment, the settings file, in this order; else the usual address.
-    pub(super) fn new(args: &ServerArgs) -> Result<Self, Failure> {
+    pub(super) fn new(args: &ServerArgs, screen: &Screen) -> Result<Self, Failure> {
         match args.at.clone().or_else(|| std::env::var("HIVEMIND_ADDR").ok()) {
             Some(url) => Place::of_url(&url, args),
             None => match NodeSettings::load(&args.config) {
                 Ok(settings) => Ok(Place::Socket(settings.http.socket)),
-                Err(error) if args.config != Path::new(DEFAULT_CONFIG) => Err(Failure::Usage(error.to_string())),
-                Err(_) => Ok(Place::Plain(format!("127.0.0.1:{DEFAULT_HTTP_PORT}"))),
+                Err(error) if is_missing(&error) && args.config != Path::new(DEFAULT_CONFIG) => Err(Failure::Usage(error.to_string())),
+                Err(error) if is_missing(&error) => Ok(Place::Plain(format!("127.0.0.1:{DEFAULT_HTTP_PORT}"))),
+                // The daemon was started before the mistake was made, and may be well.
+                Err(error) => {
+                    let socket = NodeSettings::socket_of(&args.config);
+                    screen.note(&format!("{error}\n{} is asked all the same", socket.display()));
+                    Ok(Place::Socket(socket))
+                }
             },
         }
     }
@@ -120,6 +127,14 @@ impl std::fmt::Display for Place {
             Place::Plain(authority) => write!(f, "http://{authority}"),
             Place::Tls(authority, _) => write!(f, "https://{authority}"),
         }
+    }
+}
+
+/// Whether there is no settings file at all.
+fn is_missing(error: &SettingsFailure) -> bool {
+    match error {
+        SettingsFailure::Unreadable { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        SettingsFailure::Faults { .. } => false,
     }
 }
 

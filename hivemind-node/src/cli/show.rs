@@ -20,23 +20,37 @@ impl Screen {
         Screen { json, has_colour }
     }
 
-    /// Writes data: for programs as it is, for people as `table` makes it.
+    /// Writes what was looked up: for programs as it is, for people as `table` makes it.
     pub(super) fn data<T: Serialize>(&self, data: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failure> {
-        let text =
-            if self.json { serde_json::to_string(data).map_err(|error| Failure::Refused(error.to_string()))? + "\n" } else { table(data) };
-        self.text(&text)
+        self.text(&self.form(data, table)?)
     }
 
-    /// Writes text as it is. A reader that went away wants no more.
-    pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Unknown(format!(
-                "standard output: {error}; what was asked for is done all the same: a token or credential that could not be shown is of no use, \
-                 and should be revoked"
-            ))),
-            Ok(()) | Err(_) => Ok(()),
+    /// As [`data`](Self::data), of something that was done.
+    pub(super) fn done<T: Serialize>(&self, data: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let lost = |error| Failure::Unknown(format!("standard output: {error}; what was asked for is done all the same"));
+        write(&self.form(data, table)?).map_err(lost)
+    }
+
+    /// As [`done`](Self::done), of something that nobody can show again.
+    pub(super) fn made<T: Serialize>(&self, data: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let lost = |error| {
+            Failure::Unknown(format!(
+                "standard output: {error}; what was asked for is done all the same, and can not be shown again: revoke it, and make another"
+            ))
+        };
+        write(&self.form(data, table)?).map_err(lost)
+    }
+
+    fn form<T: Serialize>(&self, data: &T, table: impl FnOnce(&T) -> String) -> Result<String, Failure> {
+        if !self.json {
+            return Ok(table(data));
         }
+        Ok(serde_json::to_string(data).map_err(|error| Failure::Refused(error.to_string()))? + "\n")
+    }
+
+    /// Writes text that was looked up, as it is.
+    pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
+        write(text).map_err(|error| Failure::Refused(format!("standard output: {error}; nothing was changed")))
     }
 
     /// Says something to people, beside the data.
@@ -57,6 +71,15 @@ impl Screen {
             MemberState::Restarting => ("restarting", "33"),
         };
         if self.has_colour { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
+    }
+}
+
+/// A reader that went away wants no more.
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

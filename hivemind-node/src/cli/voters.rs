@@ -36,7 +36,7 @@ pub(super) async fn add(client: &Client, name: &NodeName, screen: &Screen) -> Re
     let waiting = screen.wait(format!("{name} catches up with the log"));
     let done: ActionResult = client.post(&format!("/api/v1/voters/{name}/add"), &ActionBody::default()).await?;
     drop(waiting);
-    screen.data(&done, |done| format!("{} votes, and stays a voter\n", name_of(&done.member)))?;
+    screen.done(&done, |done| format!("{} votes from {} on, and stays a voter\n", name_of(&done.member), done.position))?;
     say_what_they_bear(client, screen).await
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn remove(client: &Client, name: &NodeName, screen: &Screen) ->
     let waiting = screen.wait(format!("the voters go on without {name}"));
     let done: ActionResult = client.post(&format!("/api/v1/voters/{name}/remove"), &ActionBody::default()).await?;
     drop(waiting);
-    screen.data(&done, |done| format!("{} votes no more, until it is added again\n", name_of(&done.member)))?;
+    screen.done(&done, |done| format!("{} votes no more, from {} on, until it is added again\n", name_of(&done.member), done.position))?;
     say_what_they_bear(client, screen).await
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn transfer(client: &Client, name: Option<&NodeName>, screen: &
     let waiting = screen.wait("another voter takes over".to_owned());
     let done: Transferred = client.post("/api/v1/leader/transfer", &body).await?;
     drop(waiting);
-    screen.data(&done, |done| match &done.leader {
+    screen.done(&done, |done| match &done.leader {
         Some(leader) => format!("{} leads now\n", name_of(leader)),
         None => "another voter leads now; `hivemind voters list` at a voter says which\n".to_owned(),
     })

@@ -125,7 +125,9 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
     let log = Log::start(settings.log);
     let notifier = Notifier::from_environment();
     let mut signals = Signals::new().map_err(|source| DaemonFailure::System { what: "signals", source })?;
-    let (builder, roles) = Roles::install(builder(&settings, Entry::Kept), &settings).await?;
+    // The folder is locked before anything is bound: a second daemon is told that it is one, and of no port.
+    let builder = builder(&settings, Entry::Kept).open().await.map_err(Box::new)?;
+    let (builder, roles) = Roles::install(builder, &settings).await?;
     let node = match builder.start().await {
         Ok(node) => node,
         Err(error) => {
@@ -133,7 +135,7 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
             return Err(Box::new(error).into());
         }
     };
-    // The data folder's lock is held now: a socket that is there is of a process that is gone.
+    // The data folder's lock is held: a socket that is there is of a process that is gone.
     let http = match serve(&settings, node.handle()) {
         Ok(http) => http,
         Err(error) => {

@@ -128,7 +128,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Task::Status => routes::status(&call),
         Task::Members => routes::members(&call),
         Task::Member => routes::member(&call),
-        Task::Events => routes::events(&call),
+        Task::Events => routes::events(&call).await,
         Task::Configs => routes::configs(&call),
         Task::Config => routes::config(&call),
         Task::Services => routes::services(&call),

@@ -1,15 +1,15 @@
-//! The events that a server keeps: what its node applied since the server began to listen, bounded. What is not kept is
-//! announced as a gap.
+//! The events that a server keeps: what its node held when the server began to listen, and what it applied since, bounded. What is not kept
+//! is announced as a gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hivemind_core::context::Report;
-use hivemind_core::ids::{Index, NodeId, NodeName};
+use hivemind_core::ids::{Index, NodeId, NodeName, Position};
 use hivemind_core::time::Timestamp;
 use hivemind_core::view::View;
 use hivemind_core::wire::access::AccessChange;
-use hivemind_core::wire::event;
+use hivemind_core::wire::event::{self, LogEvent};
 use hivemind_core::wire::trust::AuthorityChange;
 use tokio::sync::watch;
 
@@ -19,7 +19,7 @@ use super::model::{Event, Gap, Happening, LeaveReason, LoggedEvent, MemberRef};
 use super::routes::{fingerprint, part};
 use crate::driver::AppliedEvent;
 use crate::enroll::certificate;
-use crate::feed::Heard;
+use crate::feed::{Feed, Heard};
 use crate::node::NodeHandle;
 
 /// Of so many newcomers the names are kept until a view shows them.
@@ -107,14 +107,31 @@ impl Journal {
         self.grown.send_replace(());
     }
 
-    /// At most `limit` events after a point; without one: from the beginning.
+    /// Waits until it is as far as a view of that index.
+    pub(super) async fn reaches(&self, index: Index) {
+        let mut growth = self.growth();
+        // The sender is its own.
+        let _ = growth.wait_for(|()| self.end().is_some_and(|end| end.index >= index.0)).await;
+    }
+
+    /// Whether a point is beyond the last one that it knows of, in the same history.
+    pub(super) fn is_behind(&self, asked: Cursor) -> bool {
+        self.end().is_none_or(|end| end.generation == asked.generation && end.index < asked.index)
+    }
+
+    /// At most `limit` events after a point; without one: from the beginning. A point [beyond the end](Self::is_behind) is taken for one that
+    /// never was.
     pub(super) fn after(&self, asked: Option<Cursor>, limit: usize) -> Found {
         let kept = self.lock();
         let Some(before) = kept.before else { return Found { next: asked, ..Found::default() } };
+        let end = kept.end().unwrap_or(before);
         let gap = match asked {
             None if before.index > 0 => Some("this node does not keep the events before; another one may, or none"),
             Some(asked) if asked.generation != before.generation => Some("the position is of another history of the cluster"),
             Some(asked) if asked.index < before.index => Some("this node does not keep these events (any more)"),
+            Some(asked) if asked.index > end.index => {
+                Some("the cluster never came so far: the position is of another cluster, or of what a restored one has lost")
+            }
             None | Some(_) => None,
         };
         let after = match (asked, gap) {
@@ -138,11 +155,18 @@ impl Journal {
         let mut reports = handle.reports();
         let mut names = Names::default();
         let mut views = handle.clone();
-        if let Some(view) = handle.view() {
-            self.seen(Cursor::of(&view.facts.position()));
-            let known = view.facts.position().index;
-            names.view = Some(view);
-            self.recall(&handle, known, &mut names).await;
+        let first = match handle.view() {
+            Some(view) => view,
+            None => match views.changed().await {
+                Some(view) => view,
+                None => return,
+            },
+        };
+        let known = first.facts.position();
+        names.view = Some(first);
+        self.recall(&handle.history().await, &known, &mut names);
+        if !self.drain(&mut events, known.index, &mut names, &handle).await {
+            return;
         }
         loop {
             tokio::select! {
@@ -156,16 +180,8 @@ impl Journal {
                 view = views.changed() => {
                     let Some(view) = view else { return };
                     // The events that led to it were told before it.
-                    loop {
-                        tokio::select! {
-                            biased;
-                            heard = events.next() => match heard {
-                                Some(Heard::Happened(applied)) => self.note(&applied, &mut names, handle.wall()),
-                                Some(Heard::Missed(_)) => {}
-                                None => return,
-                            },
-                            () = std::future::ready(()) => break,
-                        }
+                    if !self.drain(&mut events, Index(0), &mut names, &handle).await {
+                        return;
                     }
                     self.seen(Cursor::of(&view.facts.position()));
                     self.compare(names.view.as_deref(), &view, handle.wall());
@@ -181,13 +197,49 @@ impl Journal {
         }
     }
 
-    /// What the node kept of the log before it was followed, for the chronicle.
-    async fn recall(&self, handle: &NodeHandle, known: Index, names: &mut Names) {
-        for logged in handle.history().await.into_iter().filter(|logged| logged.index <= known) {
-            if let Ok(event) = logged.event() {
-                self.chronicle.committed(logged.index.0, &told(&event, names), None);
+    /// Keeps the events that were told already, but those up to `known`. False where the node has stopped.
+    async fn drain(&self, events: &mut Feed<AppliedEvent>, known: Index, names: &mut Names, handle: &NodeHandle) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                heard = events.next() => match heard {
+                    Some(Heard::Happened(applied)) if applied.position.index <= known => {}
+                    Some(Heard::Happened(applied)) => self.note(&applied, names, handle.wall()),
+                    Some(Heard::Missed(_)) => {}
+                    None => return false,
+                },
+                () = std::future::ready(()) => return true,
             }
         }
+    }
+
+    /// Takes up what the node kept of the log before it was followed, perhaps on its disk: the events that lead to `known` without a gap.
+    fn recall(&self, history: &[LogEvent], known: &Position, names: &mut Names) {
+        let mut before = Cursor::of(known);
+        let mut led = Vec::new();
+        for logged in history.iter().rev().skip_while(|logged| logged.index > known.index) {
+            let Ok(event) = logged.event() else { break };
+            if logged.index.0 != before.index {
+                break;
+            }
+            let at = before;
+            before.index = before.index.saturating_sub(1);
+            if let event::Event::EpochAdvanced { .. } = event {
+                before.number = before.number.saturating_sub(1);
+            }
+            led.push((at, event));
+        }
+        let told: Vec<(Cursor, LoggedEvent)> =
+            led.into_iter().rev().map(|(at, event)| (at, LoggedEvent { position: at.to_string(), event: told(&event, names) })).collect();
+        for (at, event) in &told {
+            self.chronicle.committed(at.index, &event.event, None);
+        }
+        let mut kept = self.lock();
+        let dropped = told.len().saturating_sub(self.most);
+        kept.before = Some(dropped.checked_sub(1).and_then(|last| told.get(last)).map_or(before, |(at, _)| *at));
+        kept.events = told.into_iter().skip(dropped).collect();
+        drop(kept);
+        self.grown.send_replace(());
     }
 
     /// Whom the node reaches no more, or again.
@@ -340,7 +392,9 @@ mod tests {
         assert_eq!(ask(&journal, None, 2), (None, texts(&[1, 2]), Some("1.0-2".to_owned()), true));
         assert_eq!(ask(&journal, Some(at(2)), 2), (None, texts(&[3]), Some("1.0-3".to_owned()), false));
         assert_eq!(ask(&journal, Some(at(3)), 2), (None, vec![], Some("1.0-3".to_owned()), false));
-        assert_eq!(ask(&journal, Some(at(9)), 2), (None, vec![], Some("1.0-9".to_owned()), false), "ahead of this node");
+        assert!(journal.is_behind(at(4)) && !journal.is_behind(at(3)));
+        let never = Some((Some("1.0-4".to_owned()), "1.0-0".to_owned()));
+        assert_eq!(ask(&journal, Some(at(4)), 2), (never, texts(&[1, 2]), Some("1.0-2".to_owned()), true), "ahead of all");
     }
 
     #[test]

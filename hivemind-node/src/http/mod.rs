@@ -7,6 +7,8 @@
 //! [`model`] is what is answered; it is there without the feature `http` too, for clients.
 
 #[cfg(feature = "http")]
+mod accept;
+#[cfg(feature = "http")]
 mod access;
 #[cfg(feature = "http")]
 mod answer;

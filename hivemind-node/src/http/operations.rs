@@ -225,6 +225,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         right: Some(Right::Admin),
+        problems: &[ProblemKind::Conflict, ProblemKind::Unavailable, ProblemKind::NoQuorum],
         ..look("/api/v1/tokens", "tokens", "The join tokens; voters alone know them", Task::Tokens, json::<model::Tokens>)
     },
     grant(

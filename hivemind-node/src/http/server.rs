@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
+use super::accept::accept;
 use super::call::router;
 use super::connection;
 use super::desk::{Desk, Stopping};
@@ -20,11 +19,6 @@ use super::settings::HttpSettings;
 use super::tls::{Handshakes, is_beyond_this_machine};
 use crate::node::NodeHandle;
 use crate::tasks::Tasks;
-
-/// Requests under way may take so long to end when the server stops. Streams end at once.
-const STOP_GRACE: Duration = Duration::from_secs(2);
-/// After a connection could not be taken, as where file descriptors ran out, the next is tried after this.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why HTTP is not served. Nothing listens; the settings are at fault, or another program.
 #[derive(Debug, Error)]
@@ -72,8 +66,8 @@ pub struct HttpListener {
 
 /// The socket for operators; its file goes with it.
 #[derive(Debug)]
-struct Socket {
-    listener: UnixListener,
+pub(super) struct Socket {
+    pub(super) listener: UnixListener,
     path: PathBuf,
 }
 
@@ -143,9 +137,12 @@ impl HttpListener {
         tasks.spawn(follow);
         let gate = Gate::new(Arc::clone(&desk), router(desk));
         if let Some(socket) = self.socket {
-            tasks.spawn(accept_operators(socket, gate.clone(), stopping.clone()));
+            tasks.spawn(accept(socket, gate.clone(), stopping.clone(), connection::serve_socket));
         }
-        tasks.spawn(accept(self.listener, gate, stopping));
+        let settings = &gate.desk().settings;
+        let tls = settings.tls.clone().map(|config| Handshakes::new(config, settings.limits.handshakes, settings.limits.time));
+        let serve = move |(stream, peer), gate, stopping| connection::serve(stream, peer, gate, tls.clone(), stopping);
+        tasks.spawn(accept(self.listener, gate, stopping, serve));
         HttpServer { address: self.address, stop, tasks }
     }
 }
@@ -162,84 +159,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(128)?;
     TcpListener::from_std(socket.into())
-}
-
-async fn accept(listener: TcpListener, gate: Gate, mut stopping: Stopping) {
-    let settings = &gate.desk().settings;
-    let limits = &settings.limits;
-    let tls = settings.tls.clone().map(|config| Handshakes::new(config, limits.handshakes, limits.time));
-    let places = Arc::new(Semaphore::new(limits.connections.max(1)));
-    let mut connections = JoinSet::new();
-    loop {
-        let place = Arc::clone(&places).acquire_owned();
-        let next = async {
-            // Those for whom there is no place wait outside.
-            let place = place.await;
-            (place, listener.accept().await)
-        };
-        tokio::select! {
-            (place, accepted) = next => match accepted {
-                Ok((stream, peer)) => {
-                    gate.desk().counts.connected();
-                    let serving = connection::serve(stream, peer, gate.clone(), tls.clone(), stopping.clone());
-                    connections.spawn(async move {
-                        let _place = place;
-                        serving.await;
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection for HTTP was not taken");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            },
-            // A panic of one connection is told by the runtime, and ends no other.
-            Some(_ended) = connections.join_next() => {}
-            () = stopping.stopped() => break,
-        }
-    }
-    drop(listener);
-    end(connections).await;
-}
-
-/// As [`accept`], at the socket, with places of its own: clients elsewhere do not keep operators out.
-async fn accept_operators(socket: Socket, gate: Gate, mut stopping: Stopping) {
-    let places = Arc::new(Semaphore::new(gate.desk().settings.limits.connections.max(1)));
-    let mut connections = JoinSet::new();
-    loop {
-        let place = Arc::clone(&places).acquire_owned();
-        let next = async {
-            let place = place.await;
-            (place, socket.listener.accept().await)
-        };
-        tokio::select! {
-            (place, accepted) = next => match accepted {
-                Ok((stream, _)) => {
-                    gate.desk().counts.connected();
-                    let serving = connection::serve_socket(stream, gate.clone(), stopping.clone());
-                    connections.spawn(async move {
-                        let _place = place;
-                        serving.await;
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection of the socket was not taken");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            },
-            Some(_ended) = connections.join_next() => {}
-            () = stopping.stopped() => break,
-        }
-    }
-    drop(socket);
-    end(connections).await;
-}
-
-/// Those under way end within the grace.
-async fn end(mut connections: JoinSet<()>) {
-    let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(STOP_GRACE, all).await.is_err() {
-        connections.shutdown().await;
-    }
 }
 
 /// A node that is spoken to. Dropping it stops it without waiting.

@@ -66,7 +66,11 @@ pub struct NodeBuilder {
 enum Place {
     Folder(PathBuf),
     Memory,
+    /// It is open, and nobody else's.
+    Open(PathBuf, Box<Opened>),
 }
+
+type Opened = (Storage, Recovered, NodeKey);
 
 enum Proof {
     Identity(NodeIdentity),
@@ -192,6 +196,19 @@ impl NodeBuilder {
         self
     }
 
+    /// Opens the data folder ahead of the start, so that it is this process's before roles take hold of anything outside, as of a port. What
+    /// proves the node is decided by then; where it is not, or nothing is kept, this changes nothing.
+    ///
+    /// # Errors
+    /// [`StartFailure`]: above all that another process holds the folder.
+    pub async fn open(mut self) -> Result<Self, StartFailure> {
+        if let (Some(Place::Folder(folder)), Some(proof)) = (&self.place, &self.proof) {
+            let opened = open(Place::Folder(folder.clone()), proof).await?;
+            self.place = Some(Place::Open(folder.clone(), Box::new(opened)));
+        }
+        Ok(self)
+    }
+
     /// Starts the node: opens its data, listens, and lets it find its cluster. Must be called within a
     /// tokio runtime with time and io. It is not a member yet when this returns:
     /// [`NodeHandle::view`] is there once it is.
@@ -206,7 +223,7 @@ impl NodeBuilder {
             return Err(StartFailure::NoAddress(name));
         }
         let folder = match &place {
-            Place::Folder(folder) => Some(folder.clone()),
+            Place::Folder(folder) | Place::Open(folder, _) => Some(folder.clone()),
             Place::Memory => None,
         };
         let (storage, recovered, key) = open(place, &proof).await?;
@@ -253,7 +270,7 @@ impl std::fmt::Debug for NodeBuilder {
 }
 
 /// Opens the data. The disk may take its time, so the runtime is not made to wait.
-async fn open(place: Place, proof: &Proof) -> Result<(Storage, Recovered, NodeKey), StartFailure> {
+async fn open(place: Place, proof: &Proof) -> Result<Opened, StartFailure> {
     let new = match proof {
         Proof::Identity(identity) => identity.keys().clone(),
         Proof::Authority(_) | Proof::Certified(_) => Arc::new(Ed25519Keys::generate()?),
@@ -263,6 +280,7 @@ async fn open(place: Place, proof: &Proof) -> Result<(Storage, Recovered, NodeKe
         match place {
             Place::Folder(folder) => Storage::open(&folder, &Options::new(&new_key)),
             Place::Memory => Ok(Storage::in_memory(&Options::new(&new_key))),
+            Place::Open(_, opened) => Ok(*opened),
         }
     };
     Ok(tokio::task::spawn_blocking(open).await.expect("opening a folder neither panics nor is aborted")?)

@@ -145,6 +145,14 @@ impl NodeSettings {
         document.finish(settings)
     }
 
+    /// Where the socket of a daemon is whose settings file may have mistakes: as it says, where that can be read, else at the usual place.
+    pub(crate) fn socket_of(path: &Path) -> PathBuf {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let Ok(mut document) = Document::parse(&text) else { return Path::new(DEFAULT_DATA).join(SOCKET) };
+        let named = document.path("http.socket");
+        named.unwrap_or_else(|| document.path("data_dir").unwrap_or_else(|| DEFAULT_DATA.into()).join(SOCKET))
+    }
+
     /// The names of the roles that it performs.
     pub fn role_names(&self) -> Vec<&'static str> {
         let performed = [(self.host.is_some(), "host"), (self.dns_processor.is_some(), "dns_processor"), (self.observer, "observer")];

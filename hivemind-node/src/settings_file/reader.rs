@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::SettingsFault;
 use super::{duration, keys};
+use crate::nearest::nearest;
 use crate::node::DEFAULT_PORT;
 
 /// Most faults that are told of one file.
@@ -60,10 +61,9 @@ impl Document {
             let path = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
             let line = line_of(key.span().start);
             if !known.contains(&name) {
-                let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
-                let hint = match near {
-                    Some((distance, near)) if distance <= 1 + near.len() / 3 => format!("did you mean `{near}`?"),
-                    Some(_) | None => format!("there are {}", known.join(", ")),
+                let hint = match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("there are {}", known.join(", ")),
                 };
                 self.note(line, path.chars().take(64).collect(), format!("there is no such setting; {hint}"));
                 continue;

@@ -41,7 +41,7 @@ async fn every_operation_of_the_document_answers_as_it_says() {
             let answer = ask(cluster.at, &verb.to_uppercase(), &path, &[admin[0], JSON], body).await;
             if path.contains("/features/none/") {
                 // This version has no feature that could be switched on.
-                assert!(answer.problem() == ProblemKind::Conflict && answer.body.contains("not supported by voter1"), "{answer:?}");
+                assert!(answer.problem() == ProblemKind::NotFound && answer.body.contains("there is no feature `none`"), "{answer:?}");
                 continue;
             }
             if path.contains("/authority/") {

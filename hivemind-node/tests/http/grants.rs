@@ -51,6 +51,7 @@ async fn what_makes_no_sense_makes_no_token() {
         r#"{"label":"","ttl_s":1,"uses":1}"#,
         r#"{"label":"a","ttl_s":1,"uses":1,"x":1}"#,
         r#"{"label":"a","ttl_s":-1,"uses":1}"#,
+        r#"{"label":"a","roles":["host","host"],"ttl_s":1,"uses":1}"#,
     ] {
         assert_eq!(post(&cluster, "/api/v1/tokens", bad).await.problem(), ProblemKind::BadBody, "{bad}");
     }
@@ -104,7 +105,7 @@ async fn a_plain_host_says_who_knows_the_tokens() {
     within("the host knows the credentials", host.handle().view_where(known)).await.unwrap();
     let answer = ask(at, "GET", "/api/v1/tokens", &[ADMIN], "").await;
     assert!(answer.body.contains("ask one of voter1"), "{answer:?}");
-    assert_eq!(answer.problem(), ProblemKind::Unavailable);
+    assert_eq!(answer.problem(), ProblemKind::Conflict);
     let with = [ADMIN, JSON];
     let tried = ask(at, "POST", "/api/v1/credentials?dry_run=true", &with, r#"{"label":"b","right":"admin"}"#).await;
     assert_eq!(tried.problem(), ProblemKind::Conflict, "only a voter may");

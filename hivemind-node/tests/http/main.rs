@@ -9,6 +9,7 @@ mod grants;
 mod listening;
 mod nodes;
 mod refusals;
+mod restarts;
 mod rights;
 mod streams;
 mod tls;

@@ -67,6 +67,26 @@ async fn what_is_not_kept_any_more_is_announced_as_a_gap() {
 }
 
 #[tokio::test]
+async fn a_position_that_the_cluster_never_reached_is_said_to_be_none() {
+    let cluster = Cluster::born(loopback()).await;
+    let [_second, _third] = cluster.two_voters().await;
+    let last = cluster.voter.handle().view().unwrap().facts.position();
+    let beyond = format!("{}-{}", last.epoch, last.index.0 + 1000);
+    let mut stream = Stream::open(cluster.at, EVENTS, &[("Last-Event-ID", &beyond)]).await.unwrap();
+    let first = stream.next().await.unwrap();
+    let gap: Gap = first.json();
+    assert!(first.name == "gap" && gap.why.contains("never came so far") && gap.after.as_deref() == Some(beyond.as_str()), "{gap:?}");
+    assert_eq!(stream.next().await.unwrap().name, "log", "what there is follows");
+    let page: EventPage = get(cluster.at, &format!("{EVENTS}?after={beyond}")).await.json();
+    assert!(page.gap == Some(gap) && !page.events.is_empty(), "{page:?}");
+
+    // Nobody can say so without a quorum.
+    drop((_second, _third));
+    let refused = get(cluster.at, &format!("{EVENTS}?after={beyond}")).await;
+    assert_eq!(refused.problem(), ProblemKind::NoQuorum);
+}
+
+#[tokio::test]
 async fn configs_are_streamed_as_a_state_and_its_changes() {
     let cluster = Cluster::born(loopback()).await;
     let web1 = cluster.host("web1", 80).await;

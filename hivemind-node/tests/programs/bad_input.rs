@@ -63,7 +63,7 @@ fn settings_that_are_wrong_are_told_by_line() {
     let said = host.run();
     assert!(said.status == 2 && said.err.contains("node.toml:3: sed: there is no such setting; did you mean `seeds`?"), "{said:?}");
     let said = host.ask(&["members"]);
-    assert!(said.status == 2 && said.err.contains("did you mean `seeds`?"), "{said:?}");
+    assert!(said.status == 3 && said.err.contains("did you mean `seeds`?"), "no daemon either: {said:?}");
 }
 
 #[test]

@@ -78,13 +78,18 @@ fn the_manual_pages_and_the_completions_know_every_command() {
     let host = Host::new();
     let folder = host.path("man");
     host.ask(&["man", "--dir", &folder.display().to_string()]).done();
-    for page in
-        ["man1/hivemind.1", "man1/hivemind-voters-add.1", "man1/hivemind-leader-transfer.1", "man1/hivemind-why.1", "man8/hivemind-node.8"]
-    {
+    for page in [
+        "man1/hivemind.1",
+        "man1/hivemind-man.1",
+        "man1/hivemind-voters-add.1",
+        "man1/hivemind-leader-transfer.1",
+        "man1/hivemind-why.1",
+        "man8/hivemind-node.8",
+    ] {
         let text = std::fs::read_to_string(folder.join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
         assert!(text.contains(".TH hivemind"), "{page}: {text}");
     }
-    assert!(!folder.join("man1/hivemind-man.1").exists(), "it is for packagers");
+    assert!(host.ask(&["--help"]).done().contains("\n  man "));
     for shell in ["bash", "zsh", "fish"] {
         let script = host.ask(&["completions", shell]).done();
         assert!(["doctor", "why", "transfer"].iter().all(|command| script.contains(command)), "{shell}");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hivemind_node::http::model::{Part, Voters};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -129,7 +130,7 @@ pub(crate) fn told(manager: &UnixDatagram, expected: &str) -> Vec<String> {
 }
 
 /// A port that nobody has now. A first voter is found again where it was born, so it can not take any.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -161,4 +162,15 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A second voter of the founder's cluster, which runs and votes.
+pub(crate) fn second_voter(founder: &Host) -> (Host, Daemon) {
+    let token = founder.ask(&["token", "create", "--voter"]).done();
+    let second = Host::new();
+    second.join(&[token.trim(), "--voter"], "eu2").done();
+    let daemon = second.start();
+    let both = |voters: &Voters| voters.voters.iter().filter(|voter| voter.part == Part::Voter).count() == 2;
+    founder.ask_until(&["voters", "--json"], both);
+    (second, daemon)
 }

@@ -10,3 +10,4 @@ mod https;
 mod manual;
 mod said;
 mod service;
+mod words;

@@ -248,3 +248,34 @@ fn an_event_that_contradicts_the_members_changes_nothing() {
         assert_eq!(facts, before);
     }
 }
+
+#[test]
+fn what_a_former_start_kept_is_told_as_far_as_it_leads_up_to_now_and_is_never_served() {
+    let (first, _) = leader(&joins(2, 9));
+    let events: Vec<LogEvent> = first.kept().collect();
+    let indices = |log: &EventLog| log.kept().map(|logged| logged.index.0).collect::<Vec<_>>();
+    let last = first.position().index.0;
+    let anew = |limit: usize, events: Vec<LogEvent>| {
+        let mut log = EventLog::new(first.facts().clone(), limit);
+        log.recall(events);
+        log
+    };
+    assert_eq!(indices(&anew(1 << 20, events.clone())), indices(&first));
+    let mut torn = events.clone();
+    torn.remove(4);
+    assert_eq!(indices(&anew(1 << 20, torn)), (6..=last).collect::<Vec<_>>(), "what others do not follow is left out");
+    let most = events.iter().rev().take(2).map(|logged| logged.payload.len()).sum();
+    assert_eq!(indices(&anew(most, events.clone())), [last - 1, last], "bounded as the tail is");
+    let mut ahead = events.clone();
+    ahead.push(LogEvent::new(first.position().index.next(), &joins(10, 10)[0]));
+    assert_eq!(indices(&anew(1 << 20, ahead)), indices(&first), "what was not folded is not told");
+
+    let mut log = anew(1 << 20, events.clone());
+    assert_eq!(log.floor().0, last + 1, "nobody's word for it is at hand");
+    let mut around = Surround::new(1);
+    log.commit(vec![LogEvent::new(log.position().index.next(), &joins(10, 10)[0])], true, &nobody(), &mut around.ctx());
+    assert_eq!(indices(&log), (events[0].index.0..=last + 1).collect::<Vec<_>>(), "what came since follows");
+    let facts = log.facts().clone();
+    log.replace(facts, &around.ctx());
+    assert!(indices(&log).is_empty(), "another story begins");
+}

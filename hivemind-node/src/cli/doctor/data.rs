@@ -76,12 +76,28 @@ fn room(folder: &Path) -> Finding {
 }
 
 fn sync(folder: &Path) -> Finding {
-    match measure(folder) {
+    judge(measure(folder))
+}
+
+/// A disk that takes nothing stops a node; one that this user may not write to may be well.
+fn judge(measured: io::Result<Duration>) -> Finding {
+    match measured {
         Ok(took) if took > SLOW => {
             warn("disk", format!("a sync takes {took:.1?}: a voter here holds the others up; use a faster disk, or let it be no voter"))
         }
         Ok(took) => ok("disk", format!("a sync takes {took:.1?}")),
-        Err(error) => warn("disk", format!("it could not be measured: {error}; run this as the user of the daemon")),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => {
+                fail("disk", format!("{error}: a node can not keep what it must; look why (`dmesg` may say), and mount it for writing"))
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                fail("disk", format!("{error}: a node whose disk is full stops; make room"))
+            }
+            io::ErrorKind::PermissionDenied => {
+                warn("disk", format!("it could not be measured: {error}; run this as the user of the daemon"))
+            }
+            _ => fail("disk", format!("it does not take what is written: {error}; a node stops where that happens")),
+        },
     }
 }
 
@@ -98,4 +114,21 @@ fn measure(folder: &Path) -> io::Result<Duration> {
     let mut took = took?;
     took.sort_unstable();
     Ok(took[ROUNDS / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_a_failure() {
+        let verdict = |errno: rustix::io::Errno| judge(Err(io::Error::from(errno))).verdict;
+        for errno in [rustix::io::Errno::ROFS, rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT, rustix::io::Errno::IO] {
+            assert_eq!(verdict(errno), Verdict::Fail, "{errno}");
+        }
+        assert_eq!(verdict(rustix::io::Errno::ACCESS), Verdict::Warn, "another user's");
+        assert_eq!(judge(Ok(SLOW * 2)).verdict, Verdict::Warn);
+        assert_eq!(judge(Ok(SLOW)).verdict, Verdict::Ok);
+    }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::{Finding, fail, ok, warn};
 use crate::authority::NodeIdentity;
-use crate::enroll::reach;
+use crate::enroll::{EnrollFailure, again, reach};
 use crate::http::model::Status;
 use crate::settings_file::NodeSettings;
 
@@ -50,14 +50,35 @@ fn port(check: &'static str, address: SocketAddr, setting: &str, held: bool, ref
 /// Whether the seeds can be spoken to: only a node that does not run needs to ask.
 pub(super) async fn seeds(settings: &NodeSettings, identity: Option<&NodeIdentity>) -> Vec<Finding> {
     let Some(identity) = identity else { return Vec::new() };
-    let mut findings = Vec::new();
+    let (mut findings, mut up) = (Vec::new(), Vec::new());
     for &address in &settings.seeds {
         findings.push(match reach(identity, address).await {
-            Ok(()) => ok("seed", format!("{address} answers")),
+            Ok(()) => {
+                up.push(address);
+                ok("seed", format!("{address} answers"))
+            }
             Err(why) => warn("seed", format!("{address} {why}: is the node there up, and UDP open between here and there?")),
         });
     }
+    if !up.is_empty() {
+        findings.push(membership(settings, identity, &up).await);
+    }
     findings
+}
+
+/// Whether the cluster admits this node's key: a voter is asked for a certificate, which is not kept.
+async fn membership(settings: &NodeSettings, identity: &NodeIdentity, up: &[SocketAddr]) -> Finding {
+    match again(identity, &settings.name, up).await {
+        Ok(_) => ok("membership", "the cluster admits its key"),
+        Err(EnrollFailure::Refused(why)) => {
+            let says = format!(
+                "{why}. It left, or was put out: to bring the host back, remove {} and the settings file, and join with a new token",
+                settings.data_dir.display()
+            );
+            fail("membership", says)
+        }
+        Err(error) => warn("membership", format!("whether the cluster still admits its key is not known: {error}")),
+    }
 }
 
 #[cfg(test)]

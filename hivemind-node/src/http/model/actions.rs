@@ -39,7 +39,8 @@ pub struct ActionResult {
     pub member: MemberRef,
     /// How far it went.
     pub stage: ActionStage,
-    /// The position at which it is done; in a dry run, that of the view that it was judged by. A node that ended its own membership
+    /// The position at which it is done: the member is none any more, or votes from there on, or no more (what is waited for, not the wish
+    /// for it). Where it was so already, one at which it is so. In a dry run, that of the view that it was judged by. A node that ended its own membership
     /// knows only the last position that it saw as a member.
     pub position: String,
 }

@@ -12,7 +12,7 @@ use super::members::{MemberRef, Part};
 pub struct EventPage {
     /// These.
     pub events: Vec<LoggedEvent>,
-    /// What is missing before the first of them and after `after`: this node does not keep it (any more).
+    /// What is missing before the first of them and after `after`: this node does not keep it (any more), or `after` never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
     /// The `after` of the next page: the last position that this page covers. There is none yet where nothing happened.

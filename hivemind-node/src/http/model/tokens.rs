@@ -29,6 +29,8 @@ pub struct Token {
     pub voter: bool,
     /// From when on it admits nobody, in milliseconds since 1970.
     pub expires_ms: u64,
+    /// The same, in UTC by RFC 3339, to the second.
+    pub expires: String,
     /// How many more nodes it admits.
     pub uses: u32,
 }

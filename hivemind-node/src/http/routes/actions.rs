@@ -12,6 +12,7 @@ use hivemind_core::wire::member::MemberRecord;
 use tokio::time::{Instant, timeout_at};
 
 use super::named_by;
+use super::refusals::refused;
 use crate::driver::StopReason;
 use crate::http::answer;
 use crate::http::call::Call;
@@ -37,7 +38,7 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
     }
     let result = |stage, position: String| ActionResult { action, member: named_by(member), stage, position };
     if call.asked.dry_run {
-        fits(&view, action, member).map_err(|refusal| refused(&refusal))?;
+        fits(&view, action, member).map_err(|refusal| refused(call, &refusal))?;
         let possible = result(ActionStage::Possible, view.facts.position().to_string());
         return Ok(answer::of_view(&call.desk, &view, answer::json(&possible)));
     }
@@ -50,7 +51,7 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
             let view = call.desk.handle.view().unwrap_or(view.clone());
             Ok(answer::of_view(&call.desk, &view, answer::json(&result(ActionStage::Committed, position.to_string()))))
         }
-        Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
+        Ok(Outcome::Refused(refusal)) => Err(refused(call, &refusal)),
         Ok(Outcome::OutcomeUnknown) if member.node == view.node && has_left(call).await => {
             // The node that left stops as it learns of it, which is before it hears what became of the command.
             let view = call.desk.handle.view().unwrap_or(view.clone());
@@ -59,14 +60,16 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
         }
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(Failure::new(
             ProblemKind::OutcomeUnknown,
-            format!("it may have been done, or may yet be; look at /api/v1/members/{name}?consistency=linearizable before you ask again"),
+            format!(
+                "it may have been done, or may yet be; look whether `{name}` is a member, with `consistency=linearizable`, before you ask again"
+            ),
         )),
     }
 }
 
 /// There is no such member, as far as this node knows.
 pub(super) fn unknown_name(view: &View, name: &NodeName) -> Failure {
-    let more = if view.facts.is_full() { "; /api/v1/members lists them" } else { ", and does not know all; ask a voter" };
+    let more = if view.facts.is_full() { "; the list of members has all names" } else { ", and does not know all; ask a voter" };
     Failure::new(ProblemKind::NotFound, format!("this node knows no member `{name}`{more}"))
 }
 
@@ -114,7 +117,7 @@ async fn in_effect(call: &Call, action: Action, member: &MemberRecord, position:
             let name = &member.name;
             Err(Failure::new(
                 ProblemKind::OutcomeUnknown,
-                format!("the wish is committed, and not in effect yet: {detail}; look for `{name}` at /api/v1/voters"),
+                format!("the wish is committed, and not in effect yet: {detail}; look for `{name}` in the list of voters"),
             ))
         }
     }
@@ -124,40 +127,4 @@ async fn in_effect(call: &Call, action: Action, member: &MemberRecord, position:
 async fn has_left(call: &Call) -> bool {
     let soon = call.deadline.min(Instant::now() + STOPS_IN);
     matches!(timeout_at(soon, call.desk.handle.stopped()).await, Ok(StopReason::Halted(HaltReason::Left)))
-}
-
-pub(super) fn refused(refusal: &Refusal) -> Failure {
-    let kind = match refusal {
-        Refusal::NotAMember { .. } | Refusal::NoSuchToken | Refusal::NoSuchCredential { .. } => ProblemKind::NotFound,
-        Refusal::Degraded | Refusal::Busy => ProblemKind::NoQuorum,
-        Refusal::NameInUse { .. }
-        | Refusal::Revoked
-        | Refusal::Invalid { .. }
-        | Refusal::StillVoter { .. }
-        | Refusal::Restarting { .. }
-        | Refusal::NotEnrolled
-        | Refusal::EnrolledAs { .. }
-        | Refusal::RoleNotAdmitted { .. }
-        | Refusal::VoterNotAdmitted
-        | Refusal::TokenExpired
-        | Refusal::TokenUsedUp
-        | Refusal::BadProof
-        | Refusal::StillMember { .. }
-        | Refusal::NotAVoter
-        | Refusal::Unsupported { .. }
-        | Refusal::LacksFeatures { .. }
-        | Refusal::NotEligible { .. }
-        | Refusal::NotVoting { .. }
-        | Refusal::LastVoter { .. }
-        | Refusal::LeadsAlready { .. }
-        | Refusal::Lags { .. }
-        | Refusal::NoHeir
-        | Refusal::NotTakenOver { .. }
-        | Refusal::FormerTrusted
-        | Refusal::NoFormer
-        | Refusal::Overlap { .. }
-        | Refusal::Outdated => ProblemKind::Conflict,
-    };
-    let failure = Failure::new(kind, format!("{refusal}; nothing was done"));
-    if kind == ProblemKind::NoQuorum { failure.retry_after(1) } else { failure }
 }

@@ -6,8 +6,8 @@ use hivemind_core::wire::command::{Outcome, Refusal};
 use rustls::pki_types::CertificateDer;
 use tokio::time::timeout_at;
 
-use super::actions::refused;
 use super::named;
+use super::refusals::refused;
 use super::tokens::judged;
 use crate::authority::{Fingerprint, certificate_pem};
 use crate::enroll::{certificate, is_by};
@@ -17,7 +17,7 @@ use crate::http::failure::Failure;
 use crate::http::model::{ActionStage, Authorities, Authority, ProblemKind, RetireBody, Retired, Rotated};
 use crate::node::RotationFailure;
 
-const LOOK: &str = "look at /api/v1/authority before you ask again";
+const LOOK: &str = "look which authorities are trusted before you ask again";
 
 /// `GET /api/v1/authority`.
 pub(in crate::http) fn authority(call: &Call) -> Result<Response, Failure> {
@@ -57,20 +57,22 @@ fn told(authority: &CertificateDer<'static>) -> Authority {
 pub(in crate::http) async fn rotate_authority(call: &Call) -> Result<Response, Failure> {
     if call.asked.dry_run {
         let view = judged(call).await?;
-        call.desk.handle.rotatable().map_err(failed)?;
+        call.desk.handle.rotatable().map_err(|failure| failed(call, &failure))?;
         let body = Rotated { fingerprint: None, stage: ActionStage::Possible, position: view.facts.position().to_string() };
         return Ok(answer::of_view(&call.desk, &view, answer::json(&body)));
     }
-    let (fingerprint, position) =
-        timeout_at(call.deadline, call.desk.handle.rotate_authority()).await.map_err(|_late| unknown("announced"))?.map_err(failed)?;
+    let (fingerprint, position) = timeout_at(call.deadline, call.desk.handle.rotate_authority())
+        .await
+        .map_err(|_late| unknown("announced"))?
+        .map_err(|failure| failed(call, &failure))?;
     tracing::info!(%fingerprint, %position, "another authority was announced over HTTP");
     let body = Rotated { fingerprint: Some(fingerprint.to_string()), stage: ActionStage::Committed, position: position.to_string() };
     Ok(answer::of_view(&call.desk, &*call.view()?, answer::json(&body)))
 }
 
-fn failed(failure: RotationFailure) -> Failure {
-    let kind = match &failure {
-        RotationFailure::Refused(refusal) => return refused(refusal),
+fn failed(call: &Call, failure: &RotationFailure) -> Failure {
+    let kind = match failure {
+        RotationFailure::Refused(refusal) => return refused(call, refusal),
         RotationFailure::OutcomeUnknown => return unknown("announced"),
         RotationFailure::NotHeld | RotationFailure::Given | RotationFailure::UnderWay(_) => ProblemKind::Conflict,
         RotationFailure::Made(_) | RotationFailure::Length(_) | RotationFailure::Kept(_) => ProblemKind::Unavailable,
@@ -84,7 +86,7 @@ pub(in crate::http) async fn retire_authority(call: &Call) -> Result<Response, F
     if call.asked.dry_run {
         let view = judged(call).await?;
         if view.facts.trust().former().is_none() {
-            return Err(refused(&Refusal::NoFormer));
+            return Err(refused(call, &Refusal::NoFormer));
         }
         let body = Retired { stage: ActionStage::Possible, position: view.facts.position().to_string() };
         return Ok(answer::of_view(&call.desk, &view, answer::json(&body)));
@@ -95,7 +97,7 @@ pub(in crate::http) async fn retire_authority(call: &Call) -> Result<Response, F
             let body = Retired { stage: ActionStage::Committed, position: position.to_string() };
             Ok(answer::of_view(&call.desk, &*call.view()?, answer::json(&body)))
         }
-        Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
+        Ok(Outcome::Refused(refusal)) => Err(refused(call, &refusal)),
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(unknown("retired")),
     }
 }

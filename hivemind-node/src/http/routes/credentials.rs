@@ -5,7 +5,7 @@ use hivemind_core::wire::access::{self, CredentialId, Label};
 use hivemind_core::wire::command::{Command, Refusal};
 use tokio::time::timeout_at;
 
-use super::actions::refused;
+use super::refusals::refused;
 use super::tokens::{judged, made, revoke, revoked, tried};
 use crate::http::answer;
 use crate::http::call::{Call, bad_body};
@@ -40,7 +40,7 @@ pub(in crate::http) async fn create_credential(call: &Call) -> Result<Response, 
     if call.asked.dry_run {
         return tried(call).await;
     }
-    let made = made(timeout_at(call.deadline, call.desk.handle.create_credential(named, right)).await.ok())?;
+    let made = made(call, timeout_at(call.deadline, call.desk.handle.create_credential(named, right)).await.ok())?;
     let view = call.view()?;
     let id = made.id.to_string();
     tracing::info!(credential = id, label, %right, "a credential was made over HTTP");
@@ -57,7 +57,7 @@ pub(in crate::http) async fn revoke_credential(call: &Call) -> Result<Response, 
     if call.asked.dry_run {
         let view = judged(call).await?;
         if !view.facts.credentials().contains_key(&id) {
-            return Err(refused(&Refusal::NoSuchCredential { id }));
+            return Err(refused(call, &Refusal::NoSuchCredential { id }));
         }
         return revoked(call, id.to_string(), ActionStage::Possible, view.facts.position());
     }

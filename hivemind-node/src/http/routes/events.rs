@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::http::HeaderName;
 use axum::response::Response;
+use hivemind_core::ids::Index;
+use tokio::time::timeout_at;
 
 use crate::http::answer;
 use crate::http::call::Call;
@@ -22,10 +24,16 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 const BATCH: usize = 64;
 
 /// `GET /api/v1/events`.
-pub(in crate::http) fn events(call: &Call) -> Result<Response, Failure> {
-    let view = call.view()?;
+pub(in crate::http) async fn events(call: &Call) -> Result<Response, Failure> {
     let desk = &call.desk;
     let after = last_event_id(call)?.or(call.asked.after_position);
+    call.view()?;
+    // A node that has just started takes up what is on its disk first.
+    kept_up_to(call, Index(0)).await?;
+    if after.is_some_and(|after| desk.journal.is_behind(after)) {
+        catch_up(call).await?;
+    }
+    let view = call.view()?;
     let response = if call.wants_stream() {
         let (journal, handle) = (Arc::clone(&desk.journal), desk.handle.clone());
         stream::begin(call, |sink| write(sink, journal, handle, after))?
@@ -35,6 +43,19 @@ pub(in crate::http) fn events(call: &Call) -> Result<Response, Failure> {
         answer::json(&EventPage { events: found.events, gap: found.gap, next, more: found.more })
     };
     Ok(answer::of_view(desk, &view, response))
+}
+
+/// A client that saw more than this node may have come from one that is further, or from another cluster: a quorum says how far this one is.
+async fn catch_up(call: &Call) -> Result<(), Failure> {
+    call.wait_for_quorum().await?;
+    kept_up_to(call, call.view()?.facts.position().index).await
+}
+
+async fn kept_up_to(call: &Call, index: Index) -> Result<(), Failure> {
+    let kept = timeout_at(call.deadline, call.desk.journal.reaches(index)).await;
+    kept.map_err(|_| {
+        Failure::new(ProblemKind::Unavailable, "this node is behind what it should know; ask again, or another node").retry_after(1)
+    })
 }
 
 /// The last id that a client has seen, where it says so.

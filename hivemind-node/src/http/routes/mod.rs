@@ -10,6 +10,7 @@ mod health;
 mod members;
 mod metrics;
 mod page;
+mod refusals;
 mod services;
 mod status;
 mod tokens;
@@ -36,8 +37,12 @@ pub(super) use tokens::{create_token, revoke_token, tokens};
 pub(super) use voters::{transfer, voters};
 pub(super) use why::why;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::model::{MemberRef, MemberState, Part};
 use hivemind_core::ids::NodeId;
+use hivemind_core::time::Timestamp;
 
 /// A part in the Raft group, as it is answered.
 pub(super) fn part(part: VoterPart) -> Part {
@@ -65,6 +70,12 @@ fn named(view: &View, node: NodeId) -> MemberRef {
 
 fn named_by(member: &MemberRecord) -> MemberRef {
     MemberRef { node: member.node.to_string(), name: Some(member.name.to_string()) }
+}
+
+/// A moment in UTC, to the second; empty where it is beyond the year 9999.
+fn moment(at: Timestamp) -> String {
+    let moment = i64::try_from(at.0 / 1000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// Whether the node of `view` holds all configs that there are.

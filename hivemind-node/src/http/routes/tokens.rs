@@ -10,7 +10,8 @@ use hivemind_core::wire::access::{Admits, KnownToken, Label};
 use hivemind_core::wire::command::{Command, Outcome, Refusal, check_token};
 use tokio::time::timeout_at;
 
-use super::actions::refused;
+use super::moment;
+use super::refusals::refused;
 use crate::enroll::JoinToken;
 use crate::http::answer;
 use crate::http::call::{Call, bad_body};
@@ -31,6 +32,7 @@ pub(in crate::http) async fn tokens(call: &Call) -> Result<Response, Failure> {
         roles: token.admits.roles.iter().map(ToString::to_string).collect(),
         voter: token.admits.voter,
         expires_ms: token.expires.0,
+        expires: moment(token.expires),
         uses: token.uses,
     };
     let body = Tokens { tokens: known.into_iter().map(token).collect() };
@@ -43,21 +45,24 @@ async fn known(call: &Call, view: &View) -> Result<Vec<KnownToken>, Failure> {
         let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
         let voters: Vec<&str> = voters.collect();
         let detail = format!("voters alone know the join tokens; ask one of {}", voters.join(", "));
-        Failure::new(ProblemKind::Unavailable, detail)
+        Failure::new(ProblemKind::Conflict, detail)
     })
 }
 
 /// `POST /api/v1/tokens`.
 pub(in crate::http) async fn create_token(call: &Call) -> Result<Response, Failure> {
     let TokenBody { label, roles, voter, ttl_s, uses } = call.body()?;
+    if let Some(twice) = roles.iter().enumerate().find_map(|(at, role)| roles[..at].contains(role).then_some(role)) {
+        return Err(bad_body(format!("the role `{twice}` is given twice")));
+    }
     let roles: Result<Vec<SectionKind>, _> = roles.iter().map(|role| SectionKind::new(role)).collect();
     let admits = Admits { roles: roles.map_err(bad_body)?, voter };
     let wish = TokenWish { label: Label::new(&label).map_err(bad_body)?, admits, ttl: Duration::from_secs(ttl_s), uses };
     if call.asked.dry_run {
-        check_token(&wish.admits, wish.ttl, wish.uses).map_err(|refusal| refused(&refusal))?;
+        check_token(&wish.admits, wish.ttl, wish.uses).map_err(|refusal| refused(call, &refusal))?;
         return tried(call).await;
     }
-    let made: JoinToken = made(timeout_at(call.deadline, call.desk.handle.create_token(wish)).await.ok())?;
+    let made: JoinToken = made(call, timeout_at(call.deadline, call.desk.handle.create_token(wish)).await.ok())?;
     let view = call.view()?;
     let id = made.id().to_string();
     tracing::info!(token = id, label, uses, "a join token was made over HTTP");
@@ -74,7 +79,7 @@ pub(in crate::http) async fn revoke_token(call: &Call) -> Result<Response, Failu
         let view = judged(call).await?;
         let tokens = known(call, &view).await?;
         if tokens.iter().all(|token| token.id != id) {
-            return Err(refused(&Refusal::NoSuchToken));
+            return Err(refused(call, &Refusal::NoSuchToken));
         }
         return revoked(call, written, ActionStage::Possible, view.facts.position());
     }
@@ -85,7 +90,7 @@ pub(in crate::http) async fn revoke_token(call: &Call) -> Result<Response, Failu
 pub(super) async fn judged(call: &Call) -> Result<Arc<View>, Failure> {
     call.wait_for_quorum().await?;
     let view = call.view()?;
-    if view.facts.is_voter(view.node) { Ok(view) } else { Err(refused(&Refusal::NotAVoter)) }
+    if view.facts.is_voter(view.node) { Ok(view) } else { Err(refused(call, &Refusal::NotAVoter)) }
 }
 
 /// Says that something could be made.
@@ -96,10 +101,10 @@ pub(super) async fn tried(call: &Call) -> Result<Response, Failure> {
 }
 
 /// What was made with a secret, or why it was not; `None` where no answer came in time.
-pub(super) fn made<T>(made: Option<Result<T, SecretFailure>>) -> Result<T, Failure> {
+pub(super) fn made<T>(call: &Call, made: Option<Result<T, SecretFailure>>) -> Result<T, Failure> {
     match made {
         Some(Ok(made)) => Ok(made),
-        Some(Err(SecretFailure::NotCommitted(Outcome::Refused(refusal)))) => Err(refused(&refusal)),
+        Some(Err(SecretFailure::NotCommitted(Outcome::Refused(refusal)))) => Err(refused(call, &refusal)),
         Some(Err(SecretFailure::NotCommitted(Outcome::Committed { .. } | Outcome::OutcomeUnknown))) | None => {
             Err(Failure::new(ProblemKind::OutcomeUnknown, LOOK))
         }
@@ -116,7 +121,7 @@ pub(super) async fn revoke(call: &Call, id: String, command: Command) -> Result<
             tracing::info!(id, %position, "revoked over HTTP");
             revoked(call, id, ActionStage::Committed, position)
         }
-        Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
+        Ok(Outcome::Refused(refusal)) => Err(refused(call, &refusal)),
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(Failure::new(ProblemKind::OutcomeUnknown, LOOK)),
     }
 }

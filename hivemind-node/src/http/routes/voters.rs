@@ -10,7 +10,8 @@ use hivemind_core::wire::command::{self, Command, Outcome, Refusal};
 use hivemind_core::wire::event::VoterPart;
 use tokio::time::{Instant, timeout_at};
 
-use super::actions::{refused, unknown_name};
+use super::actions::unknown_name;
+use super::refusals::refused;
 use super::{named, part, state};
 use crate::http::answer;
 use crate::http::call::Call;
@@ -58,8 +59,8 @@ pub(in crate::http) async fn transfer(call: &Call) -> Result<Response, Failure> 
     };
     if call.asked.dry_run {
         match heir {
-            Some(heir) if !view.facts.is_voter(heir) => return Err(refused(&Refusal::NotVoting { node: heir })),
-            Some(heir) if before == Some(heir) => return Err(refused(&Refusal::LeadsAlready { node: heir })),
+            Some(heir) if !view.facts.is_voter(heir) => return Err(refused(call, &Refusal::NotVoting { node: heir })),
+            Some(heir) if before == Some(heir) => return Err(refused(call, &Refusal::LeadsAlready { node: heir })),
             Some(_) | None => {}
         }
         let possible = result(heir, ActionStage::Possible, view.facts.position());
@@ -75,9 +76,9 @@ pub(in crate::http) async fn transfer(call: &Call) -> Result<Response, Failure> 
             let done = result(leader, ActionStage::Committed, position);
             Ok(answer::of_view(&call.desk, &view, answer::json(&done)))
         }
-        Ok(Outcome::Refused(refusal)) => Err(refused(&refusal)),
+        Ok(Outcome::Refused(refusal)) => Err(refused(call, &refusal)),
         Ok(Outcome::OutcomeUnknown) | Err(_) => {
-            let detail = "another voter may lead, or may yet; look at /api/v1/voters of a voter before you ask again";
+            let detail = "another voter may lead, or may yet; list the voters at a voter before you ask again";
             Err(Failure::new(ProblemKind::OutcomeUnknown, detail))
         }
     }

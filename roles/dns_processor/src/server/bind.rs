@@ -16,12 +16,12 @@ const TCP_BACKLOG: i32 = 256;
 #[derive(Debug, Error)]
 pub enum BindError {
     /// No address at all.
-    #[error("no address to answer DNS at; give one with --dns-listen")]
+    #[error("no address to answer DNS at; give one")]
     NoAddress,
     /// Another process has the address.
     #[error(
         "{address}/{protocol} is taken: another DNS server (systemd-resolved, dnsmasq, another hivemind?) listens there; \
-         stop it or choose another address with --dns-listen"
+         stop it or choose another address"
     )]
     Taken {
         /// The address.
@@ -32,7 +32,7 @@ pub enum BindError {
     /// A port that this process may not use.
     #[error(
         "{address}/{protocol} may not be used by this user: ports below 1024 need the capability CAP_NET_BIND_SERVICE \
-         (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); grant it or choose another address with --dns-listen"
+         (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); grant it or choose another address"
     )]
     Forbidden {
         /// The address.
@@ -41,7 +41,7 @@ pub enum BindError {
         protocol: &'static str,
     },
     /// An address that no interface of this machine has.
-    #[error("{address}/{protocol} is not an address of this machine; choose one with --dns-listen")]
+    #[error("{address}/{protocol} is not an address of this machine; choose one that is")]
     NotHere {
         /// The address.
         address: SocketAddr,
@@ -49,7 +49,7 @@ pub enum BindError {
         protocol: &'static str,
     },
     /// Something else went wrong.
-    #[error("{address}/{protocol} can not be bound: {source}; choose another address with --dns-listen")]
+    #[error("{address}/{protocol} can not be bound: {source}; choose another address")]
     Other {
         /// The address.
         address: SocketAddr,
