@@ -8,6 +8,7 @@ mod folder;
 mod identity;
 #[cfg(feature = "cli")]
 mod named;
+mod proven;
 mod request;
 mod verify;
 
@@ -29,6 +30,7 @@ pub(crate) use folder::{certificate_pem, write_whole};
 pub use identity::NodeIdentity;
 #[cfg(feature = "cli")]
 pub(crate) use named::{NamedVerifier, Wanted};
+pub(crate) use proven::{CheckServer, Proven};
 pub(crate) use request::requested;
 pub use request::{RequestError, certificate_request};
 #[cfg(feature = "cli")]

@@ -3,12 +3,11 @@
 
 use std::net::IpAddr;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::CertificateError;
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::{PeerVerifier, names_address};
+use super::{CheckServer, PeerVerifier, names_address};
 
 /// Who is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,43 +32,14 @@ impl NamedVerifier {
     }
 }
 
-impl ServerCertVerifier for NamedVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let name = self.peers.node_now(end_entity, now)?;
+impl CheckServer for NamedVerifier {
+    fn check_server(&self, own: &CertificateDer<'_>, _beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
+        let name = self.peers.node_now(own, now)?;
         let is_wanted = match &self.wanted {
             Wanted::Node(wanted) => name == *wanted,
-            Wanted::At(address) => names_address(end_entity, *address),
+            Wanted::At(address) => names_address(own, *address),
         };
-        if is_wanted { Ok(ServerCertVerified::assertion()) } else { Err(CertificateError::NotValidForName.into()) }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ServerCertVerifier::verify_tls12_signature(&self.peers, message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ServerCertVerifier::verify_tls13_signature(&self.peers, message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ServerCertVerifier::supported_verify_schemes(&self.peers)
+        if is_wanted { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
     }
 }
 
@@ -92,9 +62,8 @@ mod tests {
         let verifier = NamedVerifier::new(&[by.certificate().clone()], algorithms, wanted).unwrap();
         let now = SystemTime::now() + after;
         let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap());
-        let asked = ServerName::try_from("ignored").unwrap();
-        match verifier.verify_server_cert(&shown.chain()[0], &[], &asked, &[], now) {
-            Ok(_) => Ok(()),
+        match verifier.check_server(&shown.chain()[0], &[], now) {
+            Ok(()) => Ok(()),
             Err(rustls::Error::InvalidCertificate(error)) => Err(error),
             Err(other) => panic!("{other}"),
         }

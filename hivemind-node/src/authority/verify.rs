@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hivemind_core::ids::{ClusterId, PublicKey};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
+use rustls::{CertificateError, OtherError};
 use thiserror::Error;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyUsage, anchor_from_trusted_cert};
 
-use super::{BACKDATED, trust_domain};
+use super::{BACKDATED, CheckServer, trust_domain};
 use crate::keys::key_of_spki;
 
 /// A certificate is accepted for this long after its end: 90 days, so that a cluster that was off for
@@ -104,7 +102,7 @@ impl Validity {
     }
 }
 
-/// Checks both sides of every connection.
+/// Checks the certificates of both sides of every connection.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
     anchors: Vec<TrustAnchor<'static>>,
@@ -144,9 +142,9 @@ impl PeerVerifier {
         Some(Validity { from: moment(not_before), until: moment(not_after) })
     }
 
-    /// Whether a certificate is one that a server of these authorities shows, at this time or within the grace.
-    pub(crate) fn is_server(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), rustls::Error> {
-        self.check(certificate, &[], now, KeyUsage::server_auth()).map_err(rustls::Error::from)
+    /// Whether a certificate is one that a client of these authorities shows, at this time or within the grace.
+    pub(super) fn check_client(&self, own: &CertificateDer<'_>, beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
+        Ok(self.check(own, beside, now, KeyUsage::client_auth())?)
     }
 
     fn check(
@@ -195,82 +193,10 @@ impl PeerVerifier {
     }
 }
 
-impl ServerCertVerifier for PeerVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.check(end_entity, intermediates, now, KeyUsage::server_auth())?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-}
-
-impl ClientCertVerifier for PeerVerifier {
-    /// A node that enrolls has no certificate yet. Whoever shows none gets no further than the enrollment.
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        self.check(end_entity, intermediates, now, KeyUsage::client_auth())?;
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
+impl CheckServer for PeerVerifier {
+    /// Whether it is one of these authorities, at this time or within the grace.
+    fn check_server(&self, own: &CertificateDer<'_>, beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
+        Ok(self.check(own, beside, now, KeyUsage::server_auth())?)
     }
 }
 

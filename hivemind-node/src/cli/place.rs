@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::args::ServerArgs;
 use super::failure::Failure;
-use crate::authority::{NamedVerifier, Wanted, is_authority};
+use crate::authority::{NamedVerifier, Proven, Wanted, is_authority};
 use crate::http::DEFAULT_HTTP_PORT;
 use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
 
@@ -135,9 +135,11 @@ fn config(roots: &[CertificateDer<'static>], wanted: Wanted) -> Result<Arc<Clien
     let unfit =
         |why: &dyn std::fmt::Display| Failure::Usage(format!("https with this authority is not possible: {why}; name another with --ca"));
     let provider = Arc::new(default_provider());
-    let verifier = NamedVerifier::new(roots, provider.signature_verification_algorithms, wanted).ok_or_else(|| unfit(&"it is damaged"))?;
+    let algorithms = provider.signature_verification_algorithms;
+    let named = NamedVerifier::new(roots, algorithms, wanted).ok_or_else(|| unfit(&"it is damaged"))?;
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
-    let builder = builder.map_err(|error| unfit(&error))?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let builder =
+        builder.map_err(|error| unfit(&error))?.dangerous().with_custom_certificate_verifier(Arc::new(Proven::new(named, algorithms)));
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))

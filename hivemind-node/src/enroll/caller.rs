@@ -8,16 +8,15 @@ use std::time::Duration;
 use hivemind_core::ids::ClusterId;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, VarInt};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::CertificateError;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::crypto::ring::default_provider;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use tokio::time::Instant;
 
 use super::error::EnrollFailure;
 use super::words::{Answer, MAX_VOTERS, Request, hear, say};
-use crate::authority::{Fingerprint, NodeIdentity, PeerVerifier, authority_cluster};
+use crate::authority::{CheckServer, Fingerprint, NodeIdentity, PeerVerifier, Proven, authority_cluster};
 use crate::transport::{ENROLL_ALPN, IdentityError, is_of_other_authority};
 
 /// How long a decision is waited for in all: a few elections.
@@ -62,12 +61,12 @@ impl Caller {
     fn new(accepted: Vec<Fingerprint>, identity: Option<&NodeIdentity>) -> Result<Self, EnrollFailure> {
         let provider = Arc::new(default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let verifier = Arc::new(ByFingerprint { accepted: accepted.clone(), algorithms });
+        let verifier = Proven::new(ByFingerprint { accepted: accepted.clone(), algorithms }, algorithms);
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(IdentityError::from)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let mut tls = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -198,40 +197,10 @@ struct ByFingerprint {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for ByFingerprint {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+impl CheckServer for ByFingerprint {
+    fn check_server(&self, own: &CertificateDer<'_>, beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
         let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let root = known_root(&self.accepted, intermediates).ok_or_else(unknown)?.clone().into_owned();
-        PeerVerifier::new(&[root], self.algorithms).ok_or_else(unknown)?.is_server(end_entity, now)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
+        let root = known_root(&self.accepted, beside).ok_or_else(unknown)?.clone().into_owned();
+        PeerVerifier::new(&[root], self.algorithms).ok_or_else(unknown)?.check_server(own, &[], now)
     }
 }

@@ -17,7 +17,7 @@ use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
 use super::settings::TransportSettings;
-use crate::authority::{NodeIdentity, PeerVerifier, Validity};
+use crate::authority::{NodeIdentity, PeerVerifier, Proven, Validity};
 
 /// The name of the protocol in the handshake (RFC 7301).
 const ALPN: &[u8] = b"hivemind/1";
@@ -62,8 +62,9 @@ pub(super) struct Configs {
 impl Configs {
     pub(super) fn new(identity: &NodeIdentity, settings: &TransportSettings) -> Result<Self, IdentityError> {
         let provider = Arc::new(default_provider());
-        let verifier = PeerVerifier::new(identity.roots(), provider.signature_verification_algorithms).ok_or(IdentityError::Authority)?;
-        let verifier = Arc::new(verifier);
+        let algorithms = provider.signature_verification_algorithms;
+        let peers = PeerVerifier::new(identity.roots(), algorithms).ok_or(IdentityError::Authority)?;
+        let verifier = Arc::new(Proven::new(peers, algorithms));
         let shown = Arc::new(Shown::new(identity)?);
 
         let mut server = rustls::ServerConfig::builder_with_provider(provider.clone())
