@@ -14,6 +14,7 @@ mod record;
 mod slice;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::encode::{FactsCursor, put_entries};
 pub use self::fold::FoldError;
 pub use self::live::LiveSet;
+pub use self::trust::Trust;
 use crate::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId, NodeName, Position, PublicKey, SectionKind};
 use crate::time::Timestamp;
 use crate::wire::access::{Credential, CredentialId};
@@ -109,6 +111,7 @@ pub struct Facts {
     credentials: OrdMap<CredentialId, Credential>,
     /// Those that are switched on, in every scope.
     features: OrdSet<FeatureName>,
+    trust: Trust,
 }
 
 impl Facts {
@@ -133,6 +136,7 @@ impl Facts {
             restarting: OrdMap::new(),
             credentials: OrdMap::new(),
             features: OrdSet::new(),
+            trust: Trust::default(),
         };
         facts.list(&first);
         facts.record(first).expect("nobody else has a name or key yet");

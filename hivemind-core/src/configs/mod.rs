@@ -283,7 +283,8 @@ impl Configs {
             | Event::EpochAdvanced { .. }
             | Event::Access(_)
             | Event::FeatureOn { .. }
-            | Event::Features { .. } => {}
+            | Event::Features { .. }
+            | Event::Authority(_) => {}
         }
     }
 

@@ -115,7 +115,10 @@ impl Control {
             | Command::CredentialRevoke { .. }
             | Command::FeatureOn { .. }
             | Command::Features { .. }
-            | Command::Lead { .. } => {}
+            | Command::Lead { .. }
+            | Command::AuthorityNext { .. }
+            | Command::AuthorityHeld { .. }
+            | Command::AuthorityRetire { .. } => {}
         }
         yielded.events.extend(events);
         yielded.outcomes.push((proposal.id, outcome));

@@ -52,6 +52,8 @@ pub(super) struct Registry {
     /// Which members operators wish to vote, or not to, by key: a wish outlives a leave for failure. At most [`MAX_WISHES`](super::wishes::MAX_WISHES).
     #[serde(with = "crate::wire::persistent::map")]
     pub(super) wishes: OrdMap<PublicKey, VoterWish>,
+    /// When the present authority followed the former one.
+    pub(super) followed: Timestamp,
 }
 
 /// The last events: what others may have missed.
@@ -139,6 +141,7 @@ impl Applied {
             outcomes: Bounded::new(),
             joint: None,
             wishes: OrdMap::new(),
+            followed: Timestamp::default(),
         };
         Applied { facts: Facts::birth(cluster, epoch, limits, first), registry, tail: Tail::default() }
     }
@@ -179,6 +182,9 @@ impl Applied {
             Command::Features { node, features } => self.supports(*node, features),
             Command::VoterAdd { node } => self.voter_add(*node),
             Command::VoterRemove { node } => self.voter_remove(*node),
+            Command::AuthorityNext { present, next } => self.authority_next(present, next),
+            Command::AuthorityHeld { node, authority } => self.authority_held(*node, *authority),
+            Command::AuthorityRetire { early } => self.authority_retire(*early),
             Command::Lead { .. } => Err(Refusal::Invalid { why: "who leads is not decided by the log".into() }),
         }
     }
@@ -186,7 +192,11 @@ impl Applied {
     /// Puts an event that was decided on into the log.
     pub(super) fn record(&mut self, event: &Event) -> LogEvent {
         let logged = LogEvent::new(self.facts.position().index.next(), event);
+        let was_followed = self.facts.trust().former().is_some();
         self.facts.apply(&logged).expect("an event is decided against the very facts that it is folded into");
+        if !was_followed && self.facts.trust().former().is_some() {
+            self.registry.followed = self.registry.time;
+        }
         self.tail.push(logged.clone());
         self.tail.collect(self.facts.floor());
         logged

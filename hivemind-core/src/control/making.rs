@@ -140,6 +140,7 @@ impl Making {
                 if let Some(last) = put_entries(&registry.wishes, after, budget, bytes, |entry, bytes| put(&entry, bytes)) {
                     return Some(Stage::Wishes(Some(last)));
                 }
+                put(&registry.followed, bytes);
                 put(&(self.applied.tail.len() as u64), bytes);
                 Some(Stage::Events(0))
             }

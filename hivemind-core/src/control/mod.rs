@@ -28,6 +28,7 @@
 mod advance;
 mod applied;
 mod apply_access;
+mod apply_authority;
 mod apply_epoch;
 mod apply_feature;
 mod apply_join;

@@ -139,7 +139,10 @@ impl Control {
             | Command::Features { .. }
             | Command::VoterAdd { .. }
             | Command::VoterRemove { .. }
-            | Command::Lead { .. } => None,
+            | Command::Lead { .. }
+            | Command::AuthorityNext { .. }
+            | Command::AuthorityHeld { .. }
+            | Command::AuthorityRetire { .. } => None,
         }
     }
 
@@ -274,7 +277,10 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
         | Command::FeatureOn { .. }
         | Command::VoterAdd { .. }
         | Command::VoterRemove { .. }
-        | Command::Lead { .. } => Ok(()),
+        | Command::Lead { .. }
+        | Command::AuthorityNext { .. }
+        | Command::AuthorityHeld { .. }
+        | Command::AuthorityRetire { .. } => Ok(()),
         Command::Features { features, .. } => apply_feature::check(features),
     }
 }

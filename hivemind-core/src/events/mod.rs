@@ -366,7 +366,8 @@ fn leaver(event: &Event) -> Option<NodeId> {
         | Event::EpochAdvanced { .. }
         | Event::Access(_)
         | Event::FeatureOn { .. }
-        | Event::Features { .. } => None,
+        | Event::Features { .. }
+        | Event::Authority(_) => None,
     }
 }
 

@@ -64,6 +64,7 @@ impl Facts {
                     self.listed.iter().map(|(kind, listed)| (kind, listed.iter().copied().collect())).collect();
                 put(&listed, into);
                 put(&self.features.iter().collect::<Vec<_>>(), into);
+                put(&self.trust, into);
                 put_length(self.credentials.len(), into);
                 Some(FactsCursor::Credentials(None))
             }

@@ -80,6 +80,7 @@ impl Facts {
             Event::Access(change) => self.access(change),
             Event::FeatureOn { feature } => self.feature_on(feature),
             Event::Features { node, features } => self.supports(*node, features),
+            Event::Authority(change) => self.authority(change),
         }
     }
 
@@ -111,6 +112,7 @@ impl Facts {
             return None;
         }
         self.voters.remove(&node);
+        self.unheld(node);
         self.restarting.remove(&node);
         self.unlist(node);
         if let Some((hood, _)) = self.neighborhood_of(node)
@@ -173,11 +175,13 @@ impl Facts {
         match part {
             VoterPart::None => {
                 self.voters.remove(&member.node);
+                self.unheld(member.node);
                 self.trim(member.node);
             }
             VoterPart::Learner | VoterPart::Voter => {
                 self.voters.insert(member.node, part);
                 self.record(member.clone())?;
+                self.follow();
             }
         }
         Some(())

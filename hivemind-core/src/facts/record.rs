@@ -8,7 +8,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Facts, LISTED, LISTED_KINDS, LiveSet, Neighborhood, NeighborhoodLimits, Scope};
+use super::{Facts, LISTED, LISTED_KINDS, LiveSet, Neighborhood, NeighborhoodLimits, Scope, Trust};
 use crate::ids::{ClusterId, Index, NeighborhoodId, NodeId, Position, SectionKind};
 use crate::time::Timestamp;
 use crate::wire::access::{Credential, CredentialId, MAX_CREDENTIALS};
@@ -36,6 +36,7 @@ pub(super) struct FactsRecord {
     restarting: OrdMap<NodeId, Timestamp>,
     listed: Vec<(SectionKind, Vec<NodeId>)>,
     features: BTreeSet<FeatureName>,
+    trust: Trust,
     credentials: Vec<(CredentialId, Credential)>,
 }
 
@@ -52,6 +53,8 @@ pub(super) enum RecordError {
     Credentials,
     #[error("more features than there may be, or a member that lacks one")]
     Features,
+    #[error("authorities of which one is another, or a holder of a key that is no voter")]
+    Authorities,
     #[error("a position or floor that no log reaches")]
     Place,
 }
@@ -75,6 +78,7 @@ impl From<Facts> for FactsRecord {
             restarting: facts.restarting,
             listed: facts.listed.into_iter().map(|(kind, listed)| (kind, listed.into_iter().collect())).collect(),
             features: facts.features.into_iter().collect(),
+            trust: facts.trust,
             credentials: facts.credentials.into_iter().collect(),
         }
     }
@@ -109,6 +113,9 @@ impl TryFrom<FactsRecord> for Facts {
         if record.features.len() > MAX_FEATURES || members.values().any(lacks) {
             return Err(RecordError::Features);
         }
+        if !record.trust.is_sound(&record.voters) {
+            return Err(RecordError::Authorities);
+        }
         let facts = Facts {
             cluster: record.cluster,
             limits: record.limits,
@@ -126,6 +133,7 @@ impl TryFrom<FactsRecord> for Facts {
             restarting: record.restarting,
             credentials,
             features: record.features.into_iter().collect(),
+            trust: record.trust,
         };
         if facts.is_whole() { Ok(facts) } else { Err(RecordError::Homeless) }
     }

@@ -8,6 +8,7 @@ use crate::rng::Rng;
 use crate::wire::access::{AccessChange, Credential, CredentialId, Label, Right};
 use crate::wire::codec;
 use crate::wire::event::{Event, LeaveReason, LogEvent, VoterPart};
+use crate::wire::trust::{AuthorityChange, CertificateBytes, Successor};
 
 /// Follows one log as everybody does: all of it, and the slice of every member.
 struct Followers {
@@ -54,6 +55,24 @@ fn credential(rng: &mut Rng) -> Credential {
     Credential { label: Label::new("ci").expect("a short one"), hash, right: Right::Read }
 }
 
+/// Something that may be said of authorities now.
+fn authority_change(followers: &Followers, node: NodeId, rng: &mut Rng) -> AuthorityChange {
+    let certificate = |number: u64| CertificateBytes::new(&number.to_be_bytes()).expect("short");
+    let (facts, trust) = (followers.all.facts(), followers.all.facts().trust());
+    let present = trust.current().cloned().unwrap_or_else(|| certificate(0));
+    match (trust.former(), trust.next()) {
+        (Some(_), _) => AuthorityChange::Retired,
+        (None, Some(next)) => {
+            let voter = if facts.voters().contains_key(&node) { node } else { id(1) };
+            AuthorityChange::Held { node: voter, authority: next.certificate.digest() }
+        }
+        (None, None) => {
+            let next = Successor { certificate: certificate(rng.next()), bridge: certificate(1) };
+            AuthorityChange::Announced { present, next }
+        }
+    }
+}
+
 /// A random step among members 2 to 400, every fifth a consumer.
 fn step(followers: &mut Followers, next: &mut u64, rng: &mut Rng) {
     let live: Vec<NodeId> = followers.all.facts().live().iter().filter(|node| *node != id(1)).collect();
@@ -67,6 +86,9 @@ fn step(followers: &mut Followers, next: &mut u64, rng: &mut Rng) {
         }
         (1, Some(node)) => {
             followers.commit(Event::Addresses { node, seq: *next, addresses: vec!["127.0.0.1:1".parse().expect("an address")] });
+        }
+        (3, Some(node)) if rng.next().is_multiple_of(2) => {
+            followers.commit(Event::Authority(authority_change(followers, node, rng)));
         }
         (3, _) => {
             let known = followers.all.facts().credentials().keys().next().copied();

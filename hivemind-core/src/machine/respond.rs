@@ -143,6 +143,9 @@ impl Machine {
             | Refusal::Lags { .. }
             | Refusal::NoHeir
             | Refusal::NotTakenOver { .. }
+            | Refusal::FormerTrusted
+            | Refusal::NoFormer
+            | Refusal::Overlap { .. }
             | Refusal::Outdated => self.answer_key(peer, Admission::Refused { nonce, refusal }),
         }
     }

@@ -223,7 +223,7 @@ impl Machine {
                     identity.epoch.number = number;
                 }
             }
-            Event::Access(_) | Event::FeatureOn { .. } => {}
+            Event::Access(_) | Event::FeatureOn { .. } | Event::Authority(_) => {}
         }
         if let Some(log) = &self.log {
             self.membership.set_voters(super::life::voting(log.facts()));
@@ -282,7 +282,8 @@ impl Machine {
             | Event::Addresses { .. }
             | Event::EpochAdvanced { .. }
             | Event::Access(_)
-            | Event::Features { .. } => {}
+            | Event::Features { .. }
+            | Event::Authority(_) => {}
             Event::FeatureOn { .. } => {
                 self.stops_lacking();
             }

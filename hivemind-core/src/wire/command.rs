@@ -11,7 +11,8 @@ use super::access::{Admits, Credential, CredentialId, Label, SignedEnrollment};
 use super::event::LeaveReason;
 use super::feature::{self, FeatureName};
 use super::member::{MAX_ROLES, SignedJoin};
-use crate::ids::{Index, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind};
+use super::trust::{CertificateBytes, Successor};
+use crate::ids::{Digest256, Index, NodeId, NodeName, Position, ProposalId, PublicKey, SectionKind};
 use crate::time::Timestamp;
 
 /// What is proposed.
@@ -118,6 +119,26 @@ pub enum Command {
         /// Who shall lead; `None`: the other voter that has the most of the log.
         heir: Option<NodeId>,
     },
+    /// Announce an authority that is to follow the present one: it is trusted from now on, and takes over as soon as a majority of the
+    /// voters hold its key. Refused while the former one is still trusted.
+    AuthorityNext {
+        /// The certificate of the present one. Where another one is in force, it is refused as outdated.
+        present: CertificateBytes,
+        /// The one that is to follow it, in place of one that was announced before.
+        next: Successor,
+    },
+    /// A voter can issue by an authority: it holds its key.
+    AuthorityHeld {
+        /// Who.
+        node: NodeId,
+        /// By which: [`CertificateBytes::digest`].
+        authority: Digest256,
+    },
+    /// Trust the former authority no more.
+    AuthorityRetire {
+        /// Also before [`AUTHORITY_OVERLAP`] is over: its key was stolen, or everybody is known to have another certificate.
+        early: bool,
+    },
 }
 
 impl Command {
@@ -141,7 +162,10 @@ impl Command {
             | Command::FeatureOn { .. }
             | Command::VoterAdd { .. }
             | Command::VoterRemove { .. }
-            | Command::Lead { .. } => Proposers::Voters,
+            | Command::Lead { .. }
+            | Command::AuthorityNext { .. }
+            | Command::AuthorityHeld { .. }
+            | Command::AuthorityRetire { .. } => Proposers::Voters,
         }
     }
 }
@@ -168,6 +192,9 @@ pub enum VoterWish {
 
 /// The longest life of a token: a year.
 pub const MAX_TOKEN_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
+/// A former authority stays trusted at least this long, by the clock of the log: every node that runs has a certificate of the new one long
+/// before, since none is valid for longer.
+pub const AUTHORITY_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// The longest grace of [`Command::Restarting`].
 pub const MAX_RESTART_GRACE: Duration = Duration::from_secs(3600);
 
@@ -334,6 +361,18 @@ pub enum Refusal {
     Lags {
         /// Who was named.
         node: NodeId,
+    },
+    /// Two authorities are trusted, which is the most.
+    #[error("the former authority is still trusted; retire it first with `hivemind authority retire`")]
+    FormerTrusted,
+    /// One alone is trusted.
+    #[error("no former authority is trusted; there is nothing to retire")]
+    NoFormer,
+    /// Some node may have no certificate of the new one yet.
+    #[error("nodes may still show certificates of the former authority; retire it in {} min, or at once with `--now` if its key was stolen: who is away then is let in again when it has renewed", left.as_secs().div_ceil(60))]
+    Overlap {
+        /// How long it stays trusted yet, by the clock of the log.
+        left: Duration,
     },
     /// Nobody could lead instead.
     #[error("no other voter is heard and has caught up, so that nobody could lead instead; look at `hivemind voters list`")]

@@ -10,6 +10,7 @@ use super::access::AccessChange;
 use super::codec;
 use super::feature::FeatureName;
 use super::member::MemberRecord;
+use super::trust::AuthorityChange;
 use crate::ids::{ClusterId, Digest256, Epoch, Index, NeighborhoodId, NodeId};
 use crate::keys::{self, Purpose, Signature};
 use crate::time::Timestamp;
@@ -104,6 +105,8 @@ pub enum Event {
         /// What it supports from here on.
         features: BTreeSet<FeatureName>,
     },
+    /// Which authorities are trusted changed, or who can issue by them.
+    Authority(AuthorityChange),
 }
 
 impl Event {
@@ -121,7 +124,8 @@ impl Event {
             | Event::EpochAdvanced { .. }
             | Event::Access(_)
             | Event::FeatureOn { .. }
-            | Event::Features { .. } => None,
+            | Event::Features { .. }
+            | Event::Authority(_) => None,
         }
     }
 }

@@ -10,3 +10,4 @@ pub mod frame;
 pub mod member;
 pub mod message;
 pub mod persistent;
+pub mod trust;

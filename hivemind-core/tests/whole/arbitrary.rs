@@ -21,6 +21,7 @@ use hivemind_core::wire::member::{Acquaintance, JoinRequest, MemberRecord, RoleS
 use hivemind_core::wire::message::{
     Admission, Configs, Control, Digest, EventBatch, Events, Membership, Message, ResumeAnswer, SnapshotPart, SnapshotWant,
 };
+use hivemind_core::wire::trust::{AuthorityChange, CertificateBytes, Successor};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -182,6 +183,23 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         number().prop_map(|id| Event::Access(AccessChange::CredentialRevoked { id: CredentialId(id) })),
         feature().prop_map(|feature| Event::FeatureOn { feature }),
         (node(), features()).prop_map(|(node, features)| Event::Features { node, features }),
+        authority_change().prop_map(Event::Authority),
+    ]
+}
+
+fn certificate() -> impl Strategy<Value = CertificateBytes> {
+    vec(any::<u8>(), 1..CertificateBytes::MAX).prop_map(|der| CertificateBytes::new(&der).unwrap())
+}
+
+fn successor() -> impl Strategy<Value = Successor> {
+    (certificate(), certificate()).prop_map(|(certificate, bridge)| Successor { certificate, bridge })
+}
+
+fn authority_change() -> impl Strategy<Value = AuthorityChange> {
+    prop_oneof![
+        (certificate(), successor()).prop_map(|(present, next)| AuthorityChange::Announced { present, next }),
+        (node(), digest256()).prop_map(|(node, authority)| AuthorityChange::Held { node, authority }),
+        Just(AuthorityChange::Retired),
     ]
 }
 
@@ -264,6 +282,9 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         node().prop_map(|node| Command::VoterAdd { node }),
         node().prop_map(|node| Command::VoterRemove { node }),
         option::of(node()).prop_map(|heir| Command::Lead { heir }),
+        (certificate(), successor()).prop_map(|(present, next)| Command::AuthorityNext { present, next }),
+        (node(), digest256()).prop_map(|(node, authority)| Command::AuthorityHeld { node, authority }),
+        any::<bool>().prop_map(|early| Command::AuthorityRetire { early }),
     ];
     (proposal_id(), number(), command).prop_map(|(id, time, command)| Proposal { id, time: Timestamp(time), command })
 }

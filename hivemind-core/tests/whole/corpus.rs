@@ -164,7 +164,7 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
         net.run(seconds(2));
     }
     for (request, command) in [(40, create("t", 2)), (41, enroll("t", "h2", Part::Host)), (42, credential())] {
-        net.propose("h1", request, command);
+        net.propose("v1", request, command);
     }
     net.publish("h1", 1, "one");
     net.hand("h1", Input::Read { request: RequestId(2) });
@@ -189,7 +189,7 @@ fn lively_run() -> Vec<(Channel, Bytes)> {
     net.cut("c2", true);
     let node = net.node("h1");
     for request in 10..30 {
-        net.propose("c1", request, Command::Restarting { node, grace: seconds(30) });
+        net.propose("h1", request, Command::Restarting { node, grace: seconds(30) });
         net.run(Duration::from_millis(50));
     }
     net.run(seconds(1));

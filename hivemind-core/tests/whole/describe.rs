@@ -88,7 +88,10 @@ fn command(command: &Command) -> String {
         | Command::Features { .. }
         | Command::VoterAdd { .. }
         | Command::VoterRemove { .. }
-        | Command::Lead { .. } => format!("{command:?}"),
+        | Command::Lead { .. }
+        | Command::AuthorityNext { .. }
+        | Command::AuthorityHeld { .. }
+        | Command::AuthorityRetire { .. } => format!("{command:?}"),
     }
 }
 

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use hivemind_core::machine::Phase;
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::{Cluster, Keeper, is_wanted};
 use crate::show::{Health, Kind, Life, NodePicture, Picture, count};
 
 /// How often the start is looked at, also where nothing tells of a change.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// After a look at the start, the rest is this many times as long: with hundreds of nodes every look costs, and they change all the time.
+const REST: u32 = 20;
 
 /// How far the start has got. Nodes that failed are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,11 +91,13 @@ impl Cluster {
         let mut moved = self.shared.moved.subscribe();
         loop {
             moved.borrow_and_update();
+            let began = Instant::now();
             let progress = self.progress()?;
             tell(&progress);
             if progress.is_done() {
                 return Ok(progress);
             }
+            tokio::time::sleep(began.elapsed() * REST).await;
             // The sender is in `self`: it can not be gone. Who leads may change without a view that does.
             let _ = tokio::time::timeout(LOOK_AGAIN, moved.changed()).await;
         }

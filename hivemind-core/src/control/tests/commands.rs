@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    fn change(&mut self, node: NodeId, part: VoterPart) -> bool {
+    pub(super) fn change(&mut self, node: NodeId, part: VoterPart) -> bool {
         let Some(events) = self.applied.change(&[Change { node, part }]) else { return false };
         events.iter().for_each(|event| drop(self.applied.record(event)));
         true

@@ -3,6 +3,7 @@
 mod net;
 
 mod access;
+mod authorities;
 mod commands;
 mod elections;
 mod faults;

@@ -1,0 +1,112 @@
+//! Authorities: one follows another when it can not be lost, and the former one goes when nobody needs it.
+
+use super::commands::State;
+use super::net::{V1, V2, request, signed};
+use crate::control::snapshot;
+use crate::facts::Facts;
+use crate::ids::NodeId;
+use crate::wire::access::AdmissionPolicy;
+use crate::wire::codec;
+use crate::wire::command::{AUTHORITY_OVERLAP, Command, Refusal};
+use crate::wire::event::{Event, LeaveReason, VoterPart};
+use crate::wire::trust::{AuthorityChange, CertificateBytes, Successor};
+
+fn certificate(text: &str) -> CertificateBytes {
+    CertificateBytes::new(text.as_bytes()).unwrap()
+}
+
+fn next(present: &str, name: &str) -> Command {
+    let next = Successor { certificate: certificate(name), bridge: certificate(&format!("{name} by {present}")) };
+    Command::AuthorityNext { present: certificate(present), next }
+}
+
+fn held(node: NodeId, name: &str) -> Command {
+    Command::AuthorityHeld { node, authority: certificate(name).digest() }
+}
+
+fn retire(early: bool) -> Command {
+    Command::AuthorityRetire { early }
+}
+
+/// Three voters.
+fn three() -> (State, NodeId) {
+    let mut state = State::with(AdmissionPolicy::Open);
+    for name in ["v2", "v3"] {
+        state.event(signed(request(name, 1)));
+    }
+    let v3 = state.applied.facts.live().iter().last().unwrap();
+    for node in [V2, v3] {
+        assert!(state.change(node, VoterPart::Learner) && state.change(node, VoterPart::Voter));
+    }
+    (state, v3)
+}
+
+fn current(state: &State) -> Option<&CertificateBytes> {
+    state.applied.facts.trust().current()
+}
+
+#[test]
+fn an_authority_follows_when_a_majority_holds_its_key_and_both_are_trusted_until_the_former_is_retired() {
+    let (mut state, v3) = three();
+    assert_eq!(state.refusal(retire(false)), Refusal::NoFormer);
+    assert!(matches!(state.event(next("one", "two")), Some(Event::Authority(AuthorityChange::Announced { .. }))));
+    assert_eq!(state.event(next("one", "two")), None, "said again");
+    state.event(held(V1, "two"));
+    assert_eq!(current(&state), Some(&certificate("one")), "one of three could be lost");
+    assert!(state.applied.facts.trust().former().is_none());
+    state.event(held(v3, "two"));
+    let trust = state.applied.facts.trust();
+    assert_eq!((trust.current(), trust.former()), (Some(&certificate("two")), Some(&certificate("one"))));
+    assert_eq!((trust.bridge(), trust.next()), (Some(&certificate("two by one")), None));
+
+    assert_eq!(state.refusal(next("two", "three")), Refusal::FormerTrusted);
+    assert!(matches!(state.refusal(retire(false)), Refusal::Overlap { left } if left <= AUTHORITY_OVERLAP && !left.is_zero()));
+    state.time += u64::try_from(AUTHORITY_OVERLAP.as_millis()).unwrap();
+    assert_eq!(state.event(retire(false)), Some(Event::Authority(AuthorityChange::Retired)));
+    assert!(state.applied.facts.trust().former().is_none());
+    assert_eq!(state.refusal(next("one", "three")), Refusal::Outdated, "it is not the present one any more");
+    state.event(next("two", "three"));
+}
+
+#[test]
+fn a_stolen_key_is_retired_at_once_and_what_was_announced_in_vain_is_replaced() {
+    let (mut state, v3) = three();
+    state.event(next("one", "lost"));
+    state.event(held(V1, "lost"));
+    state.event(next("one", "two"));
+    assert_eq!(state.refusal(held(v3, "lost")), Refusal::Outdated);
+    state.event(held(V2, "two"));
+    assert_eq!(current(&state), Some(&certificate("one")), "who holds what was announced before does not count");
+    state.event(held(V1, "two"));
+    assert_eq!(current(&state), Some(&certificate("two")));
+    state.event(retire(true));
+}
+
+#[test]
+fn voters_that_leave_are_not_waited_for_and_hold_nothing_any_more() {
+    let (mut state, v3) = three();
+    state.event(next("one", "two"));
+    state.event(held(V1, "two"));
+    state.event(held(V1, "two"));
+    let stranger = NodeId::new(9, 9);
+    assert_eq!(state.refusal(held(stranger, "two")), Refusal::NotVoting { node: stranger });
+    for node in [V2, v3] {
+        assert!(state.change(node, VoterPart::None));
+        state.event(Command::Leave { node, reason: LeaveReason::Asked });
+    }
+    assert_eq!(current(&state), Some(&certificate("two")), "the one voter that is left holds it");
+    assert!(state.applied.facts.is_key_kept());
+    assert_eq!(state.applied.facts.trust().held_by(V2), None);
+}
+
+#[test]
+fn authorities_are_in_snapshots_and_in_every_slice() {
+    let (mut state, _) = three();
+    state.event(next("one", "two"));
+    state.event(held(V1, "two"));
+    let facts = &state.applied.facts;
+    let slice = facts.slice_for(V2).unwrap();
+    assert_eq!(slice.trust(), facts.trust());
+    assert_eq!(codec::decode::<Facts, 100_000>(&codec::encode(facts)).unwrap(), *facts);
+    assert_eq!(snapshot::decode(&snapshot::encode(&state.applied, 7).data).unwrap(), state.applied);
+}

@@ -1,0 +1,116 @@
+//! Which authorities are trusted: what follows from what was said of them.
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use super::Facts;
+use crate::ids::{Digest256, NodeId};
+use crate::wire::event::VoterPart;
+use crate::wire::persistent;
+use crate::wire::trust::{AuthorityChange, CertificateBytes, Successor};
+
+/// The authorities of a cluster. In every scope: each node checks those that it speaks with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    current: Option<CertificateBytes>,
+    bridge: Option<CertificateBytes>,
+    former: Option<CertificateBytes>,
+    next: Option<Successor>,
+    /// The latest whose key each voter said to hold. Of voters alone.
+    #[serde(with = "persistent::map")]
+    holders: OrdMap<NodeId, Digest256>,
+}
+
+impl Trust {
+    /// The authority that issues. `None`: that of the cluster's birth, as long as none was announced to follow it.
+    pub fn current(&self) -> Option<&CertificateBytes> {
+        self.current.as_ref()
+    }
+
+    /// A certificate of its key by the authority before it, where there was one.
+    pub fn bridge(&self) -> Option<&CertificateBytes> {
+        self.bridge.as_ref()
+    }
+
+    /// The one before it, as long as it is trusted too.
+    pub fn former(&self) -> Option<&CertificateBytes> {
+        self.former.as_ref()
+    }
+
+    /// The one that is to follow it.
+    pub fn next(&self) -> Option<&Successor> {
+        self.next.as_ref()
+    }
+
+    /// The latest authority whose key a voter said to hold.
+    pub fn held_by(&self, node: NodeId) -> Option<Digest256> {
+        self.holders.get(&node).copied()
+    }
+
+    /// Whether its holders' entries are of these, and no two of the authorities are one.
+    pub(super) fn is_sound(&self, voters: &OrdMap<NodeId, VoterPart>) -> bool {
+        let next = self.next.as_ref().map(|next| &next.certificate);
+        let all = [self.current.as_ref(), self.former.as_ref(), next];
+        let differ = |one: usize, other: usize| all[one].is_none() || all[one] != all[other];
+        let follows = self.current.is_some() || (self.former.is_none() && self.next.is_none() && self.bridge.is_none());
+        let one_at_a_time = self.former.is_none() || self.next.is_none();
+        let held = self.holders.keys().all(|node| voters.contains_key(node));
+        differ(0, 1) && differ(0, 2) && follows && one_at_a_time && held
+    }
+}
+
+impl Facts {
+    /// The authorities that are trusted.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Whether a majority of the voters said to hold the key of an authority that follows this one, or of this one itself.
+    pub fn is_key_kept(&self) -> bool {
+        self.is_held(|_| true)
+    }
+
+    fn is_held(&self, counts: impl Fn(&Digest256) -> bool) -> bool {
+        let voting = || self.voters.iter().filter(|(_, part)| **part == VoterPart::Voter);
+        let holds = |node: &NodeId| self.trust.holders.get(node).is_some_and(&counts);
+        voting().filter(|(node, _)| holds(node)).count() * 2 > voting().count()
+    }
+
+    pub(super) fn authority(&mut self, change: &AuthorityChange) -> Option<()> {
+        match change {
+            AuthorityChange::Announced { present, next } => {
+                let trust = &mut self.trust;
+                let fits = trust.former.is_none() && trust.current.as_ref().is_none_or(|current| current == present);
+                (fits && next.certificate != *present).then_some(())?;
+                trust.current = Some(present.clone());
+                trust.next = Some(next.clone());
+            }
+            AuthorityChange::Held { node, authority } => {
+                self.voters.contains_key(node).then_some(())?;
+                self.trust.holders.insert(*node, *authority);
+                self.follow();
+            }
+            AuthorityChange::Retired => {
+                self.trust.former.take()?;
+            }
+        }
+        Some(())
+    }
+
+    /// A voter votes no more.
+    pub(super) fn unheld(&mut self, node: NodeId) {
+        self.trust.holders.remove(&node);
+        self.follow();
+    }
+
+    /// Who is announced takes over once a majority of the voters can issue by it: it is not lost with one of them.
+    pub(super) fn follow(&mut self) {
+        let Some(next) = self.trust.next.clone() else { return };
+        let wanted = next.certificate.digest();
+        if self.is_held(|held| *held == wanted) {
+            let trust = &mut self.trust;
+            trust.former = trust.current.replace(next.certificate);
+            (trust.bridge, trust.next) = (Some(next.bridge), None);
+        }
+    }
+}
