@@ -23,8 +23,8 @@ pub mod transport;
 pub use driver::{AppliedEvent, NodeStatus, RoleReport, StopReason};
 pub use feed::{Feed, Heard};
 pub use node::{
-    CredentialSecret, DEFAULT_PORT, NewCredential, Node, NodeBuilder, NodeHandle, PublishFailure, ReadFailure, SecretFailure, StartFailure,
-    TokenWish,
+    CredentialSecret, DEFAULT_PORT, NewCredential, Node, NodeBuilder, NodeHandle, PublishFailure, ReadFailure, RotationFailure,
+    SecretFailure, StartFailure, TokenWish,
 };
 pub use reconciler::ApplyStatus;
 

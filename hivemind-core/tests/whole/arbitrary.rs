@@ -188,7 +188,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
 }
 
 fn certificate() -> impl Strategy<Value = CertificateBytes> {
-    vec(any::<u8>(), 1..CertificateBytes::MAX).prop_map(|der| CertificateBytes::new(&der).unwrap())
+    vec(any::<u8>(), 1..CertificateBytes::MAX).prop_map(|der| CertificateBytes::new(&der).expect("short enough"))
 }
 
 fn successor() -> impl Strategy<Value = Successor> {

@@ -7,6 +7,7 @@ use hivemind_core::ids::{NodeId, NodeName, Position};
 use hivemind_core::wire::access::{AccessChange, Right};
 use hivemind_core::wire::event::{Event, LeaveReason};
 use hivemind_core::wire::feature::FeatureName;
+use hivemind_core::wire::trust::AuthorityChange;
 
 use super::table::table;
 use super::{Picture, part_name};
@@ -66,6 +67,9 @@ fn told(event: &Event, known: impl Fn(NodeId) -> String) -> String {
             format!("credential {id} ({}) was made: its bearer may {}", credential.label, right_name(credential.right))
         }
         Event::Access(AccessChange::CredentialRevoked { id }) => format!("credential {id} was revoked"),
+        Event::Authority(AuthorityChange::Announced { .. }) => "another authority was announced".to_owned(),
+        Event::Authority(AuthorityChange::Held { node, .. }) => format!("{} can issue certificates", known(*node)),
+        Event::Authority(AuthorityChange::Retired) => "the former authority is trusted no more".to_owned(),
         Event::FeatureOn { feature } => format!("the feature {feature} was switched on"),
         Event::Features { node, features } => {
             let features: Vec<&str> = features.iter().map(FeatureName::as_str).collect();

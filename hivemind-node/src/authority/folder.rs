@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use rcgen::{Issuer, KeyPair};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
 
 use super::verify::{authority_cluster, peer_key};
-use super::{Authority, CERTIFICATE_LIFETIME, authority_params};
+use super::{Authority, CERTIFICATE_LIFETIME, ROOT_DEPTH, authority_params};
 
 const CERTIFICATE_FILE: &str = "authority.pem";
 const KEY_FILE: &str = "authority.key";
@@ -47,6 +47,8 @@ pub(crate) enum Unfit {
     NoAuthority,
     #[error("not the key of the certificate beside it")]
     OtherKey,
+    #[error("a bridge of another key")]
+    OtherBridge,
 }
 
 /// A certificate as text (RFC 7468).
@@ -64,22 +66,49 @@ impl Authority {
     pub fn save(&self, folder: &Path) -> Result<(), AuthorityFolderError> {
         fs::create_dir_all(folder).map_err(|source| AuthorityFolderError::Io { path: folder.to_owned(), source })?;
         write_whole(&folder.join(KEY_FILE), self.issuer.key().serialize_pem().as_bytes())?;
-        write_whole(&folder.join(CERTIFICATE_FILE), self.pem.as_bytes())
+        write_whole(&folder.join(CERTIFICATE_FILE), self.certificates_pem().as_bytes())
     }
 
-    /// The authority of a certificate and the key to it.
+    /// Its certificate, and its bridge behind it.
+    fn certificates_pem(&self) -> String {
+        std::iter::once(&self.certificate).chain(&self.bridge).map(certificate_pem).collect()
+    }
+
+    /// All of it as PEM, its private key too: for other voters, and never for a log.
+    pub(crate) fn whole_pem(&self) -> String {
+        self.certificates_pem() + &self.issuer.key().serialize_pem()
+    }
+
+    /// What [`whole_pem`](Self::whole_pem) wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it; whoever sent it is at fault.
+    pub(crate) fn from_whole_pem(text: &str) -> Result<Self, Unfit> {
+        Authority::from_parts(&certificates(text)?, text)
+    }
+
+    /// The authority of a certificate, and maybe its bridge, and the key to it.
     ///
     /// # Errors
     /// What is wrong with them; whoever kept or sent them is at fault.
-    pub(crate) fn from_parts(certificate: CertificateDer<'static>, key_pem: &str) -> Result<Self, Unfit> {
-        let key = KeyPair::from_pem(key_pem).map_err(|_| Unfit::NoKey)?;
+    fn from_parts(certificates: &[CertificateDer<'static>], key_pem: &str) -> Result<Self, Unfit> {
+        // There may be certificates before it.
+        let key = PrivatePkcs8KeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| Unfit::NoKey)?;
+        let key = KeyPair::try_from(key.secret_pkcs8_der()).map_err(|_| Unfit::NoKey)?;
+        let (certificate, bridge) = match certificates {
+            [certificate] => (certificate.clone(), None),
+            [certificate, bridge] => (certificate.clone(), Some(bridge.clone())),
+            _ => return Err(Unfit::NoAuthority),
+        };
         let cluster = authority_cluster(&certificate).ok_or(Unfit::NoAuthority)?;
         if peer_key(&certificate).is_none_or(|certified| certified.0 != *key.public_key_raw()) {
             return Err(Unfit::OtherKey);
         }
-        let params = authority_params(cluster).map_err(|_| Unfit::NoAuthority)?;
-        let pem = certificate_pem(&certificate);
-        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem, lifetime: CERTIFICATE_LIFETIME })
+        if bridge.as_ref().is_some_and(|bridge| peer_key(bridge) != peer_key(&certificate)) {
+            return Err(Unfit::OtherBridge);
+        }
+        let params = authority_params(cluster, &key, ROOT_DEPTH).map_err(|_| Unfit::NoAuthority)?;
+        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, bridge, lifetime: CERTIFICATE_LIFETIME })
     }
 
     /// Finds the authority that was kept in `folder`; `None` where there is none.
@@ -91,15 +120,20 @@ impl Authority {
         let key_path = folder.join(KEY_FILE);
         let Some(pem) = read(&certificate_path)? else { return Ok(None) };
         let damaged = |path: &Path, why| AuthorityFolderError::Damaged { path: path.to_owned(), why };
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged(&certificate_path, "no certificate"))?;
         let key = read(&key_path)?.ok_or_else(|| damaged(&key_path, "missing beside its certificate"))?;
-        let made = Authority::from_parts(certificate, &key);
+        let made = certificates(&pem).and_then(|certificates| Authority::from_parts(&certificates, &key));
         made.map(Some).map_err(|why| match why {
             Unfit::NoKey => damaged(&key_path, "no private key"),
             Unfit::OtherKey => damaged(&key_path, "not the key of the certificate beside it"),
             Unfit::NoAuthority => damaged(&certificate_path, "not the authority of a cluster"),
+            Unfit::OtherBridge => damaged(&certificate_path, "its second certificate is of another key"),
         })
     }
+}
+
+/// The certificates in a text, whatever else is in it.
+fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Unfit> {
+    CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|_| Unfit::NoAuthority)
 }
 
 /// A file of text; bytes that are none read as a text that no parser takes.

@@ -39,7 +39,7 @@ impl NodeIdentity {
     /// When its certificate is valid; `None` where it is none of its roots.
     pub fn validity(&self) -> Option<super::Validity> {
         let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        super::PeerVerifier::new(&self.roots, algorithms)?.validity(self.chain.first()?)
+        super::PeerVerifier::new(&self.roots, algorithms)?.validity(&self.chain)
     }
 
     /// The node's key.

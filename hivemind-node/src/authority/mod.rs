@@ -4,19 +4,21 @@
 //! `spiffe://<cluster>/node/<name>`, and for those who speak HTTPS as a DNS name and addresses beside it. It is the ticket to a connection and no more: whether a key is a
 //! member, and under which name, is decided by the applied state.
 
+mod bridge;
 mod folder;
 mod identity;
 #[cfg(feature = "cli")]
 mod named;
 mod proven;
 mod request;
+mod trusted;
 mod verify;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hivemind_core::ids::{ClusterId, NodeName};
+use hivemind_core::ids::{ClusterId, Digest256, NodeName};
 use hivemind_core::keys::hash;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -25,6 +27,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
+pub(crate) use bridge::leads;
 pub use folder::AuthorityFolderError;
 pub(crate) use folder::{certificate_pem, write_whole};
 pub use identity::NodeIdentity;
@@ -33,10 +36,11 @@ pub(crate) use named::{NamedVerifier, Wanted};
 pub(crate) use proven::{CheckServer, Proven};
 pub(crate) use request::requested;
 pub use request::{RequestError, certificate_request};
+pub(crate) use trusted::Trusted;
 #[cfg(feature = "cli")]
 pub(crate) use verify::is_authority;
 pub use verify::{CERTIFICATE_GRACE, Validity, parse_spiffe_cluster};
-pub(crate) use verify::{PeerVerifier, authority_cluster, names_address, peer_key};
+pub(crate) use verify::{PeerVerifier, authority_cluster, is_self_signed, names_address, peer_key};
 
 use crate::keys::Ed25519Keys;
 
@@ -60,7 +64,8 @@ pub struct Authority {
     cluster: ClusterId,
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
-    pem: String,
+    /// Of the same key, by the authority before it: who trusts only that one comes from there to this one.
+    bridge: Option<CertificateDer<'static>>,
     lifetime: Duration,
 }
 
@@ -94,10 +99,20 @@ impl Authority {
     /// [`AuthorityError`]: the operating system gave no randomness.
     pub fn new(cluster: ClusterId) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate_for(&PKCS_ED25519)?;
-        let params = authority_params(cluster)?;
-        let certificate = params.self_signed(&key)?;
-        let (pem, certificate) = (certificate.pem(), certificate.der().clone());
-        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, pem, lifetime: CERTIFICATE_LIFETIME })
+        let params = authority_params(cluster, &key, ROOT_DEPTH)?;
+        let certificate = params.self_signed(&key)?.der().clone();
+        Ok(Authority { cluster, issuer: Issuer::new(params, key), certificate, bridge: None, lifetime: CERTIFICATE_LIFETIME })
+    }
+
+    /// Makes the authority that is to follow this one, with a new key.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]: the operating system gave no randomness.
+    pub(crate) fn successor(&self) -> Result<Self, AuthorityError> {
+        let next = Authority::new(self.cluster)?;
+        let params = authority_params(self.cluster, next.issuer.key(), 0)?;
+        let bridge = params.signed_by(next.issuer.key(), &self.issuer)?.der().clone();
+        Ok(Authority { bridge: Some(bridge), lifetime: self.lifetime, ..next })
     }
 
     /// Issues certificates that are valid for so long, instead of [`CERTIFICATE_LIFETIME`]. At least a second.
@@ -117,9 +132,14 @@ impl Authority {
         &self.certificate
     }
 
-    /// Its private key, as PEM: for other voters, and never for a log.
-    pub(crate) fn key_pem(&self) -> String {
-        self.issuer.key().serialize_pem()
+    /// A certificate of its key by the authority before it, where there was one.
+    pub(crate) fn bridge(&self) -> Option<&CertificateDer<'static>> {
+        self.bridge.as_ref()
+    }
+
+    /// By what the control plane names it.
+    pub(crate) fn digest(&self) -> Digest256 {
+        hash(&[&self.certificate])
     }
 
     /// Which cluster's.
@@ -144,21 +164,30 @@ impl Authority {
         self.issue_at(keys, name, at, SystemTime::now())
     }
 
-    /// Issues a certificate under `name` for the key that a request carries and proves. Whether the key is admitted under
-    /// that name, and reached at these addresses, is for the caller to know.
+    /// Issues a certificate under `name` for the key that a request carries and proves, and says what is to be shown beside it. Whether
+    /// the key is admitted under that name, and reached at these addresses, is for the caller to know.
     ///
     /// # Errors
     /// [`AuthorityError`].
     #[expect(clippy::disallowed_methods, reason = "a certificate has dates")]
-    pub(crate) fn sign(&self, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Result<CertificateDer<'static>, AuthorityError> {
+    pub(crate) fn sign(
+        &self,
+        key: &rcgen::PublicKey,
+        name: &NodeName,
+        at: &[IpAddr],
+    ) -> Result<Vec<CertificateDer<'static>>, AuthorityError> {
         let params = self.params(name, at, SystemTime::now())?;
-        Ok(params.signed_by(key, &self.issuer)?.der().clone())
+        Ok(self.chain(params.signed_by(key, &self.issuer)?.der().clone()))
+    }
+
+    fn chain(&self, certificate: CertificateDer<'static>) -> Vec<CertificateDer<'static>> {
+        std::iter::once(certificate).chain(self.bridge.clone()).collect()
     }
 
     fn issue_at(&self, keys: Arc<Ed25519Keys>, name: &NodeName, at: &[IpAddr], now: SystemTime) -> Result<NodeIdentity, AuthorityError> {
         let pair = KeyPair::try_from(keys.pkcs8())?;
         let certificate = self.params(name, at, now)?.signed_by(&pair, &self.issuer)?.der().clone();
-        Ok(NodeIdentity::from_parts(keys, vec![certificate], vec![self.certificate.clone()]))
+        Ok(NodeIdentity::from_parts(keys, self.chain(certificate), vec![self.certificate.clone()]))
     }
 
     fn params(&self, name: &NodeName, at: &[IpAddr], now: SystemTime) -> Result<CertificateParams, AuthorityError> {
@@ -194,12 +223,19 @@ fn common_name(name: &str) -> DistinguishedName {
     names
 }
 
-/// All of it follows from the cluster, so that a loaded authority issues under the very name that its
-/// certificate carries.
-fn authority_params(cluster: ClusterId) -> Result<CertificateParams, rcgen::Error> {
+/// Below an authority there may be the bridge to the one that follows it.
+const ROOT_DEPTH: u8 = 1;
+
+/// All of it follows from the cluster and the key, so that a loaded authority issues under the very name that its certificate carries, and
+/// programs that know authorities by their names tell two of one cluster apart.
+fn authority_params(cluster: ClusterId, key: &KeyPair, depth: u8) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::default();
-    params.distinguished_name = common_name(&format!("hivemind authority of cluster {cluster}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let raw: &[u8] = key.public_key_raw();
+    let number = u32::from_be_bytes(*hash(&[raw]).0.first_chunk().expect("32 bytes"));
+    params.distinguished_name = common_name(&format!("hivemind authority {number:08x} of cluster {cluster}"));
+    // A node whose clock is in 1970 follows a bridge too.
+    params.not_before = rcgen::date_time_ymd(1970, 1, 1);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(depth));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.subject_alt_names = vec![SanType::URI(trust_domain(cluster).try_into()?)];
     Ok(params)

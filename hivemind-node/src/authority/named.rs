@@ -33,8 +33,8 @@ impl NamedVerifier {
 }
 
 impl CheckServer for NamedVerifier {
-    fn check_server(&self, own: &CertificateDer<'_>, _beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
-        let name = self.peers.node_now(own, now)?;
+    fn check_server(&self, own: &CertificateDer<'_>, beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
+        let name = self.peers.node_now(own, beside, now)?;
         let is_wanted = match &self.wanted {
             Wanted::Node(wanted) => name == *wanted,
             Wanted::At(address) => names_address(own, *address),

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
-use super::PeerVerifier;
+use super::Trusted;
 
 /// The half that differs: whether a certificate is that of a server that is to be spoken to.
 pub(crate) trait CheckServer: Debug + Send + Sync {
@@ -68,7 +68,7 @@ impl<C: CheckServer> ServerCertVerifier for Proven<C> {
     }
 }
 
-impl ClientCertVerifier for Proven<PeerVerifier> {
+impl ClientCertVerifier for Proven<Trusted> {
     /// A node that enrolls has no certificate yet. Whoever shows none gets no further than the enrollment.
     fn client_auth_mandatory(&self) -> bool {
         false

@@ -66,6 +66,11 @@ pub(crate) fn is_authority(certificate: &CertificateDer<'static>) -> bool {
     cluster.is_some_and(|domain| EndEntityCert::try_from(certificate).is_ok_and(|parsed| names(parsed) == [domain]))
 }
 
+/// Whether an authority is its own word: it is no bridge, which another one signed.
+pub(crate) fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
+    EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.issuer() == parsed.subject())
+}
+
 /// Whether a certificate names an address.
 pub(crate) fn names_address(certificate: &CertificateDer<'_>, address: IpAddr) -> bool {
     let name = ServerName::IpAddress(address.into());
@@ -122,10 +127,12 @@ impl PeerVerifier {
         (!anchors.is_empty()).then_some(PeerVerifier { anchors, clusters, algorithms })
     }
 
-    /// From when to when a certificate that the authorities issued is valid; `None` where it is not theirs.
-    pub(crate) fn validity(&self, certificate: &CertificateDer<'_>) -> Option<Validity> {
+    /// From when to when a certificate that the authorities issued is valid; `None` where it is not theirs. Behind it are those between.
+    pub(crate) fn validity(&self, chain: &[CertificateDer<'_>]) -> Option<Validity> {
+        let (certificate, beside) = chain.split_first()?;
         let parsed = EndEntityCert::try_from(certificate).ok()?;
-        let at = |time| parsed.verify_for_usage(self.algorithms.all, &self.anchors, &[], time, KeyUsage::server_auth(), None, None).err();
+        let at =
+            |time| parsed.verify_for_usage(self.algorithms.all, &self.anchors, beside, time, KeyUsage::server_auth(), None, None).err();
         let begin = UnixTime::since_unix_epoch(Duration::ZERO);
         let not_before = match at(begin) {
             // Issued by a clock in 1970.
@@ -183,10 +190,15 @@ impl PeerVerifier {
     /// The name of the node that a certificate was issued for, where it is valid at this very time: without the grace, so that one
     /// that was put out is nobody a day later.
     #[cfg(feature = "cli")]
-    pub(super) fn node_now(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<String, rustls::Error> {
+    pub(super) fn node_now(
+        &self,
+        certificate: &CertificateDer<'_>,
+        beside: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<String, rustls::Error> {
         let strictly = || {
             let certificate = EndEntityCert::try_from(certificate)?;
-            certificate.verify_for_usage(self.algorithms.all, &self.anchors, &[], now, KeyUsage::server_auth(), None, None)?;
+            certificate.verify_for_usage(self.algorithms.all, &self.anchors, beside, now, KeyUsage::server_auth(), None, None)?;
             Ok::<_, Unfit>(self.node_name(&certificate)?.to_owned())
         };
         Ok(strictly()?)

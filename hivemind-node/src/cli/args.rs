@@ -130,9 +130,16 @@ pub enum Job {
         #[command(subcommand)]
         job: FeatureJob,
     },
-    /// Write the certificate of the cluster's authority, by which programs elsewhere know its nodes over https
-    #[command(after_help = "Example:\n  hivemind authority > hivemind-ca.pem")]
-    Authority,
+    /// Write the certificate of the cluster's authority, by which programs elsewhere know its nodes over https; rotate its key
+    #[command(
+        after_help = "Examples:\n  hivemind authority > hivemind-ca.pem\n  hivemind authority rotate",
+        args_conflicts_with_subcommands = true
+    )]
+    Authority {
+        /// What is done to it.
+        #[command(subcommand)]
+        job: Option<AuthorityJob>,
+    },
     /// Look whether this host is fit to run its node: settings, data, certificate, clock, ports, daemon
     #[command(after_help = "Example:\n  hivemind doctor")]
     Doctor,
@@ -158,6 +165,24 @@ pub enum Job {
         /// The folder that man1 and man8 are made in
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
+    },
+}
+
+/// What is done to the cluster's authority.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuthorityJob {
+    /// List the authorities that are trusted
+    #[command(after_help = "Example:\n  hivemind authority show")]
+    Show,
+    /// Let another authority, with a new key, follow the present one; both are trusted until the former one is retired
+    #[command(after_help = "Example:\n  hivemind authority rotate")]
+    Rotate,
+    /// Trust the former authority no more
+    #[command(after_help = "Example:\n  hivemind authority retire")]
+    Retire {
+        /// Also before a day has passed: its key was stolen
+        #[arg(long)]
+        now: bool,
     },
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod authority;
 mod client;
 mod doctor;
 mod event;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use args::Cli;
-use args::{CredentialJob, FeatureJob, Job, LeaderJob, TokenJob, VotersJob};
+use args::{AuthorityJob, CredentialJob, FeatureJob, Job, LeaderJob, TokenJob, VotersJob};
 use client::Client;
 use failure::Failure;
 use show::Screen;
@@ -76,7 +77,10 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Evict { name } => ask::evict(&client()?, name, screen).await,
         Job::Features { job: FeatureJob::List } => feature::list(&client()?, screen).await,
         Job::Features { job: FeatureJob::Enable { name } } => feature::enable(&client()?, name.as_str(), screen).await,
-        Job::Authority => offline::authority(&cli.server, screen),
+        Job::Authority { job: None } => offline::authority(&cli.server, screen),
+        Job::Authority { job: Some(AuthorityJob::Show) } => authority::show(&client()?, screen).await,
+        Job::Authority { job: Some(AuthorityJob::Rotate) } => authority::rotate(&client()?, screen).await,
+        Job::Authority { job: Some(AuthorityJob::Retire { now }) } => authority::retire(&client()?, *now, screen).await,
         Job::Doctor => doctor::doctor(&cli.server, screen).await,
         Job::Check { files, zones } => offline::check(files, zones, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),

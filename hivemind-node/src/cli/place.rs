@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::args::ServerArgs;
 use super::failure::Failure;
-use crate::authority::{NamedVerifier, Proven, Wanted, is_authority};
+use crate::authority::{NamedVerifier, Proven, Wanted, is_authority, is_self_signed};
 use crate::http::DEFAULT_HTTP_PORT;
 use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
 
@@ -170,7 +170,7 @@ fn authorities_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> 
     let text = std::fs::read(file).map_err(|error| wrong(&error))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let mut found = found.map_err(|_| wrong(&"no certificates"))?;
-    found.retain(is_authority);
+    found.retain(|one| is_authority(one) && is_self_signed(one));
     if found.is_empty() { Err(wrong(&"no authority of a cluster")) } else { Ok(found) }
 }
 

@@ -81,10 +81,13 @@ fn committed(event: &Event) -> String {
         }
         Event::Features { features, .. } if features.is_empty() => "it runs another version, without optional features".to_owned(),
         Event::Features { features, .. } => format!("it runs another version, with the optional features {}", features.join(", ")),
+        Event::AuthorityHeld { .. } => "it can issue certificates".to_owned(),
         // None of these is about a member.
         Event::Split { .. }
         | Event::Merged { .. }
         | Event::EpochAdvanced { .. }
+        | Event::AuthorityAnnounced { .. }
+        | Event::AuthorityRetired {}
         | Event::FeatureOn { .. }
         | Event::CredentialCreated { .. }
         | Event::CredentialRevoked { .. } => String::new(),

@@ -28,40 +28,51 @@ const ANSWER: Duration = Duration::from_secs(8);
 /// Between two rounds of asking.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The authority of the cluster that answered, as it has proven itself.
+/// By what a cluster is known.
 #[derive(Clone, Debug)]
-pub(super) struct Root {
-    pub(super) cluster: ClusterId,
-    pub(super) certificate: CertificateDer<'static>,
+pub(super) enum Known {
+    /// By the fingerprint of an authority, which the other side shows beside its own certificate.
+    Fingerprint(Fingerprint),
+    /// By the authorities themselves.
+    Roots(Vec<CertificateDer<'static>>),
 }
 
-/// The fingerprints of the authorities that a node trusts.
-pub(super) fn fingerprints(identity: &NodeIdentity) -> Vec<Fingerprint> {
-    identity.roots().iter().filter_map(|root| Fingerprint::of_certificate(root)).collect()
+impl Known {
+    /// The authorities, as far as the other side must show them. `None`: it did not.
+    fn roots(&self, beside: &[CertificateDer<'_>]) -> Option<Vec<CertificateDer<'static>>> {
+        match self {
+            // A bridge has the key of an authority too; the authority itself comes behind it.
+            Known::Fingerprint(wanted) => {
+                let shown = beside.iter().rev().find(|root| Fingerprint::of_certificate(root) == Some(*wanted))?;
+                Some(vec![shown.clone().into_owned()])
+            }
+            Known::Roots(roots) => Some(roots.clone()),
+        }
+    }
 }
 
 /// Asks voters.
 pub(super) struct Caller {
-    accepted: Vec<Fingerprint>,
+    known: Known,
     config: ClientConfig,
     endpoint: Endpoint,
 }
 
 impl Caller {
     /// One that shows no certificate.
-    pub(super) fn stranger(accepted: Vec<Fingerprint>) -> Result<Self, EnrollFailure> {
-        Caller::new(accepted, None)
+    pub(super) fn stranger(known: Known) -> Result<Self, EnrollFailure> {
+        Caller::new(known, None)
     }
 
     /// One that proves itself as the member that it is.
     pub(super) fn member(identity: &NodeIdentity) -> Result<Self, EnrollFailure> {
-        Caller::new(fingerprints(identity), Some(identity))
+        Caller::new(Known::Roots(identity.roots().to_vec()), Some(identity))
     }
 
-    fn new(accepted: Vec<Fingerprint>, identity: Option<&NodeIdentity>) -> Result<Self, EnrollFailure> {
+    fn new(known: Known, identity: Option<&NodeIdentity>) -> Result<Self, EnrollFailure> {
         let provider = Arc::new(default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let verifier = Proven::new(ByFingerprint { accepted: accepted.clone(), algorithms }, algorithms);
+        let verifier = Proven::new(Cluster { known: known.clone(), algorithms }, algorithms);
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(IdentityError::from)?
@@ -78,16 +89,16 @@ impl Caller {
         let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(IdentityError::from)?));
         let dual = Endpoint::client((Ipv6Addr::UNSPECIFIED, 0).into());
         let endpoint = dual.or_else(|_no_ipv6| Endpoint::client((Ipv4Addr::UNSPECIFIED, 0).into())).map_err(EnrollFailure::Socket)?;
-        Ok(Caller { accepted, config, endpoint })
+        Ok(Caller { known, config, endpoint })
     }
 
     /// Asks one after another, and whom these name, again and again until somebody decides or the patience is over.
     pub(super) async fn ask(
         &self,
         at: &[SocketAddr],
-        request: impl Fn(&Root) -> Request,
+        request: impl Fn(ClusterId) -> Request,
         patience: Duration,
-    ) -> Result<(Answer, Root), EnrollFailure> {
+    ) -> Result<(Answer, ClusterId), EnrollFailure> {
         let deadline = Instant::now() + patience;
         let mut known: BTreeSet<SocketAddr> = at.iter().copied().collect();
         let mut next: VecDeque<SocketAddr> = at.iter().copied().collect();
@@ -153,12 +164,12 @@ impl Caller {
         }
     }
 
-    async fn ask_one(&self, address: SocketAddr, request: impl Fn(&Root) -> Request) -> Result<(Answer, Root), Unasked> {
+    async fn ask_one(&self, address: SocketAddr, request: impl Fn(ClusterId) -> Request) -> Result<(Answer, ClusterId), Unasked> {
         let connection = self.connect(address).await?;
-        let answered = match self.root(&connection) {
-            Some(root) => {
-                let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(&root))).await;
-                answer.ok().flatten().map(|answer| (answer, root))
+        let answered = match self.cluster(&connection) {
+            Some(cluster) => {
+                let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(cluster))).await;
+                answer.ok().flatten().map(|answer| (answer, cluster))
             }
             None => None,
         };
@@ -166,11 +177,10 @@ impl Caller {
         answered.ok_or(Unasked::Silent("does not decide in time"))
     }
 
-    /// The authority that the other side has shown: the verifier let it through.
-    fn root(&self, connection: &Connection) -> Option<Root> {
+    /// Which cluster the other side is of: the verifier let it through.
+    fn cluster(&self, connection: &Connection) -> Option<ClusterId> {
         let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-        let certificate = known_root(&self.accepted, chain.get(1..)?)?.clone();
-        Some(Root { cluster: authority_cluster(&certificate)?, certificate })
+        self.known.roots(chain.get(1..)?)?.first().and_then(authority_cluster)
     }
 }
 
@@ -186,21 +196,17 @@ enum Unasked {
     Silent(&'static str),
 }
 
-fn known_root<'a, 'b>(accepted: &[Fingerprint], shown: &'a [CertificateDer<'b>]) -> Option<&'a CertificateDer<'b>> {
-    shown.iter().find(|root| Fingerprint::of_certificate(root).is_some_and(|shown| accepted.contains(&shown)))
-}
-
-/// Knows the authority by its fingerprint: the other side shows its certificate beside its own.
+/// Accepts whoever is of the cluster.
 #[derive(Debug)]
-struct ByFingerprint {
-    accepted: Vec<Fingerprint>,
+struct Cluster {
+    known: Known,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl CheckServer for ByFingerprint {
+impl CheckServer for Cluster {
     fn check_server(&self, own: &CertificateDer<'_>, beside: &[CertificateDer<'_>], now: UnixTime) -> Result<(), rustls::Error> {
         let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let root = known_root(&self.accepted, beside).ok_or_else(unknown)?.clone().into_owned();
-        PeerVerifier::new(&[root], self.algorithms).ok_or_else(unknown)?.check_server(own, &[], now)
+        let roots = self.known.roots(beside).ok_or_else(unknown)?;
+        PeerVerifier::new(&roots, self.algorithms).ok_or_else(unknown)?.check_server(own, beside, now)
     }
 }

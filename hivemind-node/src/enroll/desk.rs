@@ -11,6 +11,7 @@ use hivemind_core::view::View;
 use hivemind_core::wire::access::SignedEnrollment;
 use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use quinn::{Connection, VarInt};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -80,15 +81,18 @@ impl Desk {
 
     async fn decide(&self, request: Request, peer: Option<PublicKey>) -> Answer {
         let Some(view) = self.handle.view() else { return Answer::Later };
-        let Some(authority) = self.safe.authority().filter(|_| view.facts.is_voter(view.node)) else { return elsewhere(&view) };
-        if !matches!(request, Request::AuthorityKey) && is_clock_behind(self.handle.certificate()) {
-            // Another voter's clock may be right.
-            return elsewhere(&view);
-        }
+        let identity = self.handle.identity();
+        let issues = |authority: &Arc<Authority>| view.facts.is_voter(view.node) && identity.roots().contains(authority.certificate());
+        let Some(authority) = self.safe.authority().filter(issues) else { return elsewhere(&view) };
         match request {
+            Request::AuthorityKey { authority: wanted } => {
+                let held = wanted.map_or(Some(authority), |wanted| self.safe.find(wanted));
+                held.map_or_else(|| elsewhere(&view), |held| hand_over(&view, &held, peer))
+            }
+            // Another voter's clock may be right.
+            Request::Enroll { .. } | Request::Renew { .. } if is_clock_behind(self.handle.certificate()) => elsewhere(&view),
             Request::Enroll { enrollment, request } => self.enroll(&authority, enrollment, &request).await,
             Request::Renew { request } => self.renew(&authority, &request).await,
-            Request::AuthorityKey => hand_over(&view, &authority, peer),
         }
     }
 
@@ -105,7 +109,7 @@ impl Desk {
         let name = wish.name.clone();
         match self.handle.propose(Command::Enroll(signed)).await {
             // Where it is reached it says when it joins.
-            Outcome::Committed { .. } => issue(authority, &certified, &name, &[]),
+            Outcome::Committed { .. } => self.issue(authority, &certified, &name, &[]),
             Outcome::Refused(Refusal::Degraded | Refusal::Busy) | Outcome::OutcomeUnknown => Answer::Later,
             Outcome::Refused(refusal) => Answer::Refused(refusal),
         }
@@ -117,18 +121,22 @@ impl Desk {
             Err(error) => return Answer::Refused(Refusal::Invalid { why: error.to_string() }),
         };
         match self.handle.admitted_name(key).await {
-            Some(name) => issue(authority, &certified, &name, &self.handle.view().map(|view| addresses(&view, &key)).unwrap_or_default()),
+            Some(name) => {
+                let at = self.handle.view().map(|view| addresses(&view, &key)).unwrap_or_default();
+                self.issue(authority, &certified, &name, &at)
+            }
             None => Answer::Refused(Refusal::NotEnrolled),
         }
     }
-}
 
-fn issue(authority: &Authority, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Answer {
-    match authority.sign(key, name, at) {
-        Ok(certificate) => Answer::Issued { certificate: certificate.to_vec() },
-        Err(error) => {
-            tracing::error!(node = %name, "no certificate: {error}");
-            Answer::Later
+    fn issue(&self, authority: &Authority, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Answer {
+        let whole = |list: &[CertificateDer<'_>]| list.iter().map(|one| one.to_vec()).collect();
+        match authority.sign(key, name, at) {
+            Ok(chain) => Answer::Issued { chain: whole(&chain), roots: whole(self.handle.identity().roots()) },
+            Err(error) => {
+                tracing::error!(node = %name, "no certificate: {error}");
+                Answer::Later
+            }
         }
     }
 }
@@ -139,7 +147,7 @@ fn hand_over(view: &View, authority: &Authority, peer: Option<PublicKey>) -> Ans
     match member.filter(|member| view.facts.voters().contains_key(&member.node)) {
         Some(voter) => {
             tracing::info!(node = %voter.name, "a voter gets the authority's key");
-            Answer::AuthorityKey { pem: authority.key_pem() }
+            Answer::AuthorityKey { pem: authority.whole_pem() }
         }
         None => Answer::Refused(Refusal::VoterNotAdmitted),
     }

@@ -1,4 +1,5 @@
-//! The certificate in the data folder: `certificate.pem`, the node's own and behind it those of the authority.
+//! The certificate in the data folder: `certificate.pem`, the node's own, what is shown beside it, and behind these the authorities that the
+//! node trusts.
 
 use std::fs;
 use std::io;
@@ -9,15 +10,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use webpki::EndEntityCert;
 
-use crate::authority::{AuthorityFolderError, NodeIdentity, certificate_pem, write_whole};
+use crate::authority::{AuthorityFolderError, NodeIdentity, certificate_pem, is_self_signed, peer_key, write_whole};
 use crate::keys::Ed25519Keys;
 
 const FILE: &str = "certificate.pem";
 
 /// Keeps what an identity shows. Its key is kept already: with the data.
 pub(crate) fn save(folder: &Path, identity: &NodeIdentity) -> Result<(), AuthorityFolderError> {
-    let own = identity.chain().first();
-    let text: String = own.into_iter().chain(identity.roots()).map(certificate_pem).collect();
+    let text: String = identity.chain().iter().chain(identity.roots()).map(certificate_pem).collect();
     write_whole(&folder.join(FILE), text.as_bytes())
 }
 
@@ -31,10 +31,9 @@ pub(crate) fn load(folder: &Path, keys: &Arc<Ed25519Keys>) -> Result<Option<Node
         Err(source) => return Err(AuthorityFolderError::Io { path, source }),
     };
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let mut found = found.map_err(|_| damaged("no certificates"))?.into_iter();
-    let own = found.next().ok_or_else(|| damaged("no certificate"))?;
-    let identity = NodeIdentity::from_parts(keys.clone(), vec![own], found.collect());
-    if crate::authority::peer_key(&identity.chain()[0]) != Some(identity.public()) || identity.validity().is_none() {
+    let (roots, chain) = found.map_err(|_| damaged("no certificates"))?.into_iter().partition(is_self_signed);
+    let identity = NodeIdentity::from_parts(keys.clone(), chain, roots);
+    if identity.chain().first().and_then(peer_key) != Some(identity.public()) || identity.validity().is_none() {
         return Err(damaged("not a certificate of this node's key, or its authority's is missing"));
     }
     Ok(Some(identity))

@@ -6,30 +6,32 @@
 //! passes by is of no use to anybody else.
 
 mod caller;
+mod custody;
 mod desk;
 mod error;
 mod keep;
 mod reached;
 mod renewal;
 mod safe;
-mod succession;
 mod token;
+mod trust;
 mod words;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use hivemind_core::ids::NodeName;
+use hivemind_core::ids::{ClusterId, NodeName};
 use hivemind_core::keys::Keys;
 use hivemind_core::wire::access::{Admits, Enrollment, SignedEnrollment};
 use rustls::pki_types::CertificateDer;
 
-use crate::authority::{Authority, NodeIdentity, certificate_request, parse_spiffe_cluster};
+use crate::authority::{Authority, NodeIdentity, authority_cluster, certificate_request, parse_spiffe_cluster};
 use crate::keys::Ed25519Keys;
 use crate::storage::{Options, Storage};
 
-use caller::{Caller, PATIENCE, Root};
+use caller::{Caller, Known, PATIENCE};
+pub(crate) use custody::Custody;
 pub(crate) use desk::{AT_ONCE, Desk, voter_addresses};
 pub use error::EnrollFailure;
 pub(crate) use keep::{load, save};
@@ -37,9 +39,10 @@ pub(crate) use keep::{load, save};
 pub(crate) use reached::certifiable;
 pub(crate) use renewal::Renewal;
 pub(crate) use safe::Safe;
-pub(crate) use succession::Succession;
 pub use token::{JoinToken, MAX_TOKEN_ADDRESSES, TokenError};
-use words::{Answer, Request};
+#[cfg(feature = "http")]
+pub(crate) use trust::{certificate, is_by};
+use words::{Answer, MAX_CERTIFICATES, Request};
 
 /// How a node that keeps its certificate in its data folder comes by the first one.
 #[derive(Clone, Debug)]
@@ -92,35 +95,42 @@ pub(crate) async fn by_token(
 ) -> Result<NodeIdentity, EnrollFailure> {
     let secret = token.keys();
     let request = certificate_request(&keys, name)?;
-    let ask = |root: &Root| {
+    let ask = |cluster: ClusterId| {
         let (token, key) = (secret.public(), keys.public());
-        let enrollment = Enrollment { cluster: root.cluster, token, key, name: name.clone(), wants: wants.clone() };
+        let enrollment = Enrollment { cluster, token, key, name: name.clone(), wants: wants.clone() };
         let proof = secret.sign(&enrollment.digest());
         Request::Enroll { enrollment: SignedEnrollment { enrollment, proof }, request: request.clone() }
     };
-    let caller = Caller::stranger(vec![token.authority()])?;
-    let (answer, root) = caller.ask(token.addresses(), ask, PATIENCE).await?;
-    accept(answer, &root, keys, name)
+    let caller = Caller::stranger(Known::Fingerprint(token.authority()))?;
+    let (answer, cluster) = caller.ask(token.addresses(), ask, PATIENCE).await?;
+    accept(answer, cluster, keys, name)
 }
 
 /// Gets a new certificate for a key that is admitted, from one of these.
 pub(crate) async fn again(identity: &NodeIdentity, name: &NodeName, at: &[SocketAddr]) -> Result<NodeIdentity, EnrollFailure> {
     let request = certificate_request(identity.keys(), name)?;
-    let caller = Caller::stranger(caller::fingerprints(identity))?;
-    let (answer, root) = caller.ask(at, |_| Request::Renew { request: request.clone() }, PATIENCE).await?;
-    accept(answer, &root, identity.keys().clone(), name)
+    let caller = Caller::stranger(Known::Roots(identity.roots().to_vec()))?;
+    let (answer, cluster) = caller.ask(at, |_| Request::Renew { request: request.clone() }, PATIENCE).await?;
+    accept(answer, cluster, identity.keys().clone(), name)
 }
 
-/// A certificate is taken from whoever answered only where it is what was asked for.
-fn accept(answer: Answer, root: &Root, keys: Arc<Ed25519Keys>, name: &NodeName) -> Result<NodeIdentity, EnrollFailure> {
-    let certificate = match answer {
-        Answer::Issued { certificate } => CertificateDer::from(certificate),
+/// A certificate is taken from whoever answered only where it is what was asked for. That one is of an authority that is trusted: so are
+/// those that it names.
+fn accept(answer: Answer, cluster: ClusterId, keys: Arc<Ed25519Keys>, name: &NodeName) -> Result<NodeIdentity, EnrollFailure> {
+    let (chain, roots) = match answer {
+        Answer::Issued { chain, roots } if chain.len().max(roots.len()) <= MAX_CERTIFICATES => (certificates(chain), certificates(roots)),
+        Answer::Issued { .. } => return Err(EnrollFailure::Answer),
         Answer::Refused(refusal) => return Err(EnrollFailure::Refused(refusal)),
         Answer::Elsewhere { .. } | Answer::Later | Answer::AuthorityKey { .. } => return Err(EnrollFailure::Answer),
     };
-    let names = keep::names(&certificate);
-    let named = names.iter().any(|id| parse_spiffe_cluster(id) == Some(root.cluster) && id.ends_with(&format!("/node/{name}")));
-    let identity = NodeIdentity::from_parts(keys, vec![certificate], vec![root.certificate.clone()]);
-    let own = crate::authority::peer_key(&identity.chain()[0]) == Some(identity.public());
-    if own && named && identity.validity().is_some() { Ok(identity) } else { Err(EnrollFailure::Answer) }
+    let names = chain.first().map(keep::names).unwrap_or_default();
+    let named = names.iter().any(|id| parse_spiffe_cluster(id) == Some(cluster) && id.ends_with(&format!("/node/{name}")));
+    let of_one_cluster = roots.iter().all(|one| authority_cluster(one) == Some(cluster));
+    let own = chain.first().and_then(crate::authority::peer_key) == Some(keys.public());
+    let identity = NodeIdentity::from_parts(keys, chain, roots);
+    if own && named && of_one_cluster && identity.validity().is_some() { Ok(identity) } else { Err(EnrollFailure::Answer) }
+}
+
+fn certificates(list: Vec<Vec<u8>>) -> Vec<CertificateDer<'static>> {
+    list.into_iter().map(CertificateDer::from).collect()
 }

@@ -5,30 +5,37 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hivemind_core::facts::Trust;
 use hivemind_core::ids::NodeName;
 use hivemind_core::rng::Rng;
+use hivemind_core::view::View;
 use tokio::time::Instant;
 
 use super::desk::voter_addresses;
 use super::error::EnrollFailure;
 use super::reached::{addresses, unnamed};
 use super::safe::Safe;
+use super::trust::{certificate, is_by, trusted};
 use super::{again, save};
-use crate::authority::{BACKDATED, NodeIdentity, Validity};
+use crate::authority::{BACKDATED, Fingerprint, NodeIdentity, Validity};
 use crate::node::NodeHandle;
-use crate::transport::Transport;
+use crate::transport::{Refused, Transport};
 
 /// After a failure it is tried again after so long, doubled each time.
 const RETRY: Duration = Duration::from_secs(2);
 /// At most so long.
 const RETRY_MOST: Duration = Duration::from_secs(600);
 
-/// The clock is looked at this often: it may be set.
-const LOOK: Duration = Duration::from_secs(60);
+/// The clock is looked at this often: it may be set. So is whether nobody speaks with this node any more.
+const LOOK: Duration = Duration::from_secs(5);
+/// A node that has heard nobody for so long, and was refused since, may have missed that another authority took over.
+const CUT_OFF: Duration = Duration::from_secs(5);
 /// A clock that went so much differently from the other one was set.
 const WAS_SET: Duration = BACKDATED;
 /// So often a certificate is asked for again that lacks an address of its node. Another member may state the same one for good.
 const TRIES: u32 = 3;
+/// When another authority issues, the members ask for certificates of it within this, for each of them.
+const PER_MEMBER: Duration = Duration::from_millis(20);
 /// However short certificates live, they are not renewed more often.
 const LEAST: Duration = Duration::from_millis(500);
 
@@ -115,6 +122,8 @@ impl Renewal {
         let mut schedule = Schedule::new(self.identity.validity(), Instant::now(), SystemTime::now());
         // The addresses that were asked for, and how often the answer may yet lack one of them.
         let (mut asked, mut tries) = (Vec::new(), 0);
+        let mut heeded = Trust::default();
+        let mut refusals = 0;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(schedule.pause(Instant::now())) => {}
@@ -122,8 +131,15 @@ impl Renewal {
                     (asked, tries) = (wanted, TRIES);
                     schedule.due = Instant::now();
                 }
+                Some(view) = self.handle.view_where(|view| *view.facts.trust() != heeded) => {
+                    heeded = view.facts.trust().clone();
+                    self.heed(&heeded);
+                    if self.is_superseded() {
+                        schedule.due = schedule.due.min(Instant::now() + self.turn(&view));
+                    }
+                }
             }
-            if !schedule.is_due(Instant::now(), SystemTime::now()) {
+            if !schedule.is_due(Instant::now(), SystemTime::now()) && !self.is_cut_off(&mut refusals) {
                 continue;
             }
             match self.renew().await {
@@ -132,6 +148,8 @@ impl Renewal {
                     tries -= 1;
                     schedule.failed(Instant::now(), &mut self.rng);
                 }
+                // The voter that was asked does not issue by the new authority yet.
+                Ok(()) if self.is_superseded() => schedule.failed(Instant::now(), &mut self.rng),
                 Ok(()) => schedule.renewed(self.identity.validity(), Instant::now(), SystemTime::now()),
                 Err(error) => {
                     tracing::warn!(node = %self.name, "the certificate is not renewed: {error}");
@@ -152,12 +170,50 @@ impl Renewal {
         unnamed(&view, own)
     }
 
+    /// Accepts the certificates of other authorities from now on.
+    fn heed(&mut self, trust: &Trust) {
+        let Some(roots) = trusted(trust, self.identity.roots()) else { return };
+        let heeding = NodeIdentity::from_parts(self.identity.keys().clone(), self.identity.chain().to_vec(), roots);
+        match self.show(heeding) {
+            Ok(()) => tracing::info!(node = %self.name, "the authorities of the cluster are others from now on: {}", self.authorities()),
+            Err(error) => tracing::warn!(node = %self.name, "the authorities of the cluster are others, and are not kept: {error}"),
+        }
+    }
+
+    fn authorities(&self) -> String {
+        let fingerprints = self.identity.roots().iter().filter_map(|root| Fingerprint::of_certificate(root));
+        fingerprints.map(|one| one.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether others have refused this node as none of their cluster since this was last asked, while it heard nobody.
+    fn is_cut_off(&self, refusals: &mut u64) -> bool {
+        let refused = self.transport.stats().refused.get(&Refused::OtherAuthority).copied().unwrap_or_default();
+        let known = std::mem::replace(refusals, refused);
+        refused > known && self.handle.leader_heard_ago() >= CUT_OFF
+    }
+
+    /// Whether another authority issues by now than the one that issued the certificate of this node.
+    fn is_superseded(&self) -> bool {
+        let current = self.handle.view().and_then(|view| view.facts.trust().current().map(certificate));
+        current.is_some_and(|current| self.identity.roots().contains(&current) && !is_by(&self.identity, &current))
+    }
+
+    /// After how long it is this node's turn to be issued a certificate by a new authority, so that they do not all ask at once.
+    fn turn(&mut self, view: &View) -> Duration {
+        let issues = self.safe.authority().is_some();
+        let members = u32::try_from(view.facts.live().len()).unwrap_or(u32::MAX);
+        let life = self.identity.validity().map(|validity| validity.life()).unwrap_or_default();
+        if issues { Duration::ZERO } else { self.rng.duration_below((PER_MEMBER * members).min(life / 4)) }
+    }
+
     async fn renew(&mut self) -> Result<(), EnrollFailure> {
-        let renewed = match self.safe.authority() {
+        let issuing = self.safe.authority().filter(|authority| self.identity.roots().contains(authority.certificate()));
+        let renewed = match issuing {
             Some(_) if is_clock_behind(self.identity.validity()) => return Err(EnrollFailure::Clock),
             Some(authority) => {
                 let at = self.handle.view().map(|view| addresses(&view, &self.identity.public())).unwrap_or_default();
-                authority.issue_with(self.identity.keys().clone(), &self.name, &at)?
+                let issued = authority.issue_with(self.identity.keys().clone(), &self.name, &at)?;
+                NodeIdentity::from_parts(issued.keys().clone(), issued.chain().to_vec(), self.identity.roots().to_vec())
             }
             None => {
                 let mut at = self.handle.view().map(|view| voter_addresses(&view)).unwrap_or_default();
@@ -165,12 +221,18 @@ impl Renewal {
                 again(&self.identity, &self.name, &at).await?
             }
         };
-        if let Some(folder) = &self.folder {
-            save(folder, &renewed)?;
-        }
-        self.transport.renew(&renewed)?;
+        self.show(renewed)?;
         tracing::info!(node = %self.name, "the certificate was renewed");
-        self.identity = renewed;
+        Ok(())
+    }
+
+    /// Proves itself with another certificate, or accepts other authorities, from now on and after the next start.
+    fn show(&mut self, identity: NodeIdentity) -> Result<(), EnrollFailure> {
+        self.transport.renew(&identity)?;
+        self.identity = identity;
+        if let Some(folder) = &self.folder {
+            save(folder, &self.identity)?;
+        }
         Ok(())
     }
 }

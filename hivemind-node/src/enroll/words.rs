@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use hivemind_core::ids::Digest256;
 use hivemind_core::wire::access::SignedEnrollment;
 use hivemind_core::wire::codec;
 use hivemind_core::wire::command::Refusal;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// The largest request, and the largest answer.
 pub(super) const LIMIT: usize = 16 << 10;
+/// The most certificates in one list: two authorities are trusted at a time, and there may be one that is announced.
+pub(super) const MAX_CERTIFICATES: usize = 3;
 /// The most voters that an answer names.
 pub(super) const MAX_VOTERS: usize = 16;
 
@@ -30,8 +33,11 @@ pub(super) enum Request {
         /// The certificate request (PKCS#10), signed by the key.
         request: Vec<u8>,
     },
-    /// The authority's key, for a voter that has proven its own in the handshake.
-    AuthorityKey,
+    /// The key of an authority, for a voter that has proven its own in the handshake.
+    AuthorityKey {
+        /// Which. `None`: the one that issues.
+        authority: Option<Digest256>,
+    },
 }
 
 /// What is answered.
@@ -39,8 +45,10 @@ pub(super) enum Request {
 pub(super) enum Answer {
     /// A certificate for the key of the request.
     Issued {
-        /// It.
-        certificate: Vec<u8>,
+        /// It, and what is to be shown beside it. At most [`MAX_CERTIFICATES`].
+        chain: Vec<Vec<u8>>,
+        /// The authorities that are trusted, the one that issues first. At most [`MAX_CERTIFICATES`].
+        roots: Vec<Vec<u8>>,
     },
     /// No, and asking again will not help.
     Refused(Refusal),
@@ -51,9 +59,9 @@ pub(super) enum Answer {
     },
     /// It can not be decided now: ask again.
     Later,
-    /// The authority's key, as PEM.
+    /// The authority's key.
     AuthorityKey {
-        /// It.
+        /// Its certificate, its bridge if it has one, and its key, as PEM.
         pem: String,
     },
 }

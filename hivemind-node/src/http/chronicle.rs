@@ -117,10 +117,13 @@ fn subjects(event: &Event) -> Vec<&MemberRef> {
         | Event::Restarting { member, .. }
         | Event::Restarted { member }
         | Event::Addresses { member, .. }
+        | Event::AuthorityHeld { member }
         | Event::Features { member, .. } => vec![member],
         Event::Split { .. }
         | Event::Merged { .. }
         | Event::EpochAdvanced { .. }
+        | Event::AuthorityAnnounced { .. }
+        | Event::AuthorityRetired {}
         | Event::FeatureOn { .. }
         | Event::CredentialCreated { .. }
         | Event::CredentialRevoked { .. } => Vec::new(),

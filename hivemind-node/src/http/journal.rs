@@ -10,13 +10,15 @@ use hivemind_core::time::Timestamp;
 use hivemind_core::view::View;
 use hivemind_core::wire::access::AccessChange;
 use hivemind_core::wire::event;
+use hivemind_core::wire::trust::AuthorityChange;
 use tokio::sync::watch;
 
 use super::chronicle::Chronicle;
 use super::cursor::Cursor;
 use super::model::{Event, Gap, Happening, LeaveReason, LoggedEvent, MemberRef};
-use super::routes::part;
+use super::routes::{fingerprint, part};
 use crate::driver::AppliedEvent;
+use crate::enroll::certificate;
 use crate::feed::Heard;
 use crate::node::NodeHandle;
 
@@ -290,6 +292,11 @@ fn told(event: &event::Event, names: &mut Names) -> Event {
             right: credential.right.to_string(),
         },
         event::Event::Access(AccessChange::CredentialRevoked { id }) => Event::CredentialRevoked { credential: id.to_string() },
+        event::Event::Authority(AuthorityChange::Announced { next, .. }) => {
+            Event::AuthorityAnnounced { fingerprint: fingerprint(&certificate(&next.certificate)) }
+        }
+        event::Event::Authority(AuthorityChange::Held { node, .. }) => Event::AuthorityHeld { member: names.of(*node) },
+        event::Event::Authority(AuthorityChange::Retired) => Event::AuthorityRetired {},
         event::Event::FeatureOn { feature } => Event::FeatureOn { feature: feature.to_string() },
         event::Event::Features { node, features } => {
             Event::Features { member: names.of(*node), features: features.iter().map(ToString::to_string).collect() }

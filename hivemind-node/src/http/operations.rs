@@ -36,6 +36,9 @@ pub(super) enum Task {
     Credentials,
     CreateCredential,
     RevokeCredential,
+    Authority,
+    RotateAuthority,
+    RetireAuthority,
     Features,
     EnableFeature,
     Healthz,
@@ -246,6 +249,22 @@ pub(super) const OPERATIONS: &[Operation] = &[
         made::<model::NewCredential>,
     ),
     revoke("/api/v1/credentials/{credential}/revoke", "revokeCredential", "Make a credential worth nothing", Task::RevokeCredential),
+    look("/api/v1/authority", "authority", "The cluster's certificate authority", Task::Authority, json::<model::Authorities>),
+    Operation {
+        body: None,
+        task: Task::RotateAuthority,
+        ..act_on(
+            "/api/v1/authority/rotate",
+            "rotateAuthority",
+            "Let another authority, with a new key, follow the present one",
+            json::<model::Rotated>,
+        )
+    },
+    Operation {
+        body: Some(Taken { schema: json::<model::RetireBody>, required: false }),
+        task: Task::RetireAuthority,
+        ..act_on("/api/v1/authority/retire", "retireAuthority", "Trust the former authority no more", json::<model::Retired>)
+    },
     look("/api/v1/features", "features", "Optional features, and who lacks them", Task::Features, json::<model::Features>),
     Operation {
         body: None,

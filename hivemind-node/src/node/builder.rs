@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::StartFailure;
 use super::{Node, NodeHandle};
-use crate::authority::{Authority, Fingerprint, NodeIdentity};
+use crate::authority::{Authority, NodeIdentity};
 use crate::driver::{Driver, DriverError, Inlets, Outlets};
-use crate::enroll::{self, Desk, EnrollFailure, Entry, Renewal, Safe, Succession};
+use crate::enroll::{self, Custody, Desk, EnrollFailure, Entry, Renewal, Safe};
 use crate::feed::Source;
 use crate::keys::{Ed25519Keys, KeyError};
 use crate::reconciler::{ApplyStatus, Reconcile, Reconciler};
@@ -233,7 +233,7 @@ impl NodeBuilder {
                 });
             }
         };
-        let node = run(driver, incoming, transport, reconcilers, &identity);
+        let node = run(driver, incoming, transport, reconcilers, safe.clone());
         if let Some(safe) = safe {
             let folder = safe.keeps().then_some(folder).flatten();
             office(&node, Office { name: own_name, identity, safe, folder, seeds: own_seeds, chance: random_seed()?, named: self.named });
@@ -331,8 +331,7 @@ fn office(node: &Node, office: Office) {
     let (handle, transport, tasks) = (&node.handle, &node.transport, &node.tasks);
     let desk = Desk { handle: handle.clone(), safe: safe.clone(), keys: identity.keys().clone() };
     tasks.spawn(desk.serve(transport.enrollments(enroll::AT_ONCE), tasks.clone()));
-    let succession = Succession { name: name.clone(), identity: identity.clone(), safe: safe.clone(), handle: handle.clone() };
-    tasks.spawn(succession.run());
+    tasks.spawn(Custody { name: name.clone(), safe: safe.clone(), handle: handle.clone() }.run());
     let (handle, transport, rng) = (handle.clone(), transport.clone(), Rng::new(chance));
     tasks.spawn(Renewal { name, identity, safe, handle, transport, folder, seeds, rng, named }.run());
 }
@@ -370,7 +369,7 @@ fn run(
     incoming: mpsc::Receiver<crate::transport::Incoming>,
     transport: Transport,
     reconcilers: Vec<Option<Box<dyn Reconcile>>>,
-    identity: &NodeIdentity,
+    safe: Option<Arc<Safe>>,
 ) -> Node {
     let tasks = Tasks::new();
     let mut desired = Vec::new();
@@ -397,7 +396,7 @@ fn run(
         reports: outlets.reports.ears(),
         transport: transport.clone(),
         clock: driver.clock(),
-        authority: identity.roots().iter().find_map(|root| Fingerprint::of_certificate(root)),
+        safe,
     };
     driver.start(Inlets { incoming, requests, ending: ended }, outlets, transport.clone(), &tasks);
     Node { handle, transport, tasks, ending }

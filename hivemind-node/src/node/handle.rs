@@ -16,8 +16,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{PublishFailure, ReadFailure};
-use crate::authority::{Fingerprint, Validity};
+use crate::authority::{NodeIdentity, Validity};
 use crate::driver::{Account, AppliedEvent, Clock, Look, NodeStatus, Request, RoleReport, StopReason};
+use crate::enroll::Safe;
 use crate::feed::{Ears, Feed};
 use crate::reconciler::ApplyStatus;
 use crate::transport::Transport;
@@ -34,8 +35,8 @@ pub struct NodeHandle {
     pub(super) reports: Ears<Arc<Report>>,
     pub(super) transport: Transport,
     pub(super) clock: Clock,
-    /// By what joiners know the cluster.
-    pub(super) authority: Option<Fingerprint>,
+    /// The authorities that this node can issue by, where it may.
+    pub(super) safe: Option<Arc<Safe>>,
 }
 
 impl NodeHandle {
@@ -79,6 +80,11 @@ impl NodeHandle {
     /// When the certificate that the node shows is valid; `None` where its roots did not issue it.
     pub fn certificate(&self) -> Option<Validity> {
         self.transport.certificate()
+    }
+
+    /// What the node proves itself with, and whom it accepts, as of now.
+    pub(crate) fn identity(&self) -> NodeIdentity {
+        self.transport.identity()
     }
 
     /// The certificate that the node shows, whichever that is at the time.

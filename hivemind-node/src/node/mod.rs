@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod handle;
+mod rotation;
 mod secrets;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 pub use builder::{DEFAULT_PORT, NodeBuilder};
 pub use error::{PublishFailure, ReadFailure, StartFailure};
 pub use handle::NodeHandle;
+pub use rotation::RotationFailure;
 pub use secrets::{CredentialSecret, NewCredential, SecretFailure, TokenWish};
 
 use crate::driver::{Ending, StopReason};

@@ -12,6 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 
 use super::NodeHandle;
+use crate::authority::Fingerprint;
 use crate::enroll::{JoinToken, MAX_TOKEN_ADDRESSES, voter_addresses};
 use crate::keys::KeyError;
 
@@ -97,7 +98,8 @@ impl NodeHandle {
     /// # Errors
     /// [`SecretFailure`].
     pub async fn create_token(&self, wish: TokenWish) -> Result<JoinToken, SecretFailure> {
-        let (Some(view), Some(authority)) = (self.view(), self.authority) else { return Err(SecretFailure::NotAMember) };
+        let authority = self.identity().roots().first().and_then(Fingerprint::of_certificate);
+        let (Some(view), Some(authority)) = (self.view(), authority) else { return Err(SecretFailure::NotAMember) };
         let own = view.facts.is_voter(view.node).then(|| view.facts.member(view.node)).flatten();
         let own = own.and_then(|own| own.addresses.first().copied());
         let addresses: Vec<_> = own.into_iter().chain(voter_addresses(&view)).take(MAX_TOKEN_ADDRESSES).collect();

@@ -186,6 +186,11 @@ impl Transport {
         self.shared.shown.renew(identity)
     }
 
+    /// What it proves itself with, and whom it accepts, as of now.
+    pub(crate) fn identity(&self) -> NodeIdentity {
+        self.shared.shown.identity()
+    }
+
     /// When the certificate that it shows is valid; `None` where its roots did not issue it.
     pub fn certificate(&self) -> Option<Validity> {
         self.shared.shown.validity()

@@ -17,7 +17,7 @@ use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
 use super::settings::TransportSettings;
-use crate::authority::{NodeIdentity, PeerVerifier, Proven, Validity};
+use crate::authority::{NodeIdentity, Proven, Trusted, Validity};
 
 /// The name of the protocol in the handshake (RFC 7301).
 const ALPN: &[u8] = b"hivemind/1";
@@ -63,9 +63,9 @@ impl Configs {
     pub(super) fn new(identity: &NodeIdentity, settings: &TransportSettings) -> Result<Self, IdentityError> {
         let provider = Arc::new(default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let peers = PeerVerifier::new(identity.roots(), algorithms).ok_or(IdentityError::Authority)?;
-        let verifier = Arc::new(Proven::new(peers, algorithms));
-        let shown = Arc::new(Shown::new(identity)?);
+        let trusted = Trusted::new(identity.roots(), algorithms).ok_or(IdentityError::Authority)?;
+        let verifier = Arc::new(Proven::new(trusted.clone(), algorithms));
+        let shown = Arc::new(Shown::new(identity, trusted)?);
 
         let mut server = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -95,6 +95,7 @@ impl Configs {
 #[derive(Debug)]
 pub(super) struct Shown {
     own: PublicKey,
+    trusted: Trusted,
     current: RwLock<Current>,
 }
 
@@ -105,6 +106,7 @@ struct Current {
     /// To nodes that enroll, who know the fingerprint of its key: with the authority's certificate.
     with_authority: Arc<CertifiedKey>,
     validity: Option<Validity>,
+    identity: NodeIdentity,
 }
 
 impl Current {
@@ -115,27 +117,32 @@ impl Current {
         plain.keys_match()?;
         let whole = identity.chain().iter().chain(identity.roots()).cloned().collect();
         let with_authority = Arc::new(CertifiedKey::new(whole, key));
-        Ok(Current { plain: Arc::new(plain), with_authority, validity: identity.validity() })
+        Ok(Current { plain: Arc::new(plain), with_authority, validity: identity.validity(), identity: identity.clone() })
     }
 }
 
 impl Shown {
-    fn new(identity: &NodeIdentity) -> Result<Self, IdentityError> {
-        Ok(Shown { own: identity.public(), current: RwLock::new(Current::of(identity)?) })
+    fn new(identity: &NodeIdentity, trusted: Trusted) -> Result<Self, IdentityError> {
+        Ok(Shown { own: identity.public(), trusted, current: RwLock::new(Current::of(identity)?) })
     }
 
-    /// Shows another certificate of the same key from now on.
+    /// Shows another certificate of the same key from now on, and accepts those of its authorities.
     pub(super) fn renew(&self, identity: &NodeIdentity) -> Result<(), IdentityError> {
         if identity.public() != self.own {
             return Err(IdentityError::OtherKey);
         }
         let renewed = Current::of(identity)?;
+        self.trusted.trust(identity.roots()).ok_or(IdentityError::Authority)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         Ok(())
     }
 
     pub(super) fn validity(&self) -> Option<Validity> {
         self.current().validity
+    }
+
+    pub(super) fn identity(&self) -> NodeIdentity {
+        self.current().identity
     }
 
     fn current(&self) -> Current {

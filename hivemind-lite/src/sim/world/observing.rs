@@ -95,6 +95,7 @@ impl World {
             | Event::Restarted { .. }
             | Event::Addresses { .. }
             | Event::Access(_)
+            | Event::Authority(_)
             | Event::FeatureOn { .. }
             | Event::Features { .. } => {}
         }

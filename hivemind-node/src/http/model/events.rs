@@ -139,6 +139,18 @@ pub enum Event {
         /// Its name.
         credential: String,
     },
+    /// Another authority is trusted beside the present one, and is to follow it.
+    AuthorityAnnounced {
+        /// SHA-256 of its public key, in hexadecimal digits.
+        fingerprint: String,
+    },
+    /// A voter can issue certificates by an authority. When a majority can by one that was announced, that one takes over.
+    AuthorityHeld {
+        /// Who.
+        member: MemberRef,
+    },
+    /// The former authority is trusted no more.
+    AuthorityRetired {},
     /// A feature was switched on: whoever joins must support it.
     FeatureOn {
         /// Which.

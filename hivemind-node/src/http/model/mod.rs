@@ -5,6 +5,7 @@
 //! (`1.0-7`: epoch and index). A field that is not there is left out.
 
 mod actions;
+mod authority;
 mod configs;
 mod events;
 mod features;
@@ -16,6 +17,7 @@ mod whole;
 mod why;
 
 pub use actions::{Action, ActionBody, ActionResult, ActionStage, TransferBody, Transferred};
+pub use authority::{Authorities, Authority, RetireBody, Retired, Rotated};
 pub use configs::{Config, ConfigDetail, Configs, HostGone, SectionContent, SectionSummary, ServiceInstance, Services, StateSent};
 pub use events::{Event, EventPage, Gap, LeaveReason, LoggedEvent};
 pub use features::{Feature, FeatureResult, Features};

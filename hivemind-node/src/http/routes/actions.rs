@@ -153,6 +153,9 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
         | Refusal::Lags { .. }
         | Refusal::NoHeir
         | Refusal::NotTakenOver { .. }
+        | Refusal::FormerTrusted
+        | Refusal::NoFormer
+        | Refusal::Overlap { .. }
         | Refusal::Outdated => ProblemKind::Conflict,
     };
     let failure = Failure::new(kind, format!("{refusal}; nothing was done"));

@@ -1,6 +1,7 @@
 //! What each operation does.
 
 mod actions;
+mod authority;
 mod configs;
 mod credentials;
 mod events;
@@ -20,6 +21,7 @@ use hivemind_core::wire::event::VoterPart;
 use hivemind_core::wire::member::MemberRecord;
 
 pub(super) use actions::act;
+pub(super) use authority::{authority, fingerprint, retire_authority, rotate_authority};
 pub(super) use configs::{config, configs};
 pub(super) use credentials::{create_credential, credentials, revoke_credential};
 pub(super) use events::events;
