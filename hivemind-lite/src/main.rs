@@ -9,7 +9,11 @@ use hivemind_lite::args::{Cli, Job, RunArgs};
 use hivemind_lite::run;
 use hivemind_lite::screen::Screen;
 use hivemind_lite::sim::command as sim;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{fmt, registry};
 
 /// How long the process stays for a reader that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -64,10 +68,12 @@ fn start_and_run(args: &RunArgs, screen: &'static Screen) -> ExitCode {
 /// Logs to standard error: what went wrong, and with `-v` what happens.
 fn start_log(verbose: u8, screen: &'static Screen) {
     // The libraries below speak of their own matters.
-    let filter = match verbose {
-        0 => "error,hivemind_node=error,hivemind_dns_processor=warn,hivemind_host=warn",
-        1 => "warn,hivemind_lite=info,hivemind_node=info,hivemind_dns_processor=info,hivemind_host=info",
-        _ => "debug",
+    let (others, node, roles) = match verbose {
+        0 => (LevelFilter::ERROR, LevelFilter::ERROR, LevelFilter::WARN),
+        1 => (LevelFilter::WARN, LevelFilter::INFO, LevelFilter::INFO),
+        _ => (LevelFilter::DEBUG, LevelFilter::DEBUG, LevelFilter::DEBUG),
     };
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(screen.has_colours()).with_writer(screen).init();
+    let own = [("hivemind_node", node), ("hivemind_lite", node), ("hivemind_dns_processor", roles), ("hivemind_host", roles)];
+    let lines = fmt::layer().with_ansi(screen.has_colours()).with_writer(screen);
+    registry().with(Targets::new().with_default(others).with_targets(own)).with(lines).init();
 }

@@ -2,54 +2,50 @@
 
 use std::io::{IsTerminal as _, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, registry, reload};
 
 use crate::settings_file::{LogFormat, LogLevel, LogPart};
 
-/// The log of this process, whose level can be changed.
-pub struct Log {
-    set: Box<dyn Fn(EnvFilter) + Send + Sync>,
-}
+/// Who speaks of the node's matters.
+const OWN: [&str; 3] = ["hivemind_node", "hivemind_host", "hivemind_dns_processor"];
 
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Log")
-    }
+/// The log of this process, whose level can be changed.
+#[derive(Debug)]
+pub struct Log {
+    filter: reload::Handle<Targets, Registry>,
 }
 
 impl Log {
     /// Starts to log. Where something logs already, as in a process that runs several nodes, that stays as it is.
     pub fn start(part: LogPart) -> Self {
-        let builder = tracing_subscriber::fmt().with_env_filter(filter(part.level)).with_writer(stderr).with_ansi(stderr().is_terminal());
+        let (targets, filter) = reload::Layer::new(targets(part.level));
+        let lines = fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
         // The only failure is that another log was started before; then there is nothing to set.
-        match part.format {
-            LogFormat::Text => {
-                let builder = builder.with_filter_reloading();
-                let handle = builder.reload_handle();
-                let _ = builder.try_init();
-                Log { set: Box::new(move |filter| drop(handle.reload(filter))) }
-            }
-            LogFormat::Json => {
-                let builder = builder.json().with_filter_reloading();
-                let handle = builder.reload_handle();
-                let _ = builder.try_init();
-                Log { set: Box::new(move |filter| drop(handle.reload(filter))) }
-            }
-        }
+        let _ = match part.format {
+            LogFormat::Text => registry().with(targets).with(lines).try_init(),
+            LogFormat::Json => registry().with(targets).with(lines.json()).try_init(),
+        };
+        Log { filter }
     }
 
     /// Logs as much as this from now on.
     pub fn set_level(&self, level: LogLevel) {
-        (self.set)(filter(level));
+        // Gone where another log was started before.
+        let _ = self.filter.reload(targets(level));
     }
 }
 
 /// The libraries below speak of their own matters.
-fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "error,hivemind_node=warn,hivemind_host=warn,hivemind_dns_processor=warn",
-        LogLevel::Info => "error,hivemind_node=info,hivemind_host=info,hivemind_dns_processor=info",
-        LogLevel::Debug => "warn,hivemind_node=debug,hivemind_host=debug,hivemind_dns_processor=debug",
-    })
+fn targets(level: LogLevel) -> Targets {
+    let (others, own) = match level {
+        LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+        LogLevel::Warn => (LevelFilter::ERROR, LevelFilter::WARN),
+        LogLevel::Info => (LevelFilter::ERROR, LevelFilter::INFO),
+        LogLevel::Debug => (LevelFilter::WARN, LevelFilter::DEBUG),
+    };
+    Targets::new().with_default(others).with_targets(OWN.map(|target| (target, own)))
 }

@@ -67,7 +67,8 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
 /// The machine of a node, and what moves it.
 pub(crate) struct Driver {
     node: NodeName,
-    machine: Machine,
+    /// Boxed: it is large, and would leave a copy on the stack of each function that hands it on.
+    machine: Box<Machine>,
     clock: Clock,
     storage: Storage,
 }
@@ -94,7 +95,7 @@ impl Driver {
     pub(crate) fn new(startup: Startup, storage: Storage) -> Result<Self, DriverError> {
         let clock = Clock::starting_now();
         let node = startup.name.clone();
-        let made = catch_unwind(AssertUnwindSafe(|| Machine::new(startup, clock.now())));
+        let made = catch_unwind(AssertUnwindSafe(|| Machine::new(startup, clock.now()).map(Box::new)));
         let machine = made.map_err(|payload| DriverError::Panicked(panic_text(payload.as_ref()).to_owned()))??;
         Ok(Driver { node, machine, clock, storage })
     }
@@ -127,7 +128,7 @@ impl Driver {
 
 struct Running {
     node: NodeName,
-    machine: Machine,
+    machine: Box<Machine>,
     clock: Clock,
     disk: Disk,
     transport: Transport,
