@@ -1,6 +1,6 @@
 //! Real daemons on this machine: how long an operator waits, and what an idle host costs.
 //!
-//! `cargo build --release -p hivemind-node && cargo run --release -p hivemind-benches --bin daemons -- [ROW…] [--samples N]`
+//! `cargo build --profile dist -p hivemind-node -p hivemind-benches && target/dist/daemons [ROW…] [--samples N]`
 //!
 //! Rows: `join` (bare host to member), `cold` (three voters that were killed, to the first commit), `leader` (the leader killed,
 //! until a command commits again), `idle` (50 daemons). Without rows: all. The bytes of `idle` are those of the loopback device,
