@@ -258,12 +258,15 @@ impl Control {
     }
 
     fn handle_raft(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) {
-        if !self.may_speak(from) {
+        if !self.may_speak(from) && !(self.raw.is_part(from) && sanity::is_answer(bytes)) {
             // What it answered before it heard of its demotion is nobody's fault.
             if !(self.parted.contains(&from) && sanity::is_answer(bytes)) {
                 self.junk(from, "a Raft message of one that has no part in the group", ctx);
             }
             return;
+        }
+        if self.is_removed {
+            self.raw.forget_leader();
         }
         match self.raw.step(from, bytes) {
             Ok(false) => {}
@@ -279,7 +282,7 @@ impl Control {
         }
     }
 
-    /// Whether raft-rs may hear of `from` at all: it takes every term for one that a quorum once had a part
+    /// Whether raft-rs may hear of `from` at all, but for answers within the configuration that raft-rs goes by: it takes every term for one that a quorum once had a part
     /// in. So only those are heard that have a part in the latest configuration that is known here, be it
     /// by the group or by the view, and those that an entry in the log is about to give one. A voter that was
     /// cut off while all others were exchanged hears the new ones as soon as its view has caught up.

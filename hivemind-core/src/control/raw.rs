@@ -284,6 +284,15 @@ impl Raw {
             .expect("a change that fits the state fits raft's configuration: both change only here");
     }
 
+    /// One that has no part counts no time, so that its last leader would seem to be there for ever. Those who crashed before they had
+    /// written that it went may need its vote: they go by a configuration with it until they have elected a leader.
+    pub(super) fn forget_leader(&mut self) {
+        if self.raft.raft.leader_id != raft::INVALID_ID && !self.is_leader() {
+            self.raft.raft.become_follower(self.raft.raft.term, raft::INVALID_ID);
+            self.look();
+        }
+    }
+
     pub(super) fn transfer(&mut self, to: NodeId) {
         self.raft.transfer_leader(to.as_u64());
     }

@@ -146,6 +146,19 @@ fn a_demoted_node_that_heard_nothing_may_get_its_part_back() {
     net.until(LONG, "and follows", |net| net.control(V3).facts() == net.control(V1).facts());
 }
 
+/// That a change is committed is written with the entry behind it: until then a crash brings back the group before it.
+#[test]
+fn one_that_was_demoted_votes_for_who_crashed_before_it_had_written_that() {
+    let mut net = Net::of_voters(1, 2);
+    net.settings.control.voters = 1;
+    net.until(LONG, "v2 is demoted", |net| net.hosts[&V2].removed);
+    net.crash(V1);
+    net.run(Duration::from_secs(5));
+    net.restart(V1);
+    net.until(LONG, "v1 leads, with a vote of v2", |net| net.leader() == Some(V1) && net.control(V1).raw.is_established());
+    net.until(LONG, "v2 is out again", |net| net.voters(V1) == [V1]);
+}
+
 #[test]
 fn more_voters_than_wanted_are_demoted_one_by_one() {
     let mut net = Net::of_voters(1, 5);
