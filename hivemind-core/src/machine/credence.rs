@@ -7,7 +7,8 @@
 //! member says makes the node ask those voters.
 //!
 //! Nobody may be left behind for ever because all whom it knew are gone. A node that hears of no leader believes what three say,
-//! or what somebody has said for [`PATIENCE`] while no voter that it knows spoke. A member that knows nobody (its cache was lost)
+//! or what somebody has said for [`PATIENCE`] while no voter that it knows spoke. One that seems to hear of a leader, whose signs of life
+//! anybody may pass on, believes it only where three have said it, and that long. A member that knows nobody (its cache was lost)
 //! and one that joins for the first time trust whoever has a certificate of the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +95,8 @@ impl Machine {
             Claim::Duplicate => witnesses >= WITNESSES.min(others).max(1),
             Claim::Gone | Claim::World(_) => {
                 let lost = self.phase != Phase::Member || self.condition.degraded;
-                lost && (witnesses >= WITNESSES || stands >= PATIENCE)
+                let (many, long) = (witnesses >= WITNESSES, stands >= PATIENCE);
+                (many && long) || (lost && (many || long))
             }
         };
         if !believed {

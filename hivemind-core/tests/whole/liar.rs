@@ -9,7 +9,7 @@ use hivemind_core::keys::Keys;
 use hivemind_core::machine::{Input, Phase};
 use hivemind_core::time::Timestamp;
 use hivemind_core::wire::command::{Command, Refusal};
-use hivemind_core::wire::event::{Checkpoint, Event, LogEvent, VoterPart};
+use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_core::wire::frame::{Beat, Channel, Frame, Header};
 use hivemind_core::wire::message::{Admission, Digest, Events, Membership, Message, ResumeAnswer};
 
@@ -219,4 +219,28 @@ fn one_that_is_really_gone_believes_so_when_voters_say_it() {
     assert_eq!(liar.net.phase("h1"), Some(Phase::Member));
     assert!(liar.net.node("h1") > former, "it joined anew, though no event could tell it");
     assert_ne!(liar.net.machine("h1").status().position.map(|position| position.chain), Some(Digest256::default()));
+}
+
+#[test]
+fn one_that_is_gone_believes_so_in_the_end_when_no_voter_that_it_knew_is_left() {
+    let mut liar = Liar::among_honest_ones();
+    let former = liar.net.node("h1");
+    for name in ["h2", "h3"] {
+        liar.net.start(name, Part::Host, &["v1"]);
+    }
+    liar.net.run(Duration::from_secs(5));
+    // It hears neither the event that ended its membership nor, from then on, a voter. The others pass on that a leader lives.
+    ["v1", "v2", "v3"].iter().for_each(|name| liar.net.cut_way(name, "h1", true));
+    liar.net.cut("h1", true);
+    liar.net.propose("v1", 77, Command::Leave { node: former, reason: LeaveReason::Failed { observers: Vec::new() } });
+    liar.net.run(Duration::from_secs(1));
+    liar.net.start("h4", Part::Host, &["v1"]);
+    liar.net.run(Duration::from_secs(3));
+    liar.collect_history();
+    liar.net.run(Duration::from_secs(1));
+    liar.net.cut("h1", false);
+    liar.net.run(Duration::from_secs(20));
+    assert_eq!((liar.net.phase("h1"), liar.net.node("h1")), (Some(Phase::Member), former), "a few words are not enough");
+    liar.net.run(Duration::from_secs(25));
+    assert!(liar.net.node("h1") > former, "it joined anew");
 }
