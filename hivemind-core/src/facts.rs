@@ -87,6 +87,16 @@ pub enum Scope {
     Slice(NodeId),
 }
 
+impl Scope {
+    /// Whether `node` can hold facts of this scope: all, or its own slice.
+    pub fn is_of(self, node: NodeId) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Slice(of) => of == node,
+        }
+    }
+}
+
 /// What the event log says, up to a position. Clones share structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "record::FactsRecord", into = "record::FactsRecord")]

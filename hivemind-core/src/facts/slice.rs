@@ -35,10 +35,7 @@ impl Facts {
 
     /// Whether `node` can begin with these facts: they hold what it needs.
     pub fn suits(&self, node: NodeId) -> bool {
-        match self.scope {
-            Scope::All => true,
-            Scope::Slice(of) => of == node && self.member(node).is_some_and(|member| !member.is_consumer()),
-        }
+        self.scope.is_of(node) && (self.is_full() || self.member(node).is_some_and(|member| !member.is_consumer()))
     }
 
     /// Whether the record of a member belongs into these facts.

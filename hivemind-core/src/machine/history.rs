@@ -6,7 +6,7 @@ use super::Machine;
 use crate::context::Report;
 use crate::events::EventLog;
 use crate::facts::Facts;
-use crate::ids::Position;
+use crate::ids::{NodeId, Position};
 use crate::storage::{CHECKPOINT_KEY, FACTS_KEY, Write, event_key};
 use crate::wire::codec;
 use crate::wire::config::HeldConfig;
@@ -30,6 +30,13 @@ impl Machine {
         };
         if self.identity.as_ref().is_none_or(|identity| identity.cluster != facts.cluster() || identity.epoch.tag != facts.epoch().tag) {
             self.out.reports.push_back(Report::CacheDamaged("the facts are of another cluster"));
+            return;
+        }
+        if let Some(node) = self.identity.as_ref().map(|identity| identity.node).filter(|node| *node != NodeId::NONE)
+            && !facts.scope().is_of(node)
+        {
+            // A crash may have taken what was written since: a slice of another place can not be led on to this one.
+            self.out.reports.push_back(Report::CacheDamaged("the facts are those of a former membership"));
             return;
         }
         let events = cache.iter().filter(|(key, _)| key.first() == Some(&b'e'));

@@ -31,6 +31,11 @@ impl Disk {
         self.cache.clear();
     }
 
+    /// What it knew of others is what another one knew.
+    pub(crate) fn take_cache(&mut self, of: &Disk) {
+        self.cache = of.cache.clone();
+    }
+
     pub(crate) fn write(&mut self, write: Write) {
         match write {
             Write::Identity(identity) => self.identity = Some(identity),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use hivemind_core::facts::Scope;
 use hivemind_core::machine::Phase;
-use hivemind_core::wire::event::VoterPart;
+use hivemind_core::wire::command::Command;
+use hivemind_core::wire::event::{LeaveReason, VoterPart};
 
 use super::net::{Net, Part};
 
@@ -42,4 +44,30 @@ fn a_voter_that_lost_its_log_joins_anew() {
 #[test]
 fn the_founder_that_lost_its_log_joins_anew() {
     loses_its_log_and_comes_back("v1");
+}
+
+#[test]
+fn a_host_whose_cache_is_that_of_its_former_membership_learns_its_place_anew() {
+    let mut net = three_voters();
+    for number in 2..60 {
+        net.start(&format!("h{number}"), Part::Host, &["v1"]);
+        net.run(Duration::from_millis(200));
+    }
+    net.run(Duration::from_secs(3));
+    let (former, disk) = (net.node("h1"), net.disk("h1"));
+    net.propose("v1", 9, Command::Leave { node: former, reason: LeaveReason::Asked });
+    net.run(Duration::from_secs(2));
+    net.restart("h1");
+    net.run(Duration::from_secs(3));
+    let node = net.node("h1");
+    assert_ne!(node, former);
+    net.kill("h1");
+    let mut now = net.disk("h1");
+    now.take_cache(&disk);
+    net.put_disk("h1", now);
+    net.restart("h1");
+    net.run(Duration::from_secs(5));
+    let view = net.machine("h1").view().expect("a member has a view");
+    assert_eq!((view.node, view.facts.scope()), (node, Scope::Slice(node)));
+    assert!(view.facts.neighborhood_of(node).is_some());
 }
