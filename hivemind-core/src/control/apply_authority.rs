@@ -36,7 +36,7 @@ impl Applied {
             return Ok(None);
         }
         let next = trust.next().map(|next| &next.certificate);
-        let is_known = trust.current().is_none_or(|current| current.digest() == authority);
+        let is_known = trust.present().is_none_or(|present| present.digest() == authority);
         if !is_known && next.is_none_or(|next| next.digest() != authority) {
             return Err(Refusal::Outdated);
         }

@@ -94,6 +94,7 @@ impl Control {
             Proposers::Members => true,
             Proposers::VotersAnd(node) => id.node == node || self.is_part(id.node),
             Proposers::Voters => self.is_part(id.node),
+            Proposers::Voter(node) => id.node == node && self.is_part(node),
         };
         if !may {
             return self.reply(id, Outcome::Refused(Refusal::NotAVoter), ctx);

@@ -15,16 +15,29 @@ pub struct Trust {
     current: Option<CertificateBytes>,
     bridge: Option<CertificateBytes>,
     former: Option<CertificateBytes>,
-    next: Option<Successor>,
+    next: Option<Announced>,
     /// The latest whose key each voter said to hold. Of voters alone.
     #[serde(with = "persistent::map")]
     holders: OrdMap<NodeId, Digest256>,
 }
 
+/// What is to follow, and whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Announced {
+    /// By the word of the voter that announced it; where another one is known, it is that.
+    present: CertificateBytes,
+    next: Successor,
+}
+
 impl Trust {
-    /// The authority that issues. `None`: that of the cluster's birth, as long as none was announced to follow it.
+    /// The authority that issues. `None`: that of the cluster's birth, as long as none has followed it.
     pub fn current(&self) -> Option<&CertificateBytes> {
         self.current.as_ref()
+    }
+
+    /// The authority that issues, as far as anybody has said it: [`current`](Self::current), or whom the announced one is to follow.
+    pub fn present(&self) -> Option<&CertificateBytes> {
+        self.current().or(self.next.as_ref().map(|announced| &announced.present))
     }
 
     /// A certificate of its key by the authority before it, where there was one.
@@ -39,7 +52,7 @@ impl Trust {
 
     /// The one that is to follow it.
     pub fn next(&self) -> Option<&Successor> {
-        self.next.as_ref()
+        self.next.as_ref().map(|announced| &announced.next)
     }
 
     /// The latest authority whose key a voter said to hold.
@@ -49,13 +62,13 @@ impl Trust {
 
     /// Whether its holders' entries are of these, and no two of the authorities are one.
     pub(super) fn is_sound(&self, voters: &OrdMap<NodeId, VoterPart>) -> bool {
-        let next = self.next.as_ref().map(|next| &next.certificate);
-        let all = [self.current.as_ref(), self.former.as_ref(), next];
-        let differ = |one: usize, other: usize| all[one].is_none() || all[one] != all[other];
-        let follows = self.current.is_some() || (self.former.is_none() && self.next.is_none() && self.bridge.is_none());
-        let one_at_a_time = self.former.is_none() || self.next.is_none();
+        let follows = self.current.is_some() == self.bridge.is_some() && (self.former.is_none() || self.current.is_some());
+        let apart = self.former.is_none() || (self.former != self.current && self.next.is_none());
+        let fits = |announced: &Announced| {
+            announced.next.certificate != announced.present && self.current.as_ref().is_none_or(|current| *current == announced.present)
+        };
         let held = self.holders.keys().all(|node| voters.contains_key(node));
-        differ(0, 1) && differ(0, 2) && follows && one_at_a_time && held
+        follows && apart && self.next.as_ref().is_none_or(fits) && held
     }
 }
 
@@ -65,9 +78,11 @@ impl Facts {
         &self.trust
     }
 
-    /// Whether a majority of the voters said to hold the key of an authority that follows this one, or of this one itself.
+    /// Whether a majority of the voters said to hold the key of the authority that issues. Who holds that of the one that is to follow has both.
     pub fn is_key_kept(&self) -> bool {
-        self.is_held(|_| true)
+        let trust = &self.trust;
+        let of = |one: Option<&CertificateBytes>, held: &Digest256| one.is_some_and(|one| one.digest() == *held);
+        self.is_held(|held| trust.current.is_none() || of(trust.current(), held) || of(trust.next().map(|next| &next.certificate), held))
     }
 
     fn is_held(&self, counts: impl Fn(&Digest256) -> bool) -> bool {
@@ -82,8 +97,7 @@ impl Facts {
                 let trust = &mut self.trust;
                 let fits = trust.former.is_none() && trust.current.as_ref().is_none_or(|current| current == present);
                 (fits && next.certificate != *present).then_some(())?;
-                trust.current = Some(present.clone());
-                trust.next = Some(next.clone());
+                trust.next = Some(Announced { present: present.clone(), next: next.clone() });
             }
             AuthorityChange::Held { node, authority } => {
                 self.voters.contains_key(node).then_some(())?;
@@ -105,11 +119,11 @@ impl Facts {
 
     /// Who is announced takes over once a majority of the voters can issue by it: it is not lost with one of them.
     pub(super) fn follow(&mut self) {
-        let Some(next) = self.trust.next.clone() else { return };
+        let Some(Announced { present, next }) = self.trust.next.clone() else { return };
         let wanted = next.certificate.digest();
         if self.is_held(|held| *held == wanted) {
             let trust = &mut self.trust;
-            trust.former = trust.current.replace(next.certificate);
+            (trust.former, trust.current) = (Some(present), Some(next.certificate));
             (trust.bridge, trust.next) = (Some(next.bridge), None);
         }
     }

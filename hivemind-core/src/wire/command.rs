@@ -164,8 +164,8 @@ impl Command {
             | Command::VoterRemove { .. }
             | Command::Lead { .. }
             | Command::AuthorityNext { .. }
-            | Command::AuthorityHeld { .. }
             | Command::AuthorityRetire { .. } => Proposers::Voters,
+            Command::AuthorityHeld { node, .. } => Proposers::Voter(*node),
         }
     }
 }
@@ -179,6 +179,8 @@ pub enum Proposers {
     VotersAnd(NodeId),
     /// That of a voter, or of one that is about to vote.
     Voters,
+    /// That of this very one, while it votes or is about to.
+    Voter(NodeId),
 }
 
 /// What an operator wishes of a member's vote.
