@@ -3,14 +3,14 @@
 use rustls::pki_types::CertificateDer;
 use x509_parser::parse_x509_certificate;
 
-use super::verify::{authority_cluster, peer_key};
+use super::verify::{authority_cluster, is_self_signed, peer_key};
 
 /// Whether `bridge` leads from the authority `from` to the authority `to` of the same cluster.
 pub(crate) fn leads(bridge: &CertificateDer<'static>, from: &CertificateDer<'static>, to: &CertificateDer<'static>) -> bool {
     let same_key = peer_key(bridge).is_some() && peer_key(bridge) == peer_key(to);
     let clusters = [bridge, from, to].map(authority_cluster);
     let one_cluster = clusters[0].is_some() && clusters.iter().all(|cluster| *cluster == clusters[0]);
-    same_key && one_cluster && is_signed(bridge, from)
+    same_key && one_cluster && is_self_signed(to) && is_signed(to, to) && is_signed(bridge, from)
 }
 
 fn is_signed(certificate: &CertificateDer<'_>, by: &CertificateDer<'_>) -> bool {

@@ -71,6 +71,11 @@ impl Authority {
         write_whole(&folder.join(CERTIFICATE_FILE), self.certificates_pem().as_bytes())
     }
 
+    /// Where its key is in a folder.
+    pub(crate) fn key_file(folder: &Path) -> PathBuf {
+        folder.join(KEY_FILE)
+    }
+
     /// Its certificate, and its bridge behind it.
     fn certificates_pem(&self) -> String {
         std::iter::once(&self.certificate).chain(&self.bridge).map(certificate_pem).collect()

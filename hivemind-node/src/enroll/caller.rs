@@ -28,6 +28,13 @@ const ANSWER: Duration = Duration::from_secs(8);
 /// Between two rounds of asking.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Who was asked: somebody of a cluster.
+pub(super) struct Asked {
+    pub(super) cluster: ClusterId,
+    /// The authorities by which it was known.
+    pub(super) roots: Vec<CertificateDer<'static>>,
+}
+
 /// By what a cluster is known.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
@@ -98,7 +105,7 @@ impl Caller {
         at: &[SocketAddr],
         request: impl Fn(ClusterId) -> Request,
         patience: Duration,
-    ) -> Result<(Answer, ClusterId), EnrollFailure> {
+    ) -> Result<(Answer, Asked), EnrollFailure> {
         let deadline = Instant::now() + patience;
         let mut known: BTreeSet<SocketAddr> = at.iter().copied().collect();
         let mut next: VecDeque<SocketAddr> = at.iter().copied().collect();
@@ -164,12 +171,12 @@ impl Caller {
         }
     }
 
-    async fn ask_one(&self, address: SocketAddr, request: impl Fn(ClusterId) -> Request) -> Result<(Answer, ClusterId), Unasked> {
+    async fn ask_one(&self, address: SocketAddr, request: impl Fn(ClusterId) -> Request) -> Result<(Answer, Asked), Unasked> {
         let connection = self.connect(address).await?;
-        let answered = match self.cluster(&connection) {
-            Some(cluster) => {
-                let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(cluster))).await;
-                answer.ok().flatten().map(|answer| (answer, cluster))
+        let answered = match self.asked(&connection) {
+            Some(asked) => {
+                let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(asked.cluster))).await;
+                answer.ok().flatten().map(|answer| (answer, asked))
             }
             None => None,
         };
@@ -177,10 +184,11 @@ impl Caller {
         answered.ok_or(Unasked::Silent("does not decide in time"))
     }
 
-    /// Which cluster the other side is of: the verifier let it through.
-    fn cluster(&self, connection: &Connection) -> Option<ClusterId> {
+    /// Who the other side is: the verifier let it through.
+    fn asked(&self, connection: &Connection) -> Option<Asked> {
         let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-        self.known.roots(chain.get(1..)?)?.first().and_then(authority_cluster)
+        let roots = self.known.roots(chain.get(1..)?)?;
+        Some(Asked { cluster: roots.first().and_then(authority_cluster)?, roots })
     }
 }
 

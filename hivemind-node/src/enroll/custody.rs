@@ -14,7 +14,8 @@ use super::caller::{Caller, PATIENCE};
 use super::desk::voter_addresses;
 use super::error::EnrollFailure;
 use super::safe::Safe;
-use super::words::{Answer, Request};
+use super::trust::is_trusted;
+use super::words::{Answer, MAX_VOTERS, Request};
 use crate::authority::{Authority, AuthorityFolderError};
 use crate::node::NodeHandle;
 
@@ -72,14 +73,17 @@ impl Custody {
             return (present.is_some() && facts.is_key_kept()).then_some(Duty::Forget);
         }
         let said = |authority| (trust.held_by(view.node) != Some(authority)).then_some(Duty::Say(authority));
-        let current = trust.current().map(|current| current.digest());
+        // Whom nobody may trust is not worth the key of whom all trust.
+        let roots = self.handle.identity().roots().to_vec();
+        let current = trust.current().filter(|current| is_trusted(current, trust.bridge(), &roots)).map(|current| current.digest());
         match current.filter(|current| present != Some(*current)) {
             Some(current) if self.safe.find(current).is_some() => return Some(Duty::Follow),
             Some(current) => return Some(Duty::Fetch(Some(current))),
-            None if present.is_none() => return Some(Duty::Fetch(None)),
+            None if present.is_none() && trust.current().is_none() => return Some(Duty::Fetch(None)),
             None => {}
         }
-        match trust.next().map(|next| next.certificate.digest()) {
+        let next = trust.next().filter(|next| is_trusted(&next.certificate, Some(&next.bridge), &roots));
+        match next.map(|next| next.certificate.digest()) {
             Some(next) if self.safe.find(next).is_none() => Some(Duty::FetchNext(next)),
             Some(next) => said(next),
             // A cluster of one has nobody to tell.
@@ -91,10 +95,22 @@ impl Custody {
     async fn perform(&self, duty: Duty, view: &View) -> Result<(), EnrollFailure> {
         match duty {
             Duty::Fetch(wanted) => {
-                self.safe.put(self.fetch(view, wanted).await?)?;
+                let fetched = self.fetch(view, wanted).await?;
+                self.on_disk(move |safe| {
+                    // Whatever it is cut short by, there is a whole one.
+                    if safe.authority().is_none() {
+                        return safe.put(fetched);
+                    }
+                    safe.put_next(fetched)?;
+                    safe.follow()
+                })
+                .await?;
                 tracing::info!(node = %self.name, "this voter has the authority's key from now on");
             }
-            Duty::FetchNext(wanted) => self.safe.put_next(self.fetch(view, Some(wanted)).await?)?,
+            Duty::FetchNext(wanted) => {
+                let fetched = self.fetch(view, Some(wanted)).await?;
+                self.on_disk(move |safe| safe.put_next(fetched)).await?;
+            }
             Duty::Follow => {
                 self.on_disk(Safe::follow).await?;
                 tracing::info!(node = %self.name, "this voter issues certificates by the new authority from now on");
@@ -108,7 +124,10 @@ impl Custody {
         Ok(())
     }
 
-    async fn on_disk(&self, change: fn(&Safe) -> Result<(), AuthorityFolderError>) -> Result<(), AuthorityFolderError> {
+    async fn on_disk(
+        &self,
+        change: impl FnOnce(&Safe) -> Result<(), AuthorityFolderError> + Send + 'static,
+    ) -> Result<(), AuthorityFolderError> {
         let safe = self.safe.clone();
         tokio::task::spawn_blocking(move || change(&safe)).await.expect("files are changed without panics, and that is not aborted")
     }
@@ -127,7 +146,14 @@ impl Custody {
 
     async fn fetch(&self, view: &View, wanted: Option<Digest256>) -> Result<Arc<Authority>, EnrollFailure> {
         let caller = Caller::member(&self.handle.identity())?;
-        let (answer, _) = caller.ask(&voter_addresses(view), |_| Request::AuthorityKey { authority: wanted }, PATIENCE).await?;
+        // One that votes no more keeps the key until the others have it.
+        let eligible = view.facts.members().values().filter(|member| member.voter_eligible && member.node != view.node);
+        let mut at = voter_addresses(view);
+        at.extend(
+            eligible.filter_map(|member| member.addresses.first().copied()).filter(|address| !at.contains(address)).collect::<Vec<_>>(),
+        );
+        at.truncate(MAX_VOTERS);
+        let (answer, _) = caller.ask(&at, |_| Request::AuthorityKey { authority: wanted }, PATIENCE).await?;
         let pem = match answer {
             Answer::AuthorityKey { pem } => pem,
             Answer::Refused(refusal) => return Err(EnrollFailure::Refused(refusal)),

@@ -11,7 +11,6 @@ use hivemind_core::view::View;
 use hivemind_core::wire::access::SignedEnrollment;
 use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use quinn::{Connection, VarInt};
-use rustls::pki_types::CertificateDer;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -81,19 +80,29 @@ impl Desk {
 
     async fn decide(&self, request: Request, peer: Option<PublicKey>) -> Answer {
         let Some(view) = self.handle.view() else { return Answer::Later };
-        let identity = self.handle.identity();
-        let issues = |authority: &Arc<Authority>| view.facts.is_voter(view.node) && identity.roots().contains(authority.certificate());
-        let Some(authority) = self.safe.authority().filter(issues) else { return elsewhere(&view) };
         match request {
+            // Also one that votes no more: it keeps the key until the others have it.
             Request::AuthorityKey { authority: wanted } => {
-                let held = wanted.map_or(Some(authority), |wanted| self.safe.find(wanted));
+                let held = wanted.map_or_else(|| self.safe.authority(), |wanted| self.safe.find(wanted));
                 held.map_or_else(|| elsewhere(&view), |held| hand_over(&view, &held, peer))
             }
-            // Another voter's clock may be right.
-            Request::Enroll { .. } | Request::Renew { .. } if is_clock_behind(self.handle.certificate()) => elsewhere(&view),
-            Request::Enroll { enrollment, request } => self.enroll(&authority, enrollment, &request).await,
-            Request::Renew { request } => self.renew(&authority, &request).await,
+            Request::Enroll { enrollment, request } => match self.issuing(&view) {
+                Some(authority) => self.enroll(&authority, enrollment, &request).await,
+                None => elsewhere(&view),
+            },
+            Request::Renew { request } => match self.issuing(&view) {
+                Some(authority) => self.renew(&authority, &request).await,
+                None => elsewhere(&view),
+            },
         }
+    }
+
+    /// The authority that this voter issues by. `None`: another voter has the present one, or a clock that may be right.
+    fn issuing(&self, view: &View) -> Option<Arc<Authority>> {
+        let authority = self.safe.authority().filter(|_| view.facts.is_voter(view.node))?;
+        let is_present = view.facts.trust().current().is_none_or(|current| current.digest() == authority.digest());
+        let is_trusted = self.handle.identity().roots().contains(authority.certificate());
+        (is_present && is_trusted && !is_clock_behind(self.handle.certificate())).then_some(authority)
     }
 
     async fn enroll(&self, authority: &Authority, signed: SignedEnrollment, request: &[u8]) -> Answer {
@@ -109,7 +118,7 @@ impl Desk {
         let name = wish.name.clone();
         match self.handle.propose(Command::Enroll(signed)).await {
             // Where it is reached it says when it joins.
-            Outcome::Committed { .. } => self.issue(authority, &certified, &name, &[]),
+            Outcome::Committed { .. } => Desk::issue(authority, &certified, &name, &[]),
             Outcome::Refused(Refusal::Degraded | Refusal::Busy) | Outcome::OutcomeUnknown => Answer::Later,
             Outcome::Refused(refusal) => Answer::Refused(refusal),
         }
@@ -123,16 +132,15 @@ impl Desk {
         match self.handle.admitted_name(key).await {
             Some(name) => {
                 let at = self.handle.view().map(|view| addresses(&view, &key)).unwrap_or_default();
-                self.issue(authority, &certified, &name, &at)
+                Desk::issue(authority, &certified, &name, &at)
             }
             None => Answer::Refused(Refusal::NotEnrolled),
         }
     }
 
-    fn issue(&self, authority: &Authority, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Answer {
-        let whole = |list: &[CertificateDer<'_>]| list.iter().map(|one| one.to_vec()).collect();
+    fn issue(authority: &Authority, key: &rcgen::PublicKey, name: &NodeName, at: &[IpAddr]) -> Answer {
         match authority.sign(key, name, at) {
-            Ok(chain) => Answer::Issued { chain: whole(&chain), roots: whole(self.handle.identity().roots()) },
+            Ok(chain) => Answer::Issued { chain: chain.iter().map(|one| one.to_vec()).collect() },
             Err(error) => {
                 tracing::error!(node = %name, "no certificate: {error}");
                 Answer::Later

@@ -26,11 +26,11 @@ use hivemind_core::keys::Keys;
 use hivemind_core::wire::access::{Admits, Enrollment, SignedEnrollment};
 use rustls::pki_types::CertificateDer;
 
-use crate::authority::{Authority, NodeIdentity, authority_cluster, certificate_request, parse_spiffe_cluster};
+use crate::authority::{Authority, NodeIdentity, certificate_request, parse_spiffe_cluster};
 use crate::keys::Ed25519Keys;
 use crate::storage::{Options, Storage};
 
-use caller::{Caller, Known, PATIENCE};
+use caller::{Asked, Caller, Known, PATIENCE};
 pub(crate) use custody::Custody;
 pub(crate) use desk::{AT_ONCE, Desk, voter_addresses};
 pub use error::EnrollFailure;
@@ -102,35 +102,31 @@ pub(crate) async fn by_token(
         Request::Enroll { enrollment: SignedEnrollment { enrollment, proof }, request: request.clone() }
     };
     let caller = Caller::stranger(Known::Fingerprint(token.authority()))?;
-    let (answer, cluster) = caller.ask(token.addresses(), ask, PATIENCE).await?;
-    accept(answer, cluster, keys, name)
+    let (answer, asked) = caller.ask(token.addresses(), ask, PATIENCE).await?;
+    accept(answer, asked, keys, name)
 }
 
 /// Gets a new certificate for a key that is admitted, from one of these.
 pub(crate) async fn again(identity: &NodeIdentity, name: &NodeName, at: &[SocketAddr]) -> Result<NodeIdentity, EnrollFailure> {
     let request = certificate_request(identity.keys(), name)?;
     let caller = Caller::stranger(Known::Roots(identity.roots().to_vec()))?;
-    let (answer, cluster) = caller.ask(at, |_| Request::Renew { request: request.clone() }, PATIENCE).await?;
-    accept(answer, cluster, identity.keys().clone(), name)
+    let (answer, asked) = caller.ask(at, |_| Request::Renew { request: request.clone() }, PATIENCE).await?;
+    accept(answer, asked, identity.keys().clone(), name)
 }
 
-/// A certificate is taken from whoever answered only where it is what was asked for. That one is of an authority that is trusted: so are
-/// those that it names.
-fn accept(answer: Answer, cluster: ClusterId, keys: Arc<Ed25519Keys>, name: &NodeName) -> Result<NodeIdentity, EnrollFailure> {
-    let (chain, roots) = match answer {
-        Answer::Issued { chain, roots } if chain.len().max(roots.len()) <= MAX_CERTIFICATES => (certificates(chain), certificates(roots)),
+/// A certificate is taken from whoever answered only where it is what was asked for, of an authority that is trusted already: who answers may be
+/// any member.
+fn accept(answer: Answer, asked: Asked, keys: Arc<Ed25519Keys>, name: &NodeName) -> Result<NodeIdentity, EnrollFailure> {
+    let Asked { cluster, roots } = asked;
+    let chain: Vec<_> = match answer {
+        Answer::Issued { chain } if chain.len() <= MAX_CERTIFICATES => chain.into_iter().map(CertificateDer::from).collect(),
         Answer::Issued { .. } => return Err(EnrollFailure::Answer),
         Answer::Refused(refusal) => return Err(EnrollFailure::Refused(refusal)),
         Answer::Elsewhere { .. } | Answer::Later | Answer::AuthorityKey { .. } => return Err(EnrollFailure::Answer),
     };
     let names = chain.first().map(keep::names).unwrap_or_default();
     let named = names.iter().any(|id| parse_spiffe_cluster(id) == Some(cluster) && id.ends_with(&format!("/node/{name}")));
-    let of_one_cluster = roots.iter().all(|one| authority_cluster(one) == Some(cluster));
     let own = chain.first().and_then(crate::authority::peer_key) == Some(keys.public());
     let identity = NodeIdentity::from_parts(keys, chain, roots);
-    if own && named && of_one_cluster && identity.validity().is_some() { Ok(identity) } else { Err(EnrollFailure::Answer) }
-}
-
-fn certificates(list: Vec<Vec<u8>>) -> Vec<CertificateDer<'static>> {
-    list.into_iter().map(CertificateDer::from).collect()
+    if own && named && identity.validity().is_some() { Ok(identity) } else { Err(EnrollFailure::Answer) }
 }

@@ -17,7 +17,7 @@ use super::reached::{addresses, unnamed};
 use super::safe::Safe;
 use super::trust::{certificate, is_by, trusted};
 use super::{again, save};
-use crate::authority::{BACKDATED, Fingerprint, NodeIdentity, Validity};
+use crate::authority::{Authority, BACKDATED, Fingerprint, NodeIdentity, Validity};
 use crate::node::NodeHandle;
 use crate::transport::{Refused, Transport};
 
@@ -91,6 +91,37 @@ impl Schedule {
     }
 }
 
+/// Whether others refuse a node as none of their cluster, while it hears nobody: an authority followed that it does not know of.
+#[derive(Debug)]
+struct CutOff {
+    refused: u64,
+    /// It is not believed again before this, ever more slowly.
+    again: Option<Instant>,
+    pause: Duration,
+}
+
+impl Default for CutOff {
+    fn default() -> Self {
+        CutOff { refused: 0, again: None, pause: LOOK }
+    }
+}
+
+impl CutOff {
+    /// With how often the node was refused so far, and for how long it has heard nobody.
+    fn look(&mut self, refused: u64, unheard: Duration, now: Instant) -> bool {
+        if unheard < CUT_OFF {
+            (self.again, self.pause) = (None, LOOK);
+        }
+        let is_refused = refused > std::mem::replace(&mut self.refused, refused);
+        if unheard < CUT_OFF || !is_refused || self.again.is_some_and(|again| now < again) {
+            return false;
+        }
+        self.again = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(RETRY_MOST);
+        true
+    }
+}
+
 /// Keeps the certificate of a node young.
 pub(crate) struct Renewal {
     pub(crate) name: NodeName,
@@ -123,7 +154,7 @@ impl Renewal {
         // The addresses that were asked for, and how often the answer may yet lack one of them.
         let (mut asked, mut tries) = (Vec::new(), 0);
         let mut heeded = Trust::default();
-        let mut refusals = 0;
+        let mut cut_off = CutOff::default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(schedule.pause(Instant::now())) => {}
@@ -139,10 +170,12 @@ impl Renewal {
                     }
                 }
             }
-            if !schedule.is_due(Instant::now(), SystemTime::now()) && !self.is_cut_off(&mut refusals) {
+            let refused = self.transport.stats().refused.get(&Refused::OtherAuthority).copied().unwrap_or_default();
+            let is_cut_off = cut_off.look(refused, self.handle.leader_heard_ago(), Instant::now());
+            if !schedule.is_due(Instant::now(), SystemTime::now()) && !is_cut_off {
                 continue;
             }
-            match self.renew().await {
+            match self.renew(is_cut_off).await {
                 // The voter that was asked may not have heard yet where this node is.
                 Ok(()) if tries > 0 && self.unnamed().is_some() => {
                     tries -= 1;
@@ -185,13 +218,6 @@ impl Renewal {
         fingerprints.map(|one| one.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether others have refused this node as none of their cluster since this was last asked, while it heard nobody.
-    fn is_cut_off(&self, refusals: &mut u64) -> bool {
-        let refused = self.transport.stats().refused.get(&Refused::OtherAuthority).copied().unwrap_or_default();
-        let known = std::mem::replace(refusals, refused);
-        refused > known && self.handle.leader_heard_ago() >= CUT_OFF
-    }
-
     /// Whether another authority issues by now than the one that issued the certificate of this node.
     fn is_superseded(&self) -> bool {
         let current = self.handle.view().and_then(|view| view.facts.trust().current().map(certificate));
@@ -206,8 +232,10 @@ impl Renewal {
         if issues { Duration::ZERO } else { self.rng.duration_below((PER_MEMBER * members).min(life / 4)) }
     }
 
-    async fn renew(&mut self) -> Result<(), EnrollFailure> {
-        let issuing = self.safe.authority().filter(|authority| self.identity.roots().contains(authority.certificate()));
+    /// With `elsewhere` not by the authority that this node has: nobody accepts that one.
+    async fn renew(&mut self, elsewhere: bool) -> Result<(), EnrollFailure> {
+        let has = |authority: &Arc<_>| !elsewhere && self.identity.roots().contains(Authority::certificate(authority));
+        let issuing = self.safe.authority().filter(has);
         let renewed = match issuing {
             Some(_) if is_clock_behind(self.identity.validity()) => return Err(EnrollFailure::Clock),
             Some(authority) => {
@@ -274,6 +302,20 @@ mod tests {
         assert!(schedule.is_due(start + 11 * HOUR, wall + 11 * HOUR), "the clock was set");
         schedule.renewed(issued(wall), start + 11 * HOUR, wall + 11 * HOUR);
         assert!(!schedule.is_due(start + 12 * HOUR, wall + 12 * HOUR));
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_by_all_and_hears_nobody_is_cut_off_now_and_then() {
+        let (start, _) = now();
+        let mut cut_off = CutOff::default();
+        assert!(!cut_off.look(3, Duration::ZERO, start), "it hears others");
+        assert!(!cut_off.look(3, HOUR, start), "nobody refuses it");
+        assert!(cut_off.look(4, HOUR, start));
+        assert!(!cut_off.look(5, HOUR, start + LOOK / 2), "it has just tried");
+        let tries = (1..=720).filter(|number| cut_off.look(5 + number, HOUR, start + LOOK * u32::try_from(*number).unwrap()));
+        assert_eq!(tries.count(), 11, "in an hour");
+        cut_off.look(1_000, Duration::ZERO, start + HOUR);
+        assert!(cut_off.look(1_001, HOUR, start + HOUR), "it was heard in between");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hivemind_core::ids::Digest256;
 
@@ -22,6 +22,8 @@ pub(crate) struct Safe {
     folder: Option<PathBuf>,
     /// Whether the program that embeds the node has the authority: it stays as it is.
     is_given: bool,
+    /// Files are changed by one at a time.
+    files: Mutex<()>,
     /// One rotation is asked for at a time: another one would put its key in the place of the first one's.
     pub(crate) rotating: tokio::sync::Mutex<()>,
 }
@@ -36,14 +38,14 @@ impl Safe {
     /// One whose owner has the authority.
     pub(crate) fn of(authority: Arc<Authority>) -> Self {
         let held = Held { present: Some(authority), next: None };
-        Safe { held: RwLock::new(held), folder: None, is_given: true, rotating: Default::default() }
+        Safe { held: RwLock::new(held), folder: None, is_given: true, files: Mutex::new(()), rotating: Default::default() }
     }
 
     /// One that keeps authorities in a data folder, and finds them there.
     pub(crate) fn open(data: Option<&PathBuf>) -> Result<Self, AuthorityFolderError> {
         let folder = data.map(|data| data.join(FOLDER));
         let held = folder.as_deref().map(found).transpose()?.unwrap_or_default();
-        Ok(Safe { held: RwLock::new(held), folder, is_given: false, rotating: Default::default() })
+        Ok(Safe { held: RwLock::new(held), folder, is_given: false, files: Mutex::new(()), rotating: Default::default() })
     }
 
     /// Whether it keeps anything on disk.
@@ -67,8 +69,18 @@ impl Safe {
         present.into_iter().chain(next).find(|one| one.digest() == authority)
     }
 
-    /// Keeps the one that this node issues by.
+    /// The one that is to follow.
+    pub(crate) fn next(&self) -> Option<Arc<Authority>> {
+        self.held().next
+    }
+
+    /// Keeps the first one that this node issues by; any other one follows.
     pub(crate) fn put(&self, authority: Arc<Authority>) -> Result<(), AuthorityFolderError> {
+        let _alone = self.alone();
+        self.write(authority)
+    }
+
+    fn write(&self, authority: Arc<Authority>) -> Result<(), AuthorityFolderError> {
         if let Some(folder) = &self.folder {
             authority.save(folder)?;
         }
@@ -78,6 +90,7 @@ impl Safe {
 
     /// Keeps the one that is to follow, in place of any other that was to.
     pub(crate) fn put_next(&self, authority: Arc<Authority>) -> Result<(), AuthorityFolderError> {
+        let _alone = self.alone();
         if let Some(folder) = &self.folder {
             let folder = folder.join(NEXT);
             remove(&folder)?;
@@ -89,8 +102,9 @@ impl Safe {
 
     /// Issues from now on by the one that was to follow; the key of the one before it is gone.
     pub(crate) fn follow(&self) -> Result<(), AuthorityFolderError> {
+        let _alone = self.alone();
         let Some(next) = self.held().next else { return Ok(()) };
-        self.put(next)?;
+        self.write(next)?;
         if let Some(folder) = &self.folder {
             remove(&folder.join(NEXT))?;
         }
@@ -100,9 +114,14 @@ impl Safe {
 
     /// Has none any more.
     pub(crate) fn empty(&self) -> Result<(), AuthorityFolderError> {
+        let _alone = self.alone();
         self.folder.as_deref().map(remove).transpose()?;
         self.change(|held| *held = Held::default());
         Ok(())
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self) -> Held {
@@ -114,28 +133,35 @@ impl Safe {
     }
 }
 
-/// What a crash may have left: the next one is whole until the present one is.
+/// What a crash may have left: the next one is whole until the present one is, and one without its key was about to be removed.
 fn found(folder: &Path) -> Result<Held, AuthorityFolderError> {
-    let next = Authority::load(&folder.join(NEXT));
-    match (Authority::load(folder), next) {
+    let load = |folder: &Path| if Authority::key_file(folder).exists() { Authority::load(folder) } else { Ok(None) };
+    match (load(folder), load(&folder.join(NEXT))) {
         (Ok(present), Ok(next)) => Ok(Held { present: present.map(Arc::new), next: next.map(Arc::new) }),
         // It ended between the two files of the present one, or before the next one was whole: that was not told to anybody yet.
         (Err(AuthorityFolderError::Damaged { .. }), Ok(Some(next))) => {
             next.save(folder)?;
             Ok(Held { present: Some(Arc::new(next)), next: None })
         }
-        (Ok(Some(present)), Err(AuthorityFolderError::Damaged { .. })) => {
+        (Ok(present), Err(AuthorityFolderError::Damaged { .. })) => {
             remove(&folder.join(NEXT))?;
-            Ok(Held { present: Some(Arc::new(present)), next: None })
+            Ok(Held { present: present.map(Arc::new), next: None })
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
 
-/// With everything in it; what is not there is removed.
+/// With everything in it, keys first: where it is cut short, no key is left behind.
 fn remove(folder: &Path) -> Result<(), AuthorityFolderError> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AuthorityFolderError::Io { path: folder.to_owned(), source }),
+    for key in [Authority::key_file(&folder.join(NEXT)), Authority::key_file(folder)] {
+        gone(&key, fs::remove_file(&key))?;
+    }
+    gone(folder, fs::remove_dir_all(folder))
+}
+
+fn gone(path: &Path, removed: io::Result<()>) -> Result<(), AuthorityFolderError> {
+    match removed {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AuthorityFolderError::Io { path: path.to_owned(), source }),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -13,23 +13,27 @@ pub(crate) fn certificate(bytes: &CertificateBytes) -> CertificateDer<'static> {
 }
 
 /// The authorities to trust from now on, the one that issues first: those that were trusted already, and those to whom a bridge leads from
-/// there. `None`: they stay as they are.
+/// there. The one before is taken at the word of the control plane, where that is one of a trusted authority. `None`: they stay as they are.
 pub(super) fn trusted(trust: &Trust, known: &[CertificateDer<'static>]) -> Option<Vec<CertificateDer<'static>>> {
-    let next = trust.next();
-    let said = [
-        (trust.current(), trust.bridge()),
-        (next.map(|next| &next.certificate), next.map(|next| &next.bridge)),
-        // Whoever trusts it does so already.
-        (trust.former(), None),
-    ];
     let mut accepted = Vec::new();
-    for (authority, bridge) in said.into_iter().filter_map(|(authority, bridge)| Some((certificate(authority?), bridge.map(certificate)))) {
-        let follows = |bridge: &CertificateDer<'static>| known.iter().chain(&accepted).any(|from| leads(bridge, from, &authority));
-        if known.contains(&authority) || bridge.as_ref().is_some_and(follows) {
-            accepted.push(authority);
-        }
+    if let Some(present) = trust.present().filter(|present| is_trusted(present, trust.bridge(), known)) {
+        accepted.push(certificate(present));
+        accepted.extend(
+            trust
+                .next()
+                .filter(|next| is_trusted(&next.certificate, Some(&next.bridge), &accepted))
+                .map(|next| certificate(&next.certificate)),
+        );
+        accepted.extend(trust.former().map(certificate));
     }
     (!accepted.is_empty() && accepted != known).then_some(accepted)
+}
+
+/// Whether an authority is one of these, or a bridge leads to it from one of these.
+pub(super) fn is_trusted(authority: &CertificateBytes, bridge: Option<&CertificateBytes>, known: &[CertificateDer<'static>]) -> bool {
+    let authority = certificate(authority);
+    let leads_there = |bridge: CertificateDer<'static>| known.iter().any(|from| leads(&bridge, from, &authority));
+    known.contains(&authority) || bridge.map(certificate).is_some_and(leads_there)
 }
 
 /// Whether the certificate of a node was issued by this very authority.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// The largest request, and the largest answer.
 pub(super) const LIMIT: usize = 16 << 10;
-/// The most certificates in one list: two authorities are trusted at a time, and there may be one that is announced.
-pub(super) const MAX_CERTIFICATES: usize = 3;
+/// The most certificates in an answer: a node's own, and the bridge to whom its authority followed.
+pub(super) const MAX_CERTIFICATES: usize = 2;
 /// The most voters that an answer names.
 pub(super) const MAX_VOTERS: usize = 16;
 
@@ -47,8 +47,6 @@ pub(super) enum Answer {
     Issued {
         /// It, and what is to be shown beside it. At most [`MAX_CERTIFICATES`].
         chain: Vec<Vec<u8>>,
-        /// The authorities that are trusted, the one that issues first. At most [`MAX_CERTIFICATES`].
-        roots: Vec<Vec<u8>>,
     },
     /// No, and asking again will not help.
     Refused(Refusal),

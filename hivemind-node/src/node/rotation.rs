@@ -8,7 +8,7 @@ use hivemind_core::wire::trust::{CertificateBytes, CertificateLength, Successor}
 use thiserror::Error;
 
 use super::NodeHandle;
-use crate::authority::{Authority, AuthorityError, AuthorityFolderError, Fingerprint};
+use crate::authority::{Authority, AuthorityError, AuthorityFolderError, Fingerprint, leads};
 use crate::enroll::Safe;
 
 /// Why no other authority was announced. Nothing changed, except where it says so.
@@ -51,10 +51,18 @@ impl NodeHandle {
         let safe = self.safe.clone().ok_or(RotationFailure::NotHeld)?;
         let _alone = safe.rotating.lock().await;
         let present = self.rotatable()?;
-        let next = Arc::new(present.successor()?);
+        // Another one was made before, and it may yet be announced: its key must not be lost.
+        let made = safe.next().filter(|next| next.bridge().is_some_and(|bridge| leads(bridge, present.certificate(), next.certificate())));
+        let next = match made {
+            Some(made) => made,
+            None => {
+                let next = Arc::new(present.successor()?);
+                keep(safe.clone(), next.clone()).await?;
+                next
+            }
+        };
         let command = announcement(&present, &next)?;
         let fingerprint = next.fingerprint();
-        keep(safe.clone(), next).await?;
         match self.propose(command).await {
             Outcome::Committed { position } => Ok((fingerprint, position)),
             Outcome::Refused(refusal) => Err(refusal.into()),

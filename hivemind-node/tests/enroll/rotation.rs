@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hivemind_core::ids::Digest256;
 use hivemind_core::wire::command::AUTHORITY_OVERLAP;
 use hivemind_node::RotationFailure;
 
@@ -164,6 +165,30 @@ async fn who_was_away_all_the_time_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn a_voter_that_was_away_all_the_time_comes_back_and_issues() {
+    let mut three = Three::new().await;
+    let (away, folder) = three.voters.pop().unwrap();
+    let (former, seeds) = (issuer(folder.path()), [three.cluster.at()]);
+    away.kill().await;
+    three.cluster.founder.handle().rotate_authority().await.unwrap();
+    for (node, voter) in three.all() {
+        comes_true("the new one issues", || issuer(voter) != former).await;
+        within("everywhere", node.handle().view_where(|view| view.facts.trust().former().is_some())).await.unwrap();
+    }
+    let retired = three.cluster.founder.handle().retire_authority(true).await;
+    assert!(matches!(retired, Outcome::Committed { .. }), "{retired:?}");
+    for (node, _) in three.all() {
+        within("everywhere", node.handle().view_where(|view| view.facts.trust().former().is_none())).await.unwrap();
+    }
+    let back = on(folder.path(), "v3", Entry::Kept).seeds(seeds).voter(true).start().await.unwrap();
+    comes_true("it is issued one of the new authority", || issuer(folder.path()) != former).await;
+    let founders = key_in(three.cluster.folder.path());
+    comes_true("it has the new key", || key_in(folder.path()) == founders).await;
+    three.voters.push((back, folder));
+    three.stop().await;
+}
+
+#[tokio::test]
 async fn who_votes_no_more_forgets_the_key_and_is_given_it_again_when_it_does() {
     let three = Three::new().await;
     let (demoted, folder) = &three.voters[1];
@@ -185,6 +210,14 @@ async fn only_who_keeps_the_authority_rotates_it() {
     assert!(matches!(refused, Err(RotationFailure::NotHeld)), "{refused:?}");
     let retired = host.handle().retire_authority(true).await;
     assert!(matches!(retired, Outcome::Refused(Refusal::NotAVoter)), "{retired:?}");
+    let view = three.cluster.founder.handle().view().unwrap();
+    let other = view.facts.voters().keys().copied().find(|node| *node != view.node).unwrap();
+    for node in [view.node, other] {
+        let said = host.handle().propose(Command::AuthorityHeld { node, authority: Digest256([1; 32]) }).await;
+        assert!(matches!(said, Outcome::Refused(Refusal::NotAVoter)), "{said:?}");
+    }
+    let for_another = three.cluster.founder.handle().propose(Command::AuthorityHeld { node: other, authority: Digest256([1; 32]) }).await;
+    assert!(matches!(for_another, Outcome::Refused(Refusal::NotAVoter)), "{for_another:?}");
     let nothing = three.cluster.founder.handle().retire_authority(true).await;
     assert!(matches!(nothing, Outcome::Refused(Refusal::NoFormer)), "{nothing:?}");
     host.stop().await;
