@@ -258,7 +258,9 @@ impl Control {
     }
 
     fn handle_raft(&mut self, from: NodeId, bytes: &Bytes, ctx: &mut Context<'_>) {
-        if !self.may_speak(from) && !(self.raw.is_part(from) && sanity::is_answer(bytes)) {
+        // One that went may be asked by those who go by a configuration with it yet.
+        let answers = self.raw.is_part(from) && sanity::is_answer(bytes);
+        if !answers && !self.may_speak(from) {
             // What it answered before it heard of its demotion is nobody's fault.
             if !(self.parted.contains(&from) && sanity::is_answer(bytes)) {
                 self.junk(from, "a Raft message of one that has no part in the group", ctx);
