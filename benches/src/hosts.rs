@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::process;
+
 use crate::report::beside;
 
 /// What anything is waited for at most.
 const BOUND: Duration = Duration::from_secs(60);
-/// The system's clock ticks per second, in which it counts the time of processes: 100 on every Linux.
-const TICKS: f64 = 100.0;
-
 /// The two programs.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -155,9 +154,7 @@ impl Host {
     /// # Errors
     /// The daemon does not run.
     pub fn resident_mb(&self) -> Result<f64> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in its status")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / 1e6)
+        process::resident_mb(self.process()?)
     }
 
     /// The processor time that it has used, in seconds.
@@ -165,12 +162,7 @@ impl Host {
     /// # Errors
     /// The daemon does not run.
     pub fn processor_seconds(&self) -> Result<f64> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.process()?))?;
-        // The second field is the name, in parentheses, and may hold anything.
-        let (_, rest) = text.rsplit_once(')').context("no name in its stat")?;
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let ticks = [11, 12].iter().map(|at| fields[*at].parse::<f64>()).sum::<Result<f64, _>>()?;
-        Ok(ticks / TICKS)
+        process::processor_seconds(self.process()?)
     }
 
     fn process(&self) -> Result<u32> {

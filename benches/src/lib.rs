@@ -1,4 +1,5 @@
 //! What the benchmarks share: how figures are printed, and real hosts to measure.
 
 pub mod hosts;
+pub mod process;
 pub mod report;

@@ -14,10 +14,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use hivemind_benches::report::{beside, print_times};
+use hivemind_benches::process::{processor_seconds, resident_mb};
+use hivemind_benches::report::{beside, print_readings, print_times};
 
 /// How long one answer is waited for, at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Hosts in one process.
+const MANY: usize = 200;
+/// So long they settle, and so long they are measured.
+const SETTLES: Duration = Duration::from_secs(20);
+const MEASURED: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
     let (starts, edits) = arguments()?;
@@ -32,11 +39,27 @@ fn main() -> Result<()> {
         }
         print_times(&format!("ready, {hosts} hosts"), &mut times);
     }
+    many(&program)?;
     let folder = tempfile::tempdir()?;
     write_hosts(folder.path(), 10)?;
     let lite = Lite::start(&program, folder.path())?;
     let mut times = (1..=edits).map(|edit| lite.edit(folder.path(), edit)).collect::<Result<Vec<_>>>()?;
     print_times("edit to answer", &mut times);
+    Ok(())
+}
+
+/// Many hosts in one process: until it is ready, and what it costs then while nothing happens.
+fn many(program: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    write_hosts(folder.path(), MANY)?;
+    let lite = Lite::start(program, folder.path())?;
+    print_times(&format!("ready, {MANY} hosts"), &mut [lite.ready]);
+    std::thread::sleep(SETTLES);
+    let before = processor_seconds(lite.process.id())?;
+    std::thread::sleep(MEASURED);
+    let used = (processor_seconds(lite.process.id())? - before) / MEASURED.as_secs_f64();
+    print_readings(&format!("resident, {MANY} hosts"), "MB", &mut [resident_mb(lite.process.id())?]);
+    print_readings(&format!("idle, {MANY} hosts"), "% of a core", &mut [used * 100.0]);
     Ok(())
 }
 
