@@ -10,7 +10,7 @@ use crate::wire::access::{MAX_ENROLLED, MAX_TOKENS};
 use crate::wire::codec;
 
 /// The version of the layout that this build writes and reads.
-pub(super) const VERSION: u8 = 4;
+pub(super) const VERSION: u8 = 5;
 /// The largest snapshot that is read.
 pub(super) const LIMIT: usize = 64 << 20;
 

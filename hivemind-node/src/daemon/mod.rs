@@ -6,6 +6,7 @@ mod notify;
 mod reload;
 pub(crate) mod roles;
 mod signals;
+mod thrift;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -210,8 +211,11 @@ impl Daemon<'_> {
         let mut member = std::pin::pin!(member);
         let mut is_ready = false;
         let mut watchdog = self.notifier.watchdog();
+        let log = self.log.clone();
+        let mut left_out = std::pin::pin!(log.tell_left_out());
         loop {
             tokio::select! {
+                () = &mut left_out => {}
                 told = signals.next() => match told {
                     Told::Stop => return None,
                     Told::Reload => self.reload(),
