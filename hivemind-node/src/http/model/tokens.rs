@@ -43,9 +43,9 @@ pub struct TokenBody {
     /// What people call it: 1 to 64 characters, none of them a control character.
     #[cfg_attr(feature = "http", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")))]
     pub label: String,
-    /// The roles that it admits: at most 16.
+    /// The roles that it admits: at most 16, each once.
     #[serde(default)]
-    #[cfg_attr(feature = "http", schemars(length(max = 16), inner(regex(pattern = "^[a-z0-9_-]{1,32}$"))))]
+    #[cfg_attr(feature = "http", schemars(length(max = 16), inner(regex(pattern = "^[a-z0-9_-]{1,32}$")), extend("uniqueItems" = true)))]
     pub roles: Vec<String>,
     /// Whether it admits nodes that may become voters.
     #[serde(default)]
