@@ -39,12 +39,16 @@ fn comes_back(mut cluster: Cluster, come_back: impl FnOnce(&mut Cluster)) {
     let newest = cluster.answers("dns1").expect("it answers")[&name("web1")];
     shows_nothing_dead(&cluster, "dns1");
     come_back(&mut cluster);
+    // Roles run `role_coalesce` after their view has moved, which is less than a look later.
+    let mut was_back = false;
     watch(&mut cluster, seconds(60), |cluster| {
         shows_nothing_dead(cluster, "dns1");
         assert_eq!(cluster.answers("dns1").expect("it answers").get(&name("web1")), Some(&newest), "at {:?}", cluster.now());
-        if is_back(cluster, "dns2") {
+        let is_back = is_back(cluster, "dns2");
+        if was_back && is_back {
             shows_nothing_dead(cluster, "dns2");
         }
+        was_back = is_back;
     });
     for node in ["dns2", "web5"] {
         assert!(is_back(&cluster, node), "{node} is back");
