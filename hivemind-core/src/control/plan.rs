@@ -21,7 +21,8 @@ pub(super) struct Picture<'a> {
     pub(super) node: NodeId,
     /// The wanted number of voters.
     pub(super) wanted: usize,
-    /// Who shall lose its part because something waits for that or an operator wishes it, and who is about to leave.
+    /// Who shall lose its part because something waits for that or an operator wishes it, and who is about to leave. Not the only
+    /// voter that holds the authority's key.
     pub(super) asked: &'a BTreeSet<NodeId>,
     /// Whose demotion does not wait for a replacement any longer.
     pub(super) urgent: &'a BTreeSet<NodeId>,
@@ -155,7 +156,8 @@ impl Picture<'_> {
         }
         let dead = voters.iter().find(|node| self.dead.contains(node) && **node != self.node);
         let on_top = voters.iter().filter(|node| self.is_wished(**node) && !self.dead.contains(node) && !self.asked.contains(node)).count();
-        let is_surplus = |node: &&NodeId| staying - on_top > self.wanted && **node != self.node && !self.is_wished(**node);
+        let is_free = |node: NodeId| node != self.node && !self.is_wished(node) && !self.applied.facts.is_last_keeper(node);
+        let is_surplus = |node: &&NodeId| staying - on_top > self.wanted && is_free(**node);
         let surplus = || voters.iter().rev().find(is_surplus);
         let node = *dead.or_else(surplus)?;
         self.is_able_without(node, voters).then(|| change(node, VoterPart::None))

@@ -60,6 +60,12 @@ impl Trust {
         self.holders.get(&node).copied()
     }
 
+    /// Whether who holds the key of this authority can issue by the present one. Who holds that of the one that is to follow has both.
+    fn can_issue(&self, held: &Digest256) -> bool {
+        let is = |one: &CertificateBytes| one.digest() == *held;
+        self.current.is_none() || self.current().is_some_and(is) || self.next().is_some_and(|next| is(&next.certificate))
+    }
+
     /// Whether its holders' entries are of these, and no two of the authorities are one.
     pub(super) fn is_sound(&self, voters: &OrdMap<NodeId, VoterPart>) -> bool {
         let follows = self.current.is_some() == self.bridge.is_some() && (self.former.is_none() || self.current.is_some());
@@ -78,17 +84,25 @@ impl Facts {
         &self.trust
     }
 
-    /// Whether a majority of the voters said to hold the key of the authority that issues. Who holds that of the one that is to follow has both.
+    /// Whether a majority of the voters said to hold the key of the authority that issues.
     pub fn is_key_kept(&self) -> bool {
-        let trust = &self.trust;
-        let of = |one: Option<&CertificateBytes>, held: &Digest256| one.is_some_and(|one| one.digest() == *held);
-        self.is_held(|held| trust.current.is_none() || of(trust.current(), held) || of(trust.next().map(|next| &next.certificate), held))
+        self.is_held(|held| self.trust.can_issue(held))
+    }
+
+    /// Whether a voter said to hold the key of the authority that issues, and no other one did: the key could be lost with it. Of
+    /// nobody where no voter says what it holds, as where a program brings the authority.
+    pub fn is_last_keeper(&self, node: NodeId) -> bool {
+        let keeps = |node: &NodeId| self.trust.holders.get(node).is_some_and(|held| self.trust.can_issue(held));
+        keeps(&node) && !self.voting().any(|other| *other != node && keeps(other))
     }
 
     fn is_held(&self, counts: impl Fn(&Digest256) -> bool) -> bool {
-        let voting = || self.voters.iter().filter(|(_, part)| **part == VoterPart::Voter);
-        let holds = |node: &NodeId| self.trust.holders.get(node).is_some_and(&counts);
-        voting().filter(|(node, _)| holds(node)).count() * 2 > voting().count()
+        let holds = |node: &&NodeId| self.trust.holders.get(*node).is_some_and(&counts);
+        self.voting().filter(holds).count() * 2 > self.voting().count()
+    }
+
+    fn voting(&self) -> impl Iterator<Item = &NodeId> {
+        self.voters.iter().filter(|(_, part)| **part == VoterPart::Voter).map(|(node, _)| node)
     }
 
     pub(super) fn authority(&mut self, change: &AuthorityChange) -> Option<()> {

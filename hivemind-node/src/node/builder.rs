@@ -4,34 +4,27 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hivemind_core::ids::{ClusterId, NodeName};
+use hivemind_core::ids::NodeName;
 use hivemind_core::keys::Keys;
 use hivemind_core::machine::{Birth, Startup};
-use hivemind_core::rng::Rng;
 use hivemind_core::role::{Apply, InstalledRole, Role};
 use hivemind_core::settings::Settings;
-use hivemind_core::storage::Recovered;
 use hivemind_core::wire::access::Admits;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Node;
+use super::assembly::{Office, office, run};
 use super::error::StartFailure;
-use super::{Node, NodeHandle};
+use super::proof::{Place, Proof, Proven, check_cluster, open, prove};
 use crate::authority::{Authority, NodeIdentity};
-use crate::driver::{Driver, DriverError, Inlets, Outlets};
-use crate::enroll::{self, Custody, Desk, EnrollFailure, Entry, Renewal, Safe};
-use crate::feed::Source;
-use crate::keys::{Ed25519Keys, KeyError};
-use crate::reconciler::{ApplyStatus, Reconcile, Reconciler};
-use crate::storage::{NodeKey, Options, Storage};
-use crate::tasks::Tasks;
+use crate::driver::{Driver, DriverError};
+use crate::enroll::Entry;
+use crate::keys::KeyError;
+use crate::reconciler::{Reconcile, Reconciler};
 use crate::transport::{Transport, TransportSettings};
 
 /// The UDP port where nodes listen for peers unless told otherwise.
 pub const DEFAULT_PORT: u16 = 6550;
-
-/// The most requests that wait for the machine.
-const REQUESTS: usize = 256;
 
 /// The decisions before a node starts, in the order that they are usually made:
 ///
@@ -61,21 +54,6 @@ pub struct NodeBuilder {
     reconcilers: Vec<Option<Box<dyn Reconcile>>>,
     settings: Settings,
     transport_settings: TransportSettings,
-}
-
-enum Place {
-    Folder(PathBuf),
-    Memory,
-    /// It is open, and nobody else's.
-    Open(PathBuf, Box<Opened>),
-}
-
-type Opened = (Storage, Recovered, NodeKey);
-
-enum Proof {
-    Identity(NodeIdentity),
-    Authority(Arc<Authority>),
-    Certified(Entry),
 }
 
 impl NodeBuilder {
@@ -269,101 +247,6 @@ impl std::fmt::Debug for NodeBuilder {
     }
 }
 
-/// Opens the data. The disk may take its time, so the runtime is not made to wait.
-async fn open(place: Place, proof: &Proof) -> Result<Opened, StartFailure> {
-    let new = match proof {
-        Proof::Identity(identity) => identity.keys().clone(),
-        Proof::Authority(_) | Proof::Certified(_) => Arc::new(Ed25519Keys::generate()?),
-    };
-    let open = move || {
-        let new_key = || new.pkcs8().to_vec();
-        match place {
-            Place::Folder(folder) => Storage::open(&folder, &Options::new(&new_key)),
-            Place::Memory => Ok(Storage::in_memory(&Options::new(&new_key))),
-            Place::Open(_, opened) => Ok(*opened),
-        }
-    };
-    Ok(tokio::task::spawn_blocking(open).await.expect("opening a folder neither panics nor is aborted")?)
-}
-
-/// What a node proves itself with, and where it has the authority, if it may have it.
-struct Proven {
-    identity: NodeIdentity,
-    safe: Option<Arc<Safe>>,
-}
-
-async fn prove(proof: Proof, key: &NodeKey, name: &NodeName, folder: Option<&PathBuf>, wants: &Admits) -> Result<Proven, StartFailure> {
-    let keys = Arc::new(Ed25519Keys::from_pkcs8(key.as_pkcs8())?);
-    match proof {
-        Proof::Identity(identity) if identity.public() == keys.public() => Ok(Proven { identity, safe: None }),
-        Proof::Identity(_) => Err(StartFailure::OtherKey(name.clone())),
-        Proof::Authority(authority) => {
-            let identity = authority.issue(keys, name)?;
-            Ok(Proven { identity, safe: Some(Arc::new(Safe::of(authority))) })
-        }
-        Proof::Certified(entry) => certify(entry, keys, name, folder, wants).await,
-    }
-}
-
-async fn certify(
-    entry: Entry,
-    keys: Arc<Ed25519Keys>,
-    name: &NodeName,
-    folder: Option<&PathBuf>,
-    wants: &Admits,
-) -> Result<Proven, StartFailure> {
-    let safe = Arc::new(Safe::open(folder)?);
-    let kept = match folder {
-        Some(folder) => enroll::load(folder, &keys)?,
-        None => None,
-    };
-    let identity = match (kept, entry) {
-        (Some(identity), Entry::Kept | Entry::Token(_) | Entry::Founder(_)) => return Ok(Proven { identity, safe: Some(safe) }),
-        (None, Entry::Kept) => return Err(EnrollFailure::NoCertificate.into()),
-        (None, Entry::Token(token)) => enroll::by_token(&token, keys, name, wants).await?,
-        (None, Entry::Founder(authority)) => {
-            let identity = authority.issue(keys, name)?;
-            safe.put(authority)?;
-            identity
-        }
-    };
-    if let Some(folder) = folder {
-        enroll::save(folder, &identity)?;
-    }
-    Ok(Proven { identity, safe: Some(safe) })
-}
-
-/// What deals with certificates beside a running node.
-struct Office {
-    name: NodeName,
-    identity: NodeIdentity,
-    safe: Arc<Safe>,
-    folder: Option<PathBuf>,
-    seeds: Vec<SocketAddr>,
-    chance: u64,
-    named: bool,
-}
-
-fn office(node: &Node, office: Office) {
-    let Office { name, identity, safe, folder, seeds, chance, named } = office;
-    let (handle, transport, tasks) = (&node.handle, &node.transport, &node.tasks);
-    let desk = Desk { handle: handle.clone(), safe: safe.clone(), keys: identity.keys().clone() };
-    tasks.spawn(desk.serve(transport.enrollments(enroll::AT_ONCE), tasks.clone()));
-    tasks.spawn(Custody { name: name.clone(), safe: safe.clone(), handle: handle.clone() }.run());
-    let (handle, transport, rng) = (handle.clone(), transport.clone(), Rng::new(chance));
-    tasks.spawn(Renewal { name, identity, safe, handle, transport, folder, seeds, rng, named }.run());
-}
-
-fn check_cluster(identity: &NodeIdentity, recovered: &Recovered, birth: Option<Birth>) -> Result<(), StartFailure> {
-    let expected = identity.cluster().ok_or(StartFailure::NoAuthority)?;
-    let check = |what, found: Option<ClusterId>| match found {
-        Some(found) if found != expected => Err(StartFailure::OtherCluster { what, found, expected }),
-        Some(_) | None => Ok(()),
-    };
-    check("the birth", birth.map(|birth| birth.cluster))?;
-    check("the data folder", recovered.identity.as_ref().map(|identity| identity.cluster))
-}
-
 fn addresses(advertise: &[SocketAddr], listening: SocketAddr) -> Vec<SocketAddr> {
     if advertise.is_empty() {
         return vec![listening];
@@ -379,52 +262,4 @@ fn random_seed() -> Result<u64, KeyError> {
     let mut seed = [0; 8];
     SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::NoRandomness)?;
     Ok(u64::from_be_bytes(seed))
-}
-
-/// Connects all ends, and lets everything run.
-fn run(
-    driver: Driver,
-    incoming: mpsc::Receiver<crate::transport::Incoming>,
-    transport: Transport,
-    reconcilers: Vec<Option<Box<dyn Reconcile>>>,
-    safe: Option<Arc<Safe>>,
-) -> Node {
-    let tasks = Tasks::new();
-    let mut desired = Vec::new();
-    let mut applies = Vec::new();
-    for reconciler in reconcilers {
-        let (wish, apply) = reconciler.map(|reconciler| start_reconciler(reconciler, &tasks)).unzip();
-        desired.push(wish);
-        applies.push(apply);
-    }
-    let (requests_in, requests) = mpsc::channel(REQUESTS);
-    let (ending, ended) = oneshot::channel();
-    let (view_in, view) = watch::channel(None);
-    let (account_in, account) = watch::channel(driver.account());
-    let (stopped_in, stopped) = watch::channel(None);
-    let outlets =
-        Outlets { view: view_in, account: account_in, stopped: stopped_in, events: Source::new(), reports: Source::new(), desired };
-    let handle = NodeHandle {
-        requests: requests_in,
-        view,
-        account,
-        applies: applies.into(),
-        stopped,
-        events: outlets.events.ears(),
-        reports: outlets.reports.ears(),
-        transport: transport.clone(),
-        clock: driver.clock(),
-        safe,
-    };
-    driver.start(Inlets { incoming, requests, ending: ended }, outlets, transport.clone(), &tasks);
-    Node { handle, transport, tasks, ending }
-}
-
-type Wishes = watch::Sender<Option<hivemind_core::role::AnyDesired>>;
-
-fn start_reconciler(reconciler: Box<dyn Reconcile>, tasks: &Tasks) -> (Wishes, watch::Receiver<ApplyStatus>) {
-    let (wishes, desired) = watch::channel(None);
-    let (status, apply) = watch::channel(ApplyStatus::default());
-    reconciler.start(desired, status, tasks);
-    (wishes, apply)
 }

@@ -1,8 +1,10 @@
 //! A node, as its owner holds it.
 
+mod assembly;
 mod builder;
 mod error;
 mod handle;
+mod proof;
 mod rotation;
 mod secrets;
 

@@ -1,13 +1,16 @@
 //! Authorities: one follows another when it can not be lost, and the former one goes when nobody needs it.
 
+use std::time::Duration;
+
 use super::commands::State;
-use super::net::{V1, V2, request, signed};
+use super::net::{Net, V1, V2, V3, V4, request, signed};
 use crate::control::snapshot;
 use crate::facts::Facts;
 use crate::ids::NodeId;
+use crate::settings::Settings;
 use crate::wire::access::AdmissionPolicy;
 use crate::wire::codec;
-use crate::wire::command::{AUTHORITY_OVERLAP, Command, Refusal};
+use crate::wire::command::{AUTHORITY_OVERLAP, Command, Outcome, Refusal};
 use crate::wire::event::{Event, LeaveReason, VoterPart};
 use crate::wire::trust::{AuthorityChange, CertificateBytes, Successor};
 
@@ -109,4 +112,32 @@ fn authorities_are_in_snapshots_and_in_every_slice() {
     assert_eq!(slice.trust(), facts.trust());
     assert_eq!(codec::decode::<Facts, 100_000>(&codec::encode(facts)).unwrap(), *facts);
     assert_eq!(snapshot::decode(&snapshot::encode(&state.applied, 7).data).unwrap(), state.applied);
+}
+
+#[test]
+fn a_voter_that_alone_holds_the_key_stays_until_another_one_holds_it() {
+    let mut settings = Settings::default();
+    settings.control.voters = 3;
+    let mut net = Net::of(1, 4, settings);
+    let leave = Command::Leave { node: V2, reason: LeaveReason::Asked };
+    net.decide(V2, held(V2, "one"));
+    assert_eq!(net.decide(V1, leave.clone()), Outcome::Refused(Refusal::StillVoter { node: V2 }));
+    net.decide(V1, Command::VoterRemove { node: V2 });
+    net.run(Duration::from_secs(20));
+    assert_eq!(net.voters(V1), [V1, V2, V3], "nobody else has it");
+    net.decide(V3, held(V3, "one"));
+    net.until(Duration::from_secs(20), "it is exchanged", |net| net.voters(V1) == [V1, V3, V4]);
+    assert!(net.facts(V1).is_last_keeper(V3), "which is the next one that stays");
+    assert!(matches!(net.decide(V1, leave), Outcome::Committed { .. }));
+}
+
+#[test]
+fn where_nobody_says_what_he_holds_nobody_stays_for_it() {
+    let (mut state, _) = three();
+    assert!(!state.applied.facts.is_last_keeper(V1));
+    state.event(next("one", "two"));
+    state.event(held(V1, "two"));
+    assert!(state.applied.facts.is_last_keeper(V1), "who has the next one has the present one");
+    state.event(held(V2, "one"));
+    assert!(!state.applied.facts.is_last_keeper(V1) && !state.applied.facts.is_last_keeper(V2));
 }

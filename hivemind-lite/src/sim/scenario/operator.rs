@@ -66,17 +66,17 @@ fn label() -> Label {
     Label::new("chaos").expect("a short text")
 }
 
-/// The next step by which an authority follows another, as far as the asked one knows.
+/// The next step by which an authority's key comes to a voter, or one authority follows another, as far as the asked one knows.
 fn follow(drawn: u64, holder: NodeId, asked: &SimNode) -> Command {
     let trust = asked.view().map(|view| view.facts.trust().clone()).unwrap_or_default();
     let certificate = |number: u64| CertificateBytes::new(&bytes_of(number)).expect("32 bytes");
+    let present = trust.current().cloned().unwrap_or_else(|| certificate(0));
+    let says = |held: &CertificateBytes| Command::AuthorityHeld { node: holder, authority: held.digest() };
     match (trust.former(), trust.next()) {
         (Some(_), _) => Command::AuthorityRetire { early: true },
-        (None, Some(next)) => Command::AuthorityHeld { node: holder, authority: next.certificate.digest() },
-        (None, None) => {
-            let present = trust.current().cloned().unwrap_or_else(|| certificate(0));
-            Command::AuthorityNext { present, next: Successor { certificate: certificate(drawn), bridge: certificate(1) } }
-        }
+        (None, Some(next)) => says(&next.certificate),
+        (None, None) if trust.held_by(holder) != Some(present.digest()) => says(&present),
+        (None, None) => Command::AuthorityNext { present, next: Successor { certificate: certificate(drawn), bridge: certificate(1) } },
     }
 }
 
