@@ -163,14 +163,20 @@ impl Control {
     }
 
     fn with_picture<T>(&self, applied: &Applied, dead: &BTreeSet<NodeId>, ctx: &Context<'_>, look: impl FnOnce(&Picture<'_>) -> T) -> T {
+        // What only one voter has, nobody has once it is let go: another one gets the authority's key first. Where it is lost with its
+        // disk or its machine, there is nothing to wait for.
+        let is_kept = |node: &NodeId| {
+            applied.facts.is_last_keeper(*node)
+                && !dead.contains(node)
+                && !self.pending.parked.iter().any(|parked| parked.supersedes(*node))
+        };
         let asked = self.blockers().chain(self.pending.ending()).chain(applied.unwished());
         let caught_up = applied.facts.voters().keys().copied().filter(|node| self.raw.has_caught_up(*node)).collect();
         look(&Picture {
             applied,
             node: self.node,
             wanted: ctx.settings.control.voters.max(1),
-            // What only one voter has, nobody has once it is let go: another one gets the authority's key first.
-            asked: &asked.filter(|node| !applied.facts.is_last_keeper(*node)).collect(),
+            asked: &asked.filter(|node| !is_kept(node)).collect(),
             urgent: &self.urgent_blockers(ctx),
             dead,
             suspects: &self.evidence.suspects(),

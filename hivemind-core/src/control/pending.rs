@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::handing::Handing;
 use crate::ids::{BootNonce, NodeId, ProposalId};
 use crate::time::Time;
-use crate::wire::command::Proposal;
+use crate::wire::command::{Command, Proposal};
 
 /// From here on counters belong to the proposals that this subsystem makes itself. The machine counts
 /// its own from zero.
@@ -64,6 +64,13 @@ pub(super) struct Parked {
     /// Whose part stands against it.
     pub(super) blocker: NodeId,
     pub(super) deadline: Time,
+}
+
+impl Parked {
+    /// Whether a member is to be let in anew in its place, which only it can ask for.
+    pub(super) fn supersedes(&self, node: NodeId) -> bool {
+        self.blocker == node && matches!(self.proposal.command, Command::Join(_))
+    }
 }
 
 /// A read of this node's own.

@@ -141,3 +141,26 @@ fn where_nobody_says_what_he_holds_nobody_stays_for_it() {
     state.event(held(V2, "one"));
     assert!(!state.applied.facts.is_last_keeper(V1) && !state.applied.facts.is_last_keeper(V2));
 }
+
+#[test]
+fn for_a_key_that_is_lost_nobody_waits() {
+    let mut net = Net::of_voters(1, 3);
+    net.decide(V2, held(V2, "one"));
+    net.crash(V2);
+    let again = net.join("v2");
+    net.until(Duration::from_secs(20), "it votes again, without its disk", |net| net.voters(V1) == [V1, V3, again]);
+
+    let mut net = Net::of_voters(2, 3);
+    net.decide(V2, held(V2, "one"));
+    net.crash(V2);
+    let evict = Command::Leave { node: V2, reason: LeaveReason::Evicted };
+    assert_eq!(net.decide(V1, evict.clone()), Outcome::Refused(Refusal::StillVoter { node: V2 }), "it may be back in a moment");
+    for _ in 0..20 {
+        for observer in [V1, V3] {
+            net.evidence(V1, observer, V2);
+        }
+        net.run(Duration::from_millis(200));
+    }
+    assert!(matches!(net.decide(V1, evict), Outcome::Committed { .. }));
+    assert_eq!(net.voters(V1), [V1, V3]);
+}

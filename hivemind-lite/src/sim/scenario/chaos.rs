@@ -19,6 +19,7 @@ use super::super::network::Slot;
 use super::super::node::{Part, SimNode};
 use super::super::profile::Profile;
 use super::Run;
+use super::custody::Custody;
 use super::load::{LOAD, Load};
 
 /// How long chaos lasts where no duration is asked for.
@@ -38,6 +39,8 @@ pub(super) struct Chaos {
     pub(super) clients: Option<Clients>,
     /// Who adds voters and takes them away, as long as there is chaos.
     pub(super) operator: Option<Rng>,
+    /// The voters' own care for the authority's key, from the first fault on.
+    pub(super) custody: Option<Custody>,
     /// Raised with each publication.
     pub(super) version: u32,
 }
@@ -127,6 +130,7 @@ impl Run<'_> {
         // What is measured here says nothing about the product.
         self.world.measure(false);
         self.chaos.clients = Some(Clients::new(self.rng.fork()));
+        self.chaos.custody = Some(Custody::default());
         self.employ();
         while self.world.now().since(begin) < lasts {
             let (next, pause) = self.next(&rates);

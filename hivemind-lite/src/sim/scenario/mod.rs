@@ -3,6 +3,7 @@
 mod calm;
 mod chaos;
 mod crash;
+mod custody;
 mod disturb;
 mod event;
 mod halve;
@@ -322,6 +323,9 @@ impl Run<'_> {
             self.world.run_for(end.since(self.world.now()).min(slice))?;
             if let Some(clients) = &mut self.chaos.clients {
                 clients.act(&mut self.world)?;
+            }
+            if let Some(custody) = &mut self.chaos.custody {
+                custody.act(&mut self.world)?;
             }
             if let Some((goal, slot)) = self.world.watches().overdue(self.world.now()) {
                 return Err(self.world.at(slot).violates(Invariant::L1, format!("it still has not come to {goal:?}")));
