@@ -41,6 +41,8 @@ pub const SAMPLES: usize = 200;
 const SLICE: Duration = Duration::from_millis(20);
 /// The nodes of a cluster that was formed before are switched on one after another, 2,000 in a second.
 const SWITCH_ON_PAUSE: Duration = Duration::from_micros(500);
+/// So long after all are there, a cluster that was switched on is left alone.
+const SETTLES: Duration = Duration::from_secs(10);
 
 /// The load of a run, as typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -291,7 +293,9 @@ impl Run<'_> {
                 self.world.run_for(SWITCH_ON_PAUSE)?;
             }
         }
-        self.calm()
+        self.calm()?;
+        // Voters tell those who have just come of the others, which is no part of what is measured.
+        self.pass(SETTLES)
     }
 
     /// A place for a further host.
