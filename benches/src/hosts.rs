@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,6 +39,7 @@ impl Programs {
 pub struct Host {
     programs: Programs,
     folder: tempfile::TempDir,
+    listen: SocketAddr,
     manager: UnixDatagram,
     daemon: Option<Child>,
 }
@@ -48,7 +49,12 @@ impl Host {
         let folder = tempfile::tempdir()?;
         let manager = UnixDatagram::bind(folder.path().join("notify"))?;
         manager.set_read_timeout(Some(BOUND))?;
-        Ok(Host { programs: programs.clone(), folder, manager, daemon: None })
+        Ok(Host { programs: programs.clone(), folder, listen: free_address()?, manager, daemon: None })
+    }
+
+    /// Where it listens for peers.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
     }
 
     /// The first voter of a new cluster; its daemon does not run yet.
@@ -57,7 +63,7 @@ impl Host {
     /// The tool refused.
     pub fn first(programs: &Programs, name: &str) -> Result<Self> {
         let host = Host::new(programs)?;
-        let listen = free_address()?;
+        let listen = host.listen.to_string();
         host.ask(&["init", "--name", name, "--listen", &listen, "--http-listen", "127.0.0.1:0", "--data-dir", &host.data()])?;
         Ok(host)
     }
@@ -68,7 +74,7 @@ impl Host {
     /// The tool refused.
     pub fn join(programs: &Programs, name: &str, token: &str, votes: bool) -> Result<Self> {
         let host = Host::new(programs)?;
-        let (data, listen) = (host.data(), free_address()?);
+        let (data, listen) = (host.data(), host.listen.to_string());
         let mut arguments = vec!["join", token, "--name", name, "--listen", &listen, "--http-listen", "127.0.0.1:0", "--data-dir", &data];
         arguments.extend(votes.then_some("--voter"));
         host.ask(&arguments)?;
@@ -171,8 +177,8 @@ impl Host {
 }
 
 /// An address that nobody has now. Two voters that come back elsewhere at the same time would have to be told of each other.
-fn free_address() -> Result<String> {
-    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
+fn free_address() -> Result<SocketAddr> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 impl Drop for Host {

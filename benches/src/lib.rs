@@ -3,3 +3,4 @@
 pub mod hosts;
 pub mod process;
 pub mod report;
+pub mod sent;

@@ -3,11 +3,10 @@
 //! `cargo build --profile dist -p hivemind-node -p hivemind-benches && target/dist/daemons [ROW…] [--samples N]`
 //!
 //! Rows: `join` (bare host to member), `cold` (three voters that were killed, to the first commit), `leader` (the leader killed,
-//! until a command commits again), `idle` (50 daemons). Without rows: all. The bytes of `idle` are those of the loopback device,
-//! so run it where nothing else speaks: `unshare --net sh -c 'ip link set lo up; exec …/daemons idle'`.
+//! until a command commits again), `idle` (50 daemons). Without rows: all. The bytes of `idle` are counted by `nft`, so
+//! run it as root in a network namespace of its own: `unshare --net sh -c 'ip link set lo up; exec …/daemons idle'`.
 //! Every process is ended by its id. One line for people, one JSON line per row.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -16,19 +15,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hivemind_benches::hosts::{Host, Programs, commits};
 use hivemind_benches::report::{print_readings, print_times};
+use hivemind_benches::sent::Sent;
 
 const USAGE: &str = "usage: daemons [join|cold|leader|idle]… [--samples N]";
-/// The daemons of the idle row.
+/// The voters of every row.
+const VOTERS: usize = 3;
+/// The daemons of the idle row, voters included.
 const DAEMONS: usize = 50;
 /// So long they settle, and so long they are measured.
-const SETTLES: Duration = Duration::from_secs(30);
+const SETTLES: Duration = Duration::from_secs(60);
 const MEASURED: Duration = Duration::from_secs(60);
 /// While nobody commits, somebody is asked this often.
 const ASKED_EVERY: Duration = Duration::from_millis(25);
 /// So often at most.
 const ASKED: usize = 1_000;
-/// The loopback device counts an Ethernet header that nothing on a wire has been charged for.
-const ETHERNET: f64 = 14.0;
 
 fn main() -> Result<()> {
     let (mut rows, mut samples) = (Vec::new(), 50);
@@ -69,13 +69,13 @@ fn first(programs: &Programs) -> Result<Host> {
 fn voters(programs: &Programs) -> Result<Vec<Host>> {
     let mut hosts = vec![first(programs)?];
     let token = hosts[0].ask(&["token", "create", "--voter", "--uses", "2"])?;
-    for name in ["v2", "v3"] {
-        let mut host = Host::join(programs, name, &token, true)?;
+    for name in (2..=VOTERS).map(|number| format!("v{number}")) {
+        let mut host = Host::join(programs, &name, &token, true)?;
         host.start()?;
         host.ready()?;
         hosts.push(host);
     }
-    until("three vote", || Ok(leader_and_voters(&hosts[0])?.1 == 3))?;
+    until("three vote", || Ok(leader_and_voters(&hosts[0])?.1 == VOTERS))?;
     Ok(hosts)
 }
 
@@ -190,28 +190,24 @@ fn idle(programs: &Programs) -> Result<()> {
         hosts.push(host);
     }
     std::thread::sleep(SETTLES);
+    let counters = Sent::by(hosts.iter().map(|host| host.listen().port()).collect())?;
     let used = |hosts: &[Host]| hosts.iter().map(Host::processor_seconds).collect::<Result<Vec<_>>>();
-    let (before, sent) = (used(&hosts)?, loopback()?);
+    let (before, sent) = (used(&hosts)?, counters.bytes()?);
     std::thread::sleep(MEASURED);
-    let (after, sent_after) = (used(&hosts)?, loopback()?);
-    let share = |(after, before): (&f64, &f64)| (after - before) / MEASURED.as_secs_f64() * 100.0;
-    let mut shares: Vec<f64> = after.iter().zip(&before).map(share).collect();
-    let mut resident = hosts.iter().map(Host::resident_mb).collect::<Result<Vec<_>>>()?;
-    let per_node = (sent_after - sent) / MEASURED.as_secs_f64() / DAEMONS as f64;
-    let (mut voting, mut plain) = (resident.drain(..3).collect::<Vec<_>>(), resident);
-    print_readings("idle voters, resident", "MB", &mut voting);
-    print_readings("idle hosts, resident", "MB", &mut plain);
-    print_readings("idle voters, processor", "%", &mut shares.drain(..3).collect::<Vec<_>>());
-    print_readings("idle hosts, processor", "%", &mut shares);
-    println!("{:<28} {per_node:.0} IP bytes a second sent by each, all {DAEMONS}", "idle, network");
-    println!("{}", serde_json::json!({ "what": "idle, network", "ip_bytes_per_node_and_second": per_node }));
+    let (after, sent_after) = (used(&hosts)?, counters.bytes()?);
+    let rates = |after: &[f64], before: &[f64], unit: f64| -> Vec<f64> {
+        after.iter().zip(before).map(|(after, before)| (after - before) / MEASURED.as_secs_f64() * unit).collect()
+    };
+    let resident = hosts.iter().map(Host::resident_mb).collect::<Result<Vec<_>>>()?;
+    print_apart("resident", "MB", resident);
+    print_apart("processor", "%", rates(&after, &before, 100.0));
+    print_apart("sent over IP", "bytes/s", rates(&sent_after, &sent, 1.0));
     Ok(())
 }
 
-/// The IP bytes that the loopback device has sent.
-fn loopback() -> Result<f64> {
-    let text = fs::read_to_string("/proc/self/net/dev")?;
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("lo:")).context("no loopback device")?;
-    let figures: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    Ok(figures[8] - ETHERNET * figures[9])
+/// The readings of the voters, which are the first ones, and of the others.
+fn print_apart(what: &str, unit: &str, mut readings: Vec<f64>) {
+    let mut hosts = readings.split_off(VOTERS);
+    print_readings(&format!("idle voters, {what}"), unit, &mut readings);
+    print_readings(&format!("idle hosts, {what}"), unit, &mut hosts);
 }
