@@ -150,9 +150,10 @@ fn heads(facts: &Facts, peers: &Peers<'_>, ctx: &mut Context<'_>) -> Vec<NodeId>
         .collect()
 }
 
-/// Whom `own` passes a lone event on to: member i of n, in order of id, to those at -d*i-1 ... -d*i-d (modulo n), so that
-/// each has d of them before it, and log_d(n) steps lead to all. Who is not reached, or would be the member itself, is replaced
-/// by the next in the ring.
+/// Whom `own` passes a lone event on to: member i of n, in order of id and counted from a certain one, to those at -d*i-1 ... -d*i-d
+/// (modulo n), so that each has d of them before it, and log_d(n) steps lead to all. Who is not reached, or would be the member itself,
+/// is replaced by the next in the ring. It is counted from where the oldest, who are voters often and know first, do not hand
+/// everything to the newest.
 fn successors(own: NodeId, peers: &Peers<'_>, degree: usize) -> Vec<NodeId> {
     let ring = peers.neighbors;
     let (place, around) = (ring.partition_point(|&node| node < own), ring.len() + 1);
@@ -161,9 +162,11 @@ fn successors(own: NodeId, peers: &Peers<'_>, degree: usize) -> Vec<NodeId> {
         std::cmp::Ordering::Equal => None,
         std::cmp::Ordering::Greater => Some(ring[position - 1]),
     };
+    // Who counts from member -c instead finds the successors (d + 1) * c further back.
+    let turned = (degree + 1) * (around / (2 * (degree + 1)));
     let mut chosen = Vec::with_capacity(degree);
     for step in 1..=degree.min(ring.len()) {
-        let first = around - 1 - (degree * place + step - 1) % around;
+        let first = around - 1 - (degree * place + turned + step - 1) % around;
         let next =
             (0..around).filter_map(|further| at((first + further) % around)).find(|&node| peers.reaches(node) && !chosen.contains(&node));
         chosen.extend(next);
@@ -211,6 +214,17 @@ mod tests {
                 let bound = (1..).find(|&steps| (degree as u64).pow(steps) >= count).expect("powers grow");
                 assert!(steps as u32 <= bound + 1, "{count} members in {steps} steps of degree {degree}");
             }
+        }
+    }
+
+    #[test]
+    fn the_oldest_does_not_hand_everything_to_the_newest() {
+        for count in 8..=48 {
+            let all = all(count);
+            let neighbors = others(&all, all[0]);
+            let peers = Peers { neighbors: &neighbors, far: &[], unreachable: &OrdSet::new() };
+            let chosen = successors(all[0], &peers, 3);
+            assert!(!chosen.contains(&id(count)), "of {count}: {chosen:?}");
         }
     }
 
