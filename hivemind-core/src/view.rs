@@ -51,6 +51,12 @@ impl View {
     pub fn is_reachable(&self, node: NodeId) -> bool {
         !self.unreachable.contains(&node)
     }
+
+    /// Whether people may be sent to a member's services: SWIM can reach it, or it said that it restarts, which is no word about what runs
+    /// beside it.
+    pub fn is_served(&self, node: NodeId) -> bool {
+        self.is_reachable(node) || self.facts.restarting_until(node).is_some()
+    }
 }
 
 /// What moved between two views: a superset of what differs, so that a role touches only this.

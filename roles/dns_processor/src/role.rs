@@ -91,7 +91,7 @@ fn host_of(view: &View, node: NodeId) -> Option<HostFacts> {
         joined: member.joined.0,
         seq: config.seq,
         sections: sections.map(|section| (section.kind.clone(), section.body.clone())).collect(),
-        reachable: view.is_reachable(node),
+        reachable: view.is_served(node),
     })
 }
 

@@ -5,11 +5,13 @@ mod cluster;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cluster::{Host, cname, name, node, record, service, settings, txt};
+use cluster::{Host, ask, cname, name, node, record, service, settings, txt};
+use domain::base::iana::Rtype;
 use hivemind_core::facts::{Facts, NeighborhoodLimits};
 use hivemind_core::ids::{ClusterId, Epoch, NodeId, PublicKey, Seq};
 use hivemind_core::keys::Signature;
 use hivemind_core::role::Role;
+use hivemind_core::time::Timestamp;
 use hivemind_core::view::{Changed, Condition, View};
 use hivemind_core::wire::config::{HostConfig, Section, SignedConfig};
 use hivemind_core::wire::event::{Event, LeaveReason, LogEvent};
@@ -144,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn the_role_from_its_last_zone_equals_the_role_from_nothing(steps in vec((1..=MEMBERS, host(), any::<bool>(), 0..4u8), 1..30)) {
+    fn the_role_from_its_last_zone_equals_the_role_from_nothing(steps in vec((1..=MEMBERS, host(), any::<bool>(), 0..5u8), 1..30)) {
         let role = DnsProcessor::new(settings());
         let mut world = World::new(&role);
         let mut last = None;
@@ -155,6 +157,30 @@ proptest! {
             last = Some(desired);
         }
     }
+}
+
+/// A daemon that restarts says nothing of the services beside it.
+#[test]
+fn one_that_announced_its_restart_is_no_instance_less() {
+    let role = DnsProcessor::new(settings());
+    let mut world = World::new(&role);
+    let host = |address| Host { addresses: vec![address], services: vec![service("web", 80, &[])], ..Host::default() };
+    let hosts = [host("10.0.0.1"), host("10.0.0.2")];
+    let mut zone = None;
+    let mut served = |world: &mut World, up: bool, kind: u8| {
+        let changed = world.step(1, &hosts[0], up, kind);
+        let desired = role.desired(&world.view, &changed, zone.as_ref());
+        let count = ask(&desired, "web.service.hive", Rtype::A).answers().len();
+        zone = Some(desired);
+        count
+    };
+    let (publish, reach, restart) = (4, 1, 3);
+    world.step(2, &hosts[1], true, publish);
+    assert_eq!(served(&mut world, true, publish), 2);
+    assert_eq!(served(&mut world, true, restart), 2);
+    assert_eq!(served(&mut world, false, reach), 2, "it said so");
+    assert_eq!(served(&mut world, true, restart), 1, "it said that it is back, and is not");
+    assert_eq!(served(&mut world, true, reach), 2);
 }
 
 /// A view that events and configs are put into.
@@ -212,6 +238,14 @@ impl World {
             (2, _) => {
                 self.view.condition.incomplete = up;
                 changed.condition = true;
+            }
+            (3, Some(id)) => {
+                let until = Timestamp(60_000);
+                match self.view.facts.restarting_until(id) {
+                    Some(_) => self.happen(&Event::Restarted { node: id }),
+                    None => self.happen(&Event::Restarting { node: id, until }),
+                }
+                changed.members.insert(id);
             }
             (_, Some(id)) => {
                 self.publish(id, host);

@@ -172,7 +172,7 @@ impl World {
                 Ok(())
             }
             Effect::View { view, changed } => self.viewed(slot, view, &changed),
-            Effect::Applied { position, logged, event: _ } => self.applied(slot, position, &logged),
+            Effect::Applied { position, logged, event } => self.applied(slot, position, (&event, &logged)),
             Effect::Desired { role: _, desired } => self.desired(slot, &desired),
             Effect::Report(report) => {
                 self.reported(slot, report);

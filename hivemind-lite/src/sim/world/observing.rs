@@ -131,18 +131,21 @@ impl World {
         }
     }
 
-    pub(super) fn applied(&mut self, slot: Slot, position: Position, logged: &LogEvent) -> Result<(), Violation> {
+    pub(super) fn applied(&mut self, slot: Slot, position: Position, (event, logged): (&Event, &LogEvent)) -> Result<(), Violation> {
         self.trace.word(u64::from(slot.0) << 8 | 50);
         self.trace.word(position.chain.prefix());
         self.note(slot, Did::Applied(logged.index));
-        self.count_source(slot);
+        self.count_source(slot, event);
         self.checkers.order.applied(at!(self, slot), logged.index)?;
         self.checkers.durable.applied(at!(self, slot), position)?;
         self.checkers.agreement.applied(at!(self, slot), &self.checkers.history, position, logged)
     }
 
-    /// Whom a newcomer had an event from.
-    fn count_source(&mut self, slot: Slot) {
+    /// Whom a newcomer had an event from. That its membership ended, who decided it tells it.
+    fn count_source(&mut self, slot: Slot, event: &Event) {
+        if event.ended().is_some_and(|ended| self.nodes[slot.at()].id() == Some(ended)) {
+            return;
+        }
         let began = self.nodes[slot.at()].process.as_ref().map(|process| process.began);
         let is_new = began.is_some_and(|began| self.now.since(began) < NEW);
         if let Some(from) = self.speaker.filter(|_| self.measuring && is_new) {

@@ -21,7 +21,7 @@ pub struct HostFacts {
     pub seq: Seq,
     /// The sections of its config, as published. Kinds that this role does not consume are not looked at.
     pub sections: BTreeMap<SectionKind, Bytes>,
-    /// Whether SWIM reaches it. Evidence only: it orders answers, it never takes the last one away.
+    /// Whether SWIM reaches it, or it said that it restarts. Evidence only: it orders answers, it never takes the last one away.
     pub reachable: bool,
 }
 
