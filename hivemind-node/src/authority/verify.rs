@@ -101,6 +101,11 @@ impl Validity {
         self.until.duration_since(self.from + BACKDATED).unwrap_or_default()
     }
 
+    /// Whether it should have been renewed by now: less than a quarter of its life is left.
+    pub(crate) fn is_late(&self, now: SystemTime) -> bool {
+        self.until.duration_since(now).unwrap_or_default() < self.life() / 4
+    }
+
     /// When it should be renewed: at half of its life, which began when it was issued.
     pub(crate) fn half_life(&self) -> SystemTime {
         self.from + BACKDATED + self.life() / 2

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::failure::Failure;
 use super::show::{Screen, table};
-use crate::http::model::{ActionBody, ActionResult, Configs, MemberRef, Members, Part, Services, Status};
+use crate::http::model::{ActionBody, ActionResult, Certificate, Configs, MemberRef, Members, Part, Services, Status};
 
 /// A list that comes in pages.
 pub(super) trait Paged: DeserializeOwned {
@@ -108,6 +108,7 @@ pub(super) async fn status(client: &Client, screen: &Screen) -> Result<(), Failu
             ("members", status.members.to_string()),
             ("configs", status.configs.to_string()),
             ("roles", status.roles.iter().map(|role| role.name.clone()).collect::<Vec<_>>().join(",")),
+            ("certificate", status.certificate.as_ref().map(valid).unwrap_or_default()),
             ("version", status.version.clone()),
         ];
         lines.iter().map(|(what, value)| format!("{what:<13} {value}").trim_end().to_owned() + "\n").collect()
@@ -126,6 +127,11 @@ pub(super) async fn configs(client: &Client, screen: &Screen) -> Result<(), Fail
     })?;
     say_lacking(screen, configs.complete, "configs");
     Ok(())
+}
+
+fn valid(certificate: &Certificate) -> String {
+    let late = if certificate.late { ": it should have been renewed; look at the daemon's log" } else { "" };
+    format!("until {}{late}", certificate.until)
 }
 
 pub(super) async fn services(client: &Client, screen: &Screen) -> Result<(), Failure> {

@@ -11,7 +11,8 @@ use super::show::Screen;
 use crate::settings_file::{DEFAULT_CONFIG, DEFAULT_DATA, SOCKET};
 
 const USER: &str = "hivemind";
-const UNIT: &str = "hivemind.service";
+/// The unit of the daemon.
+pub(super) const UNIT: &str = "hivemind.service";
 /// Where units of packages and of operators are.
 const UNIT_FOLDERS: [&str; 3] = ["/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"];
 /// There where systemd runs.

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use hivemind_node::http::model::Status;
+
 use crate::client::get;
 use crate::nodes::{Cluster, loopback};
 
@@ -24,6 +26,12 @@ async fn figures_keep_the_conventions_of_prometheus() {
     ] {
         assert!(answer.body.lines().any(|found| found == line), "no `{line}` in\n{}", answer.body);
     }
+    let expiry = "hivemind_certificate_expiry_timestamp_seconds ";
+    let until = answer.body.lines().find_map(|line| line.strip_prefix(expiry)).and_then(|until| until.parse::<u64>().ok());
+    let status: Status = get(cluster.at, "/api/v1/status").await.json();
+    let shown = status.certificate.expect("it has one");
+    assert_eq!(until, Some(shown.until_ms / 1_000));
+    assert!(!shown.late && shown.until.ends_with('Z'), "{shown:?}");
     let mut promtool = Command::new("promtool");
     let promtool = promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = promtool.spawn().expect("promtool is installed (prometheus)");

@@ -41,6 +41,13 @@ fn systemd_starts_reloads_restarts_and_revives_the_service() {
     let rights = format!("stat -c %U /proc/{first}; sed -n 's/^\\(CapEff\\|NoNewPrivs\\|Seccomp\\):\\s*/\\1 /p' /proc/{first}/status");
     assert_eq!(machine.sh(&rights), "hivemind\nCapEff 0000000000000400\nNoNewPrivs 1\nSeccomp 2\n");
 
+    let doctor = machine.ask("hivemind doctor");
+    assert!(doctor.out.contains("hivemind.service is active"), "{doctor:?}");
+    let member = machine.ask("setpriv --reuid nobody --regid nogroup --groups hivemind hivemind members");
+    assert!(member.status == 0 && member.out.contains("eu1"), "the group operates the node: {member:?}");
+    let other = machine.ask("setpriv --reuid nobody --regid nogroup --clear-groups hivemind members");
+    assert_eq!(other.status, 3, "and nobody else: {other:?}");
+
     job(&machine, "systemctl reload hivemind");
     assert_eq!(process(&machine), first, "a reload keeps the process");
     job(&machine, "systemctl restart hivemind");

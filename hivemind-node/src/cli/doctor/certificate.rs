@@ -11,9 +11,6 @@ use crate::keys::Ed25519Keys;
 use crate::settings_file::NodeSettings;
 use crate::storage;
 
-/// A certificate is renewed at half of its life: one with less than a quarter left was not.
-const LATE: u32 = 4;
-
 /// What the node shows to others, where it has it.
 pub(super) fn look(settings: &NodeSettings, findings: &mut Vec<Finding>) -> Option<NodeIdentity> {
     let (_, key) = storage::inspect(&settings.data_dir).ok().flatten()?;
@@ -74,7 +71,7 @@ fn judge_at(validity: Validity, now: SystemTime) -> [Finding; 2] {
     }
     let clock = ok("clock", "it is behind the issue of the certificate, as it should be");
     match validity.until.duration_since(now) {
-        Ok(left) if left < validity.life() / LATE => {
+        Ok(left) if validity.is_late(now) => {
             let says = format!("it is valid for {} more, and should have been renewed: look at the daemon's log", rough(left));
             [warn("certificate", says), clock]
         }

@@ -9,12 +9,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::super::client::Client;
+use super::super::service::UNIT;
 use super::{Finding, fail, ok, warn};
 use crate::http::model::{MemberState, Members, Phase, Status};
 use crate::settings_file::NodeSettings;
 
-/// The unit of the daemon.
-const UNIT: &str = "hivemind-node.service";
 /// systemd is asked for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 

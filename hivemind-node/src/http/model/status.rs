@@ -44,8 +44,23 @@ pub struct Status {
     pub own_seq: u64,
     /// Frames from the network that it dropped since its start.
     pub junk: u64,
+    /// The certificate that it shows to other nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
     /// Its roles, in order of installation.
     pub roles: Vec<Role>,
+}
+
+/// When a node's certificate is valid. It is renewed at half of its life, without a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Certificate {
+    /// The moment that it ends, in milliseconds since 1970. Other nodes accept it for 90 days longer.
+    pub until_ms: u64,
+    /// The same, for people.
+    pub until: String,
+    /// It should have been renewed by now, by this node's clock.
+    pub late: bool,
 }
 
 /// How far a view can be trusted. All false is the ordinary day.

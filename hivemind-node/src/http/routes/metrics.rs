@@ -1,6 +1,7 @@
 //! Figures in the text format of Prometheus (0.0.4), under its naming conventions. Labels take few values: none is a member's name.
 
 use std::fmt::{Display, Write as _};
+use std::time::SystemTime;
 
 use axum::response::Response;
 
@@ -82,6 +83,14 @@ fn node(text: &mut Exposition, handle: &NodeHandle, status: &NodeStatus) {
     }
     text.gauge("hivemind_configs_held", "Hosts whose config the node holds.", machine.configs);
     text.gauge("hivemind_own_config_seq", "The version of the node's own config.", machine.own_seq);
+    if let Some(validity) = status.certificate {
+        let until = validity.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        text.gauge(
+            "hivemind_certificate_expiry_timestamp_seconds",
+            "When the node's certificate ends; it is renewed at half of its life.",
+            until,
+        );
+    }
     text.counter("hivemind_junk_frames_total", "Frames from the network that the machine dropped.", machine.junk);
 }
 

@@ -1,15 +1,19 @@
 //! How the node fares.
 
+use std::time::{Duration, SystemTime};
+
 use axum::response::Response;
 use hivemind_core::machine;
+use hivemind_core::time::Timestamp;
 use hivemind_core::view;
 
-use super::{named, part};
+use super::{moment, named, part};
+use crate::authority::Validity;
 use crate::driver::RoleReport;
 use crate::http::answer;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
-use crate::http::model::{Condition, MemberRef, Phase, Role, Status};
+use crate::http::model::{Certificate, Condition, MemberRef, Phase, Role, Status};
 use crate::http::openapi::VERSION;
 
 /// `GET /api/v1/status`: also of a node that is no member yet.
@@ -38,6 +42,7 @@ pub(in crate::http) fn status(call: &Call) -> Result<Response, Failure> {
         configs: machine.configs as u64,
         own_seq: machine.own_seq.0,
         junk: machine.junk,
+        certificate: status.certificate.map(|validity| certificate(validity, desk.handle.wall())),
         roles: status.roles.into_iter().map(role).collect(),
     };
     let response = answer::json(&body);
@@ -56,6 +61,12 @@ pub(in crate::http) fn phase(phase: machine::Phase) -> Phase {
         machine::Phase::Resyncing => Phase::Resyncing,
         machine::Phase::Stopped => Phase::Stopped,
     }
+}
+
+fn certificate(validity: Validity, wall: Timestamp) -> Certificate {
+    let until = validity.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let until = Timestamp(u64::try_from(until.as_millis()).unwrap_or(u64::MAX));
+    Certificate { until_ms: until.0, until: moment(until), late: validity.is_late(SystemTime::UNIX_EPOCH + Duration::from_millis(wall.0)) }
 }
 
 fn condition(condition: view::Condition) -> Condition {
