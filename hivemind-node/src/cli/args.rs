@@ -112,7 +112,7 @@ pub enum Job {
         /// Its name, or its id
         name: String,
     },
-    /// End a membership; the host may join again
+    /// End a membership; the host may join again with a new token and an empty data folder
     #[command(after_help = "Example:\n  hivemind leave")]
     Leave {
         /// Whose; without it, of the node that is asked

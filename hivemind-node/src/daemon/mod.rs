@@ -29,7 +29,7 @@ use crate::driver::StopReason;
 use crate::enroll::Entry;
 use crate::http::{BindFailure, HttpListener, HttpServer, HttpSettings, SocketFailure, is_beyond_this_machine};
 use crate::node::{Node, NodeBuilder, NodeHandle, StartFailure};
-use crate::settings_file::{NodeSettings, SettingsFailure};
+use crate::settings_file::{HttpPart, NodeSettings, SettingsFailure};
 use crate::storage::settle;
 
 /// The status where the node could not start or go on.
@@ -176,9 +176,10 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
 
 fn serve(settings: &NodeSettings, handle: &NodeHandle) -> Result<HttpServer, DaemonFailure> {
     settle(&settings.data_dir).map_err(|error| Box::new(StartFailure::from(error)))?;
-    let http = HttpSettings { listen: settings.http.listen, anonymous: settings.http.anonymous, ..HttpSettings::default() };
+    let HttpPart { listen, anonymous, hosts, socket } = &settings.http;
+    let http = HttpSettings { listen: *listen, anonymous: *anonymous, hosts: hosts.clone(), ..HttpSettings::default() };
     let http = if is_beyond_this_machine(http.listen) { http.with_certificate_of(handle) } else { http };
-    let listener = HttpListener::bind(http)?.with_socket(&settings.http.socket)?;
+    let listener = HttpListener::bind(http)?.with_socket(socket)?;
     Ok(listener.serve(handle.clone()))
 }
 

@@ -184,7 +184,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     look("/api/v1/status", "status", "How the node fares", Task::Status, json::<model::Status>),
     Operation { parameters: LIST, ..look("/api/v1/members", "members", "The members, by name", Task::Members, json::<model::Members>) },
     Operation { problems: FOUND, ..look("/api/v1/members/{name}", "member", "One member", Task::Member, json::<model::Member>) },
-    act("/api/v1/members/{name}/leave", "leave", "End a membership; the node may join again", model::Action::Leave),
+    act("/api/v1/members/{name}/leave", "leave", "End a membership; the host may join again, enrolled anew", model::Action::Leave),
     act("/api/v1/members/{name}/evict", "evict", "End a membership and revoke its key", model::Action::Evict),
     Operation {
         parameters: &[Parameter::AfterPosition, Parameter::Limit, Parameter::Consistency],

@@ -15,7 +15,7 @@ pub(super) fn check(headers: &HeaderMap, uri: &Uri, hosts: &[String]) -> Result<
         let host: String = host.chars().take(64).collect();
         Failure::new(
             ProblemKind::Misdirected,
-            format!("the host `{host}` is not this machine; ask for localhost, or name it in the settings"),
+            format!("the host `{host}` is not this machine; ask for localhost, or name it in `http.hosts`"),
         )
     };
     if let Some(authority) = uri.authority()

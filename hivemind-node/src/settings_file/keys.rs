@@ -30,6 +30,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("http.anonymous", "\"read\"", "What one without a credential may do there: none, read or write (look, and make dry runs)."),
     key(
+        "http.hosts",
+        "[]",
+        "Further names of this machine that programs on it may ask for, as behind a proxy; localhost and loopback addresses need not be named.",
+    ),
+    key(
         "http.socket",
         "",
         "The Unix socket of the tool, which gives every right to this user, and to its group where that may enter the folder. Unless set: hivemind.sock in data_dir, which is this user's alone.",

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::uri::Authority;
 use hivemind_core::ids::NodeName;
 use hivemind_core::wire::command::MAX_RESTART_GRACE;
 
@@ -67,6 +68,8 @@ pub struct HttpPart {
     pub listen: SocketAddr,
     /// What one without a credential may do.
     pub anonymous: Anonymous,
+    /// Further names that programs on this machine may ask for.
+    pub hosts: Vec<String>,
     /// The socket for operators.
     pub socket: PathBuf,
 }
@@ -161,7 +164,6 @@ impl NodeSettings {
 
     /// Which settings differ in `new` and are followed by a restart alone.
     pub fn needs_restart(&self, new: &NodeSettings) -> Vec<&'static str> {
-        let http = |pick: fn(&HttpPart) -> (SocketAddr, Anonymous, &PathBuf)| pick(&self.http) != pick(&new.http);
         let differing = [
             ("name", self.name != new.name),
             ("data_dir", self.data_dir != new.data_dir),
@@ -169,7 +171,7 @@ impl NodeSettings {
             ("addresses", self.addresses != new.addresses),
             ("voter", self.voter != new.voter),
             ("seeds", self.seeds != new.seeds),
-            ("[http]", http(|http| (http.listen, http.anonymous, &http.socket))),
+            ("[http]", self.http != new.http),
             ("[roles]", self.observer != new.observer),
             ("[roles.host]", self.host != new.host),
             ("[roles.dns_processor]", self.dns_processor != new.dns_processor),
@@ -202,9 +204,15 @@ fn take(document: &mut Document) -> Option<NodeSettings> {
         let what = format!("others than this machine can come to {address}; write anonymous = \"none\", or listen on 127.0.0.1");
         document.fault("http.anonymous", &what);
     }
+    let hosts = document.texts("http.hosts");
+    if let Some(wrong) = hosts.iter().flatten().find(|host| !is_host(host)) {
+        let what = format!("`{wrong}` is no host name; write names alone, without ports, as [\"node1.example\"]");
+        document.fault("http.hosts", &what);
+    }
     let http = HttpPart {
         listen: http_listen?,
         anonymous: anonymous?,
+        hosts: hosts?,
         socket: document.path("http.socket").unwrap_or_else(|| data_dir.join(SOCKET)),
     };
     let log = LogPart { level: document.one_of("log.level", LEVELS)?, format: document.one_of("log.format", FORMATS)? };
@@ -225,6 +233,10 @@ fn take(document: &mut Document) -> Option<NodeSettings> {
         dns_processor,
         log,
     })
+}
+
+fn is_host(text: &str) -> bool {
+    text.len() <= 253 && text.parse::<Authority>().is_ok_and(|authority| authority.host() == text && authority.as_str() == text)
 }
 
 fn host(document: &mut Document) -> Option<HostPart> {

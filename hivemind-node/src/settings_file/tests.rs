@@ -32,6 +32,7 @@ fn wrong_values_are_told_with_what_to_write() {
         ("voter = \"yes\"", "a text where true or false is expected"),
         ("seeds = [\"example.org\"]", "`example.org` is no IP address"),
         ("http = 1", "this is a table; write [http] above its settings"),
+        ("http.hosts = [\"node1.example:80\"]", "`node1.example:80` is no host name"),
         ("http.anonymous = \"admin\"", "`admin` is none of none, read, write"),
         ("roles.host.zones = []", "no zone is given"),
         ("roles.dns_processor.listen = []", "no address is given"),

@@ -9,7 +9,7 @@ use super::members::MemberRef;
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// End a membership; the node may join again.
+    /// End a membership; the host may join again, enrolled anew.
     Leave,
     /// End a membership and revoke its key.
     Evict,
