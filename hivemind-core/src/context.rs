@@ -64,7 +64,7 @@ pub enum Report {
     SeqJumped,
     /// Two nodes disagree about history.
     Fork {
-        /// The other.
+        /// The other; the node itself where its own part of the control plane commits something else than voters have signed.
         with: NodeId,
     },
     /// A member told the leader, which this node is, that it can not reach another. Once for as long as it says so.

@@ -138,6 +138,10 @@ impl EventLog {
     /// node brings them into the world, to a few neighborhoods besides its own.
     pub fn commit(&mut self, events: Vec<LogEvent>, leads: bool, peers: &Peers<'_>, ctx: &mut Context<'_>) {
         let before = self.position();
+        // What is agreed on here differs from what voters have signed before: one of them has forgotten what it promised.
+        if events.iter().any(|logged| self.tail.contradicts(logged)) {
+            ctx.report(Report::Fork { with: ctx.node });
+        }
         let mut former = Vec::new();
         for logged in events.iter().filter(|logged| logged.index > before.index) {
             let facts = leads.then(|| self.facts.clone());

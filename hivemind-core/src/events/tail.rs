@@ -185,6 +185,12 @@ impl Tail {
         }
     }
 
+    /// Whether another event is held in the place of this one.
+    pub(super) fn contradicts(&self, logged: &LogEvent) -> bool {
+        let at = logged.index.0.checked_sub(self.floor().0).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.held.get(at)).is_some_and(|held| held.payload != logged.payload)
+    }
+
     /// All that are held, oldest first.
     pub(super) fn events(&self) -> impl Iterator<Item = LogEvent> {
         (self.floor().0..).zip(&self.held).map(|(index, held)| LogEvent { index: Index(index), payload: held.payload.clone() })

@@ -120,7 +120,8 @@ pub struct Machine {
     publishing: Vec<(Seq, RequestId)>,
     /// It asked for the end of its membership, and was not refused.
     leaving: bool,
-    /// Its membership is known to go on in this start: by its birth, a grant, or a member's word. A voter speaks before that.
+    /// Its membership is known to go on in this start: by its birth, a grant, a member's word, or a quorum that follows
+    /// it. A voter speaks before that.
     confirmed: bool,
     senders: Senders,
     early: EarlyFrames,

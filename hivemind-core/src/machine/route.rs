@@ -107,7 +107,11 @@ impl Machine {
             ControlOutput::Installed { facts, tail } => self.installed(*facts, tail),
             ControlOutput::Outcome { id, outcome } => self.outcome(id, outcome),
             ControlOutput::Readable { id, index } => self.readable(id, index),
-            ControlOutput::Beat(beat) => self.hear_beat(beat, None),
+            ControlOutput::Beat(beat) => {
+                // A quorum follows this node.
+                self.confirmed = true;
+                self.hear_beat(beat, None);
+            }
             ControlOutput::Leader { leader: _, term: _ } => self.judge(),
             ControlOutput::Probe { suspect } => {
                 if let Some(log) = &self.log {

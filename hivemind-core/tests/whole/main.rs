@@ -7,6 +7,7 @@ mod disk;
 mod enrollment;
 mod features;
 mod hostile_frames;
+mod leaving;
 mod liar;
 mod lost_disk;
 mod moved;

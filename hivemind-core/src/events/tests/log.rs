@@ -71,6 +71,17 @@ fn a_range_that_a_voter_vouches_for_is_believed() {
 }
 
 #[test]
+fn a_voter_says_that_its_own_group_commits_something_else_than_voters_signed() {
+    let (mut log, mut around) = leader(&joins(2, 5));
+    let known = LogEvent::new(Index(3), &joins(2, 5)[2]);
+    log.commit(vec![known], false, &nobody(), &mut around.ctx());
+    assert_eq!(around.out.reports.pop_front(), None, "it was heard from others before");
+    log.commit(vec![LogEvent::new(Index(3), &joined(40, false, 2))], false, &nobody(), &mut around.ctx());
+    assert_eq!(around.out.reports.pop_front(), Some(Report::Fork { with: id(1) }));
+    assert_eq!(log.position().index, Index(4));
+}
+
+#[test]
 fn a_relay_can_not_alter_an_event() {
     let (mut leads, mut at_leader) = leader(&joins(2, 5));
     let (mut log, mut around) = follower();
