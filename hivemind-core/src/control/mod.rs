@@ -89,7 +89,7 @@ use crate::settings::ControlSettings;
 use crate::storage::RecoveredLog;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::access::{Enrolled, Token};
+use crate::wire::access::{Admitted, Enrolled, Token};
 use crate::wire::command::VoterWish;
 use crate::wire::event::{LogEvent, VoterPart};
 use crate::wire::member::MemberRecord;
@@ -392,6 +392,13 @@ impl Control {
     /// What operators wish of members' votes, by id. `None` where the state is not here yet.
     pub fn wishes(&self) -> Option<Vec<(NodeId, VoterWish)>> {
         self.applied.as_ref().map(|applied| applied.wishes().collect())
+    }
+
+    /// The enrolled keys that are no member's, by key. `None` where the state is not here yet.
+    pub fn admitted(&self) -> Option<impl Iterator<Item = Admitted>> {
+        let applied = self.applied.as_ref()?;
+        let entries = applied.registry.gate.roll.entries().iter().filter(|(key, _)| applied.facts.with_key(key).is_none());
+        Some(entries.map(|(key, enrolled)| Admitted { key: *key, enrolled: enrolled.clone() }))
     }
 
     /// What a key was enrolled for, as far as it was applied here.

@@ -77,7 +77,7 @@ use crate::storage::{Identity, RecoveredLog};
 use crate::time::{Now, Time};
 use crate::timers::Timers;
 use crate::view::{Changed, Condition, View};
-use crate::wire::access::KnownToken;
+use crate::wire::access::{Admitted, KnownToken};
 use crate::wire::command::VoterWish;
 use crate::wire::event::{LogEvent, VoterPart};
 
@@ -206,6 +206,11 @@ impl Machine {
     pub fn tokens(&self) -> Option<Vec<KnownToken>> {
         let tokens = self.control.as_ref()?.tokens()?;
         Some(tokens.iter().map(|(&id, token)| KnownToken { id, token: token.clone() }).collect())
+    }
+
+    /// The hosts that were admitted and are no members, by key. `None` of one that is no voter.
+    pub fn known_admitted(&self) -> Option<Vec<Admitted>> {
+        Some(self.control.as_ref()?.admitted()?.collect())
     }
 
     /// The last events of the log, as far as this node keeps them, oldest first.

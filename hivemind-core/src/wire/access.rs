@@ -148,6 +148,15 @@ pub struct KnownToken {
     pub token: Token,
 }
 
+/// A host that was admitted and is no member: it never ran, or its membership ended for failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its key.
+    pub key: PublicKey,
+    /// What it was enrolled for.
+    pub enrolled: Enrolled,
+}
+
 /// A node's wish that its key be admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrollment {

@@ -69,6 +69,9 @@ pub enum Job {
         #[command(subcommand)]
         job: TokenJob,
     },
+    /// List the hosts that were admitted by a token and are no members; `evict` puts them out
+    #[command(after_help = "Example:\n  hivemind admitted")]
+    Admitted,
     /// Make, list and revoke credentials of the HTTP interface
     Credential {
         /// What is done to them.

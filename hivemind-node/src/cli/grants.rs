@@ -11,7 +11,9 @@ use super::ask::members_of;
 use super::client::Client;
 use super::failure::Failure;
 use super::show::{Screen, table};
-use crate::http::model::{Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens};
+use crate::http::model::{
+    Admission, Admissions, Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens,
+};
 use crate::nearest::nearest;
 use crate::settings_file::shown_duration;
 
@@ -69,6 +71,19 @@ pub(super) async fn tokens(client: &Client, screen: &Screen) -> Result<(), Failu
         };
         let rows: Vec<_> = tokens.tokens.iter().map(row).collect();
         table(&["ID", "LABEL", "ROLES", "VOTER", "USES LEFT", "EXPIRES", "TIME LEFT"], &rows)
+    })
+}
+
+pub(super) async fn admitted(client: &Client, screen: &Screen) -> Result<(), Failure> {
+    let admitted: Admissions = client.get("/api/v1/admitted").await?;
+    screen.data(&admitted, |admitted| {
+        let row = |host: &Admission| {
+            let voter = if host.voter { "yes" } else { "no" };
+            let token = host.token.as_deref().map(short).unwrap_or_default();
+            vec![host.name.clone(), short(&host.key), host.roles.join(","), voter.to_owned(), token]
+        };
+        let rows: Vec<_> = admitted.admitted.iter().map(row).collect();
+        table(&["NAME", "KEY", "ROLES", "VOTER", "TOKEN"], &rows)
     })
 }
 

@@ -13,7 +13,7 @@ use super::args::{JoinArgs, RoleName, ServerArgs};
 use super::failure::Failure;
 use super::prepare::{Prepared, Wish};
 use super::show::Screen;
-use crate::enroll::{JoinToken, enroll};
+use crate::enroll::{JoinToken, enroll, has_certificate};
 use crate::storage::{self, Making};
 
 /// While nobody decides, so often it is said who is asked.
@@ -37,7 +37,7 @@ pub(super) async fn join(server: &ServerArgs, args: &JoinArgs, screen: &Screen) 
     if Making::undo(data).map_err(|error| Failure::Refused(error.to_string()))? {
         screen.note(&format!("an earlier `hivemind init` was cut short: what it left in {} is removed", data.display()));
     }
-    refuse_a_nodes(data)?;
+    refuse_a_nodes(data, &name)?;
     admitted(data, &token, &name, &wants, screen).await?;
     screen.note(&format!("{name} is admitted, and becomes a member when it runs"));
     prepared.write()?;
@@ -60,9 +60,11 @@ async fn admitted(data: &Path, token: &JoinToken, name: &NodeName, wants: &Admit
     }
 }
 
-/// A folder with a membership is that node's, whatever its settings file says. One that was admitted and never ran is not used yet.
-fn refuse_a_nodes(data: &Path) -> Result<(), Failure> {
+/// A folder with a membership is that node's, whatever its settings file says. One that was admitted and never ran is not used yet, and
+/// the same node without its certificate is enrolled again, under its key.
+fn refuse_a_nodes(data: &Path, name: &NodeName) -> Result<(), Failure> {
     match storage::inspect(data).map_err(|error| Failure::Refused(error.to_string()))? {
+        Some((Some(identity), _)) if identity.name == *name && !has_certificate(data) => Ok(()),
         Some((Some(identity), _)) => Err(Failure::Refused(format!(
             "{} holds the data of {}, a node of the cluster {}: to run that one again, write its settings file anew; to begin anew, let it leave \
              and remove the folder, or choose another --data-dir; nobody was asked",

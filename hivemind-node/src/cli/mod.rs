@@ -57,6 +57,7 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Join(args) => join::join(&cli.server, args, screen).await,
         Job::Token { job: TokenJob::Create(args) } => grants::create_token(&client()?, args, screen).await,
         Job::Token { job: TokenJob::List } => grants::tokens(&client()?, screen).await,
+        Job::Admitted => grants::admitted(&client()?, screen).await,
         Job::Token { job: TokenJob::Revoke { id } } => grants::revoke_token(&client()?, id, screen).await,
         Job::Credential { job: CredentialJob::Create { right, label } } => {
             grants::create_credential(&client()?, *right, label.as_ref(), screen).await

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, RequestId, Seq};
 use hivemind_core::machine::{Input, Machine, PublishError, Reply};
-use hivemind_core::wire::access::KnownToken;
+use hivemind_core::wire::access::{Admitted, KnownToken};
 use hivemind_core::wire::command::{Command, Outcome, VoterWish};
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::event::LogEvent;
@@ -37,6 +37,8 @@ pub(crate) enum Look {
     /// `None` from one that is no voter.
     Tokens { answer: oneshot::Sender<Option<Vec<KnownToken>>> },
     /// `None` from one that is no voter.
+    Admitted { answer: oneshot::Sender<Option<Vec<Admitted>>> },
+    /// `None` from one that is no voter.
     VoterWishes { answer: oneshot::Sender<Option<Vec<(NodeId, VoterWish)>>> },
     /// The last events that are kept.
     History { answer: oneshot::Sender<Vec<LogEvent>> },
@@ -48,6 +50,7 @@ impl Look {
     pub(super) fn answer(self, machine: &Machine) {
         match self {
             Look::Tokens { answer } => drop(answer.send(machine.tokens())),
+            Look::Admitted { answer } => drop(answer.send(machine.known_admitted())),
             Look::VoterWishes { answer } => drop(answer.send(machine.voter_wishes())),
             Look::History { answer } => drop(answer.send(machine.history())),
             Look::AdmittedName { key, answer } => drop(answer.send(machine.admitted_name(&key))),

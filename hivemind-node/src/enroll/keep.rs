@@ -21,6 +21,12 @@ pub(crate) fn save(folder: &Path, identity: &NodeIdentity) -> Result<(), Authori
     write_whole(&folder.join(FILE), text.as_bytes())
 }
 
+/// Whether anything is kept there.
+#[cfg(feature = "cli")]
+pub(crate) fn has_certificate(folder: &Path) -> bool {
+    fs::exists(folder.join(FILE)).unwrap_or(true)
+}
+
 /// What was kept for this key; `None` where nothing was.
 pub(crate) fn load(folder: &Path, keys: &Arc<Ed25519Keys>) -> Result<Option<NodeIdentity>, AuthorityFolderError> {
     let path = folder.join(FILE);

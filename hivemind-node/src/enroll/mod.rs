@@ -34,6 +34,8 @@ use caller::{Asked, Caller, Known, PATIENCE};
 pub(crate) use custody::Custody;
 pub(crate) use desk::{AT_ONCE, Desk, voter_addresses};
 pub use error::EnrollFailure;
+#[cfg(feature = "cli")]
+pub(crate) use keep::has_certificate;
 pub(crate) use keep::{load, save};
 #[cfg(feature = "cli")]
 pub(crate) use reached::certifiable;

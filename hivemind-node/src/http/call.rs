@@ -138,6 +138,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Task::Transfer => routes::transfer(&call).await,
         Task::Act(action) => routes::act(&call, action).await,
         Task::Tokens => routes::tokens(&call).await,
+        Task::Admitted => routes::admitted(&call).await,
         Task::CreateToken => routes::create_token(&call).await,
         Task::RevokeToken => routes::revoke_token(&call).await,
         Task::Credentials => routes::credentials(&call),

@@ -31,6 +31,7 @@ pub(super) enum Task {
     Transfer,
     Why,
     Tokens,
+    Admitted,
     CreateToken,
     RevokeToken,
     Credentials,
@@ -227,6 +228,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         right: Some(Right::Admin),
         problems: &[ProblemKind::Conflict, ProblemKind::Unavailable, ProblemKind::NoQuorum],
         ..look("/api/v1/tokens", "tokens", "The join tokens; voters alone know them", Task::Tokens, json::<model::Tokens>)
+    },
+    Operation {
+        right: Some(Right::Admin),
+        problems: &[ProblemKind::Conflict, ProblemKind::Unavailable, ProblemKind::NoQuorum],
+        ..look(
+            "/api/v1/admitted",
+            "admitted",
+            "The hosts that were admitted and are no members; voters alone know them",
+            Task::Admitted,
+            json::<model::Admissions>,
+        )
     },
     grant(
         "/api/v1/tokens",

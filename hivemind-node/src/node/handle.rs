@@ -8,7 +8,7 @@ use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, Seq};
 #[cfg(feature = "http")]
 use hivemind_core::time::Timestamp;
 use hivemind_core::view::View;
-use hivemind_core::wire::access::KnownToken;
+use hivemind_core::wire::access::{Admitted, KnownToken};
 use hivemind_core::wire::command::{Command, Outcome, VoterWish};
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::event::LogEvent;
@@ -150,6 +150,14 @@ impl NodeHandle {
     pub async fn tokens(&self) -> Option<Vec<KnownToken>> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Look(Look::Tokens { answer })).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// The hosts that were admitted and are no members: they never ran, or left for failure. Voters alone know them: `None` from any
+    /// other node, and from one that has stopped.
+    pub async fn admitted(&self) -> Option<Vec<Admitted>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Look(Look::Admitted { answer })).await.ok()?;
         answered.await.ok()?
     }
 

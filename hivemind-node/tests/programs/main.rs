@@ -1,6 +1,7 @@
 //! The real programs: the daemon and the tool, each in a folder of its own, over loopback.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
+mod admitted;
 mod authority;
 mod bad_input;
 mod day;

@@ -24,5 +24,8 @@ pub use features::{Feature, FeatureResult, Features};
 pub use members::{Member, MemberRef, MemberState, Members, Neighborhood, Neighborhoods, Part, Voter, VoterWish, Voters};
 pub use problem::{PROBLEM_PREFIX, Problem, ProblemKind};
 pub use status::{Certificate, Condition, Phase, Readiness, Role, Status};
-pub use tokens::{Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens, Tried};
+pub use tokens::{
+    Admission, Admissions, Credential, CredentialBody, Credentials, NewCredential, NewToken, Revoked, Right, Token, TokenBody, Tokens,
+    Tried,
+};
 pub use why::{Episode, Happening, Why};

@@ -35,6 +35,31 @@ pub struct Token {
     pub uses: u32,
 }
 
+/// The hosts that were admitted, and are no members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Admissions {
+    /// Those that never ran, and those whose membership ended for failure: each may join at any time.
+    pub admitted: Vec<Admission>,
+}
+
+/// A host that was admitted, and is no member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(schemars::JsonSchema))]
+pub struct Admission {
+    /// The name that is kept for it.
+    pub name: String,
+    /// Its key: 64 hexadecimal digits.
+    pub key: String,
+    /// The roles that it may perform.
+    pub roles: Vec<String>,
+    /// Whether it may become a voter.
+    pub voter: bool,
+    /// The join token that admitted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
 /// What a new join token is to admit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(schemars::JsonSchema))]

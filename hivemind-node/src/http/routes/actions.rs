@@ -11,8 +11,8 @@ use hivemind_core::wire::event::{LeaveReason, VoterPart};
 use hivemind_core::wire::member::MemberRecord;
 use tokio::time::{Instant, timeout_at};
 
-use super::named_by;
 use super::refusals::refused;
+use super::{admitted, named_by};
 use crate::driver::StopReason;
 use crate::http::answer;
 use crate::http::call::Call;
@@ -31,7 +31,10 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
         call.wait_for_quorum().await?;
     }
     let view = call.view()?;
-    let Some(member) = view.facts.named(&name) else { return Err(unknown_name(&view, &name)) };
+    let Some(member) = view.facts.named(&name) else {
+        let admitted = if action == Action::Evict { admitted::evict(call, &view, &name).await? } else { None };
+        return admitted.ok_or_else(|| unknown_name(&view, &name));
+    };
     if let Some(expected) = body.node.as_ref().filter(|expected| **expected != member.node.to_string()) {
         let expected: String = expected.chars().take(32).collect();
         return Err(Failure::new(ProblemKind::Conflict, format!("`{name}` is member {}, not {expected}; nothing was done", member.node)));
@@ -61,7 +64,7 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(Failure::new(
             ProblemKind::OutcomeUnknown,
             format!(
-                "it may have been done, or may yet be; look whether `{name}` is a member, with `consistency=linearizable`, before you ask again"
+                "it may have been done, or may yet be; look whether `{name}` is a member (over HTTP with `consistency=linearizable`) before you ask again"
             ),
         )),
     }

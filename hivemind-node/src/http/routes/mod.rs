@@ -1,6 +1,7 @@
 //! What each operation does.
 
 mod actions;
+mod admitted;
 mod authority;
 mod configs;
 mod credentials;
@@ -22,6 +23,7 @@ use hivemind_core::wire::event::VoterPart;
 use hivemind_core::wire::member::MemberRecord;
 
 pub(super) use actions::act;
+pub(super) use admitted::admitted;
 pub(super) use authority::{authority, fingerprint, retire_authority, rotate_authority};
 pub(super) use configs::{config, configs};
 pub(super) use credentials::{create_credential, credentials, revoke_credential};
