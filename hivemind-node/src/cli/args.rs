@@ -87,7 +87,7 @@ pub enum Job {
     /// What happened to the cluster
     #[command(after_help = "Example:\n  hivemind events --follow")]
     Events {
-        /// Go on with what happens from now on, until Ctrl-C
+        /// Go on with what happens from now on, also after a restart of the node that is asked, until Ctrl-C
         #[arg(long, short)]
         follow: bool,
     },

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -22,8 +22,13 @@ use crate::http::model::Problem;
 
 /// An answer takes at most this; a node gives up after 10 s by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A stream says every 10 s that it lives; one that is silent for so long is lost.
+const SILENCE: Duration = Duration::from_secs(30);
 /// The largest answer: a page of 1,000 configs has room in it.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// Where a client says what it has (the HTML standard, section 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A node to be asked.
 pub(super) struct Client {
@@ -57,9 +62,13 @@ impl Client {
         self.answer(request, true).await
     }
 
-    /// A stream of server-sent events.
-    pub(super) async fn stream(&self, path: &str) -> Result<Stream, Failure> {
-        let request = self.request(Method::GET, path, "text/event-stream", Vec::new())?;
+    /// A stream of server-sent events: those after the one with the id `last`, else those from now on.
+    pub(super) async fn stream(&self, path: &str, last: Option<&str>) -> Result<Stream, Failure> {
+        let mut request = self.request(Method::GET, path, "text/event-stream", Vec::new())?;
+        if let Some(last) = last {
+            let id = HeaderValue::from_str(last).map_err(|_| Failure::Unasked(format!("{self}: the node sent an id that is none")))?;
+            request.headers_mut().insert(LAST_EVENT_ID, id);
+        }
         let response = self.send(request, false).await?;
         if response.status() != StatusCode::OK {
             return Err(problem(response).await);
@@ -149,26 +158,28 @@ pub(super) struct Stream {
 /// One of them.
 pub(super) struct Sent {
     pub(super) name: String,
+    pub(super) id: String,
     pub(super) data: String,
 }
 
 impl Stream {
-    /// The next one; `None` where the node ended the stream.
+    /// The next one; `None` where the stream ended, or is lost.
     pub(super) async fn next(&mut self) -> Option<Sent> {
         loop {
             if let Some(end) = self.heard.windows(2).position(|pair| pair == b"\n\n") {
                 let block: Vec<u8> = self.heard.drain(..end + 2).collect();
                 let block = String::from_utf8_lossy(&block).into_owned();
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
-                    return Some(Sent { name, data });
+                if let (Some(name), Some(id), Some(data)) = (field("event: "), field("id: "), field("data: ")) {
+                    return Some(Sent { name, id, data });
                 }
                 continue;
             }
             if self.heard.len() > MAX_ANSWER {
                 return None;
             }
-            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await?.ok()?;
+            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
+            let frame = timeout(SILENCE, frame).await.ok()??.ok()?;
             if let Ok(data) = frame.into_data() {
                 self.heard.extend_from_slice(&data);
             }

@@ -1,45 +1,97 @@
 //! What happened, and what happens.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use super::client::Client;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::client::{Client, Sent, Stream};
 use super::failure::Failure;
 use super::show::Screen;
 use crate::http::model::{EventPage, Gap, LoggedEvent};
 
+/// Where events are asked for.
+const PATH: &str = "/api/v1/events";
+/// The first pause after a connection was lost, and the longest: each is twice the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
 /// Writes the events that the node keeps, then, where asked, those that come.
 pub(super) async fn events(client: &Client, follow: bool, screen: &Screen) -> Result<(), Failure> {
-    let mut path = "/api/v1/events".to_owned();
-    let after = loop {
-        let page: EventPage = client.get(&path).await?;
-        say_gap(screen, page.gap.as_ref());
-        page.events.iter().try_for_each(|event| write(screen, event))?;
-        match page.next {
-            Some(next) if page.more => path = format!("/api/v1/events?after={next}"),
-            next => break next,
-        }
-    };
+    let mut after = None;
+    kept(client, screen, &mut after).await?;
     if !follow {
         return Ok(());
     }
-    let path = after.map_or_else(|| "/api/v1/events".to_owned(), |after| format!("/api/v1/events?after={after}"));
-    let mut stream = client.stream(&path).await?;
-    while let Some(sent) = stream.next().await {
-        let strange = |error: serde_json::Error| Failure::Unasked(format!("the node sent what is no event: {error}"));
-        match sent.name.as_str() {
-            "log" => write(screen, &serde_json::from_str(&sent.data).map_err(strange)?)?,
-            "gap" => say_gap(screen, Some(&serde_json::from_str(&sent.data).map_err(strange)?)),
-            // Of a later version.
-            _ => {}
-        }
+    tokio::select! {
+        ended = follow_from(client, screen, after) => ended,
+        () = screen.unread() => Ok(()),
     }
-    Err(Failure::Unasked(format!("{client}: the stream ended; the node may have stopped")))
 }
 
-fn say_gap(screen: &Screen, gap: Option<&Gap>) {
-    if let Some(gap) = gap {
-        screen.note(&format!("events up to {} are missing: {}", gap.until, gap.why));
+/// Writes the events that the node keeps. `after` is the position up to which they are written; there is none where nothing has happened yet.
+async fn kept(client: &Client, screen: &Screen, after: &mut Option<String>) -> Result<(), Failure> {
+    loop {
+        let path = after.as_ref().map_or_else(|| PATH.to_owned(), |after| format!("{PATH}?after={after}"));
+        let page: EventPage = client.get(&path).await?;
+        page.gap.iter().try_for_each(|gap| write_gap(screen, gap))?;
+        page.events.iter().try_for_each(|event| write(screen, event))?;
+        let goes_on = page.more && page.next.is_some();
+        *after = page.next.or(after.take());
+        if !goes_on {
+            return Ok(());
+        }
     }
+}
+
+/// Writes what comes after a position. A node that has answered is asked again for as long as it takes, where the connection is lost.
+async fn follow_from(client: &Client, screen: &Screen, mut after: Option<String>) -> Result<(), Failure> {
+    let (shortest, longest) = PAUSES;
+    let (mut pause, mut is_told) = (shortest, false);
+    loop {
+        match open(client, screen, &mut after).await {
+            Ok(mut stream) => {
+                while let Some(sent) = stream.next().await {
+                    heard(screen, &sent)?;
+                    after = Some(sent.id);
+                    pause = shortest;
+                }
+                screen.note(&format!("{client}: the connection is lost; asking again"));
+                is_told = true;
+            }
+            Err(Failure::Unasked(_)) if is_told => {}
+            Err(Failure::Unasked(why)) => {
+                screen.note(&format!("{why}; asking again"));
+                is_told = true;
+            }
+            Err(refused) => return Err(refused),
+        }
+        sleep(pause).await;
+        pause = longest.min(pause * 2);
+    }
+}
+
+/// A stream of what comes after a position. Where there is none yet, all that is kept is new.
+async fn open(client: &Client, screen: &Screen, after: &mut Option<String>) -> Result<Stream, Failure> {
+    if after.is_none() {
+        kept(client, screen, after).await?;
+    }
+    client.stream(PATH, after.as_deref()).await
+}
+
+fn heard(screen: &Screen, sent: &Sent) -> Result<(), Failure> {
+    let strange = |error: serde_json::Error| Failure::Unasked(format!("the node sent what is no event: {error}"));
+    match sent.name.as_str() {
+        "log" => write(screen, &serde_json::from_str(&sent.data).map_err(strange)?),
+        "gap" => write_gap(screen, &serde_json::from_str(&sent.data).map_err(strange)?),
+        // Of a later version.
+        _ => Ok(()),
+    }
+}
+
+/// Says that events are missing: to people beside the data, and to programs in its place, since they may read nothing else.
+fn write_gap(screen: &Screen, gap: &Gap) -> Result<(), Failure> {
+    screen.note(&format!("events up to {} are missing: {}", gap.until, gap.why));
+    screen.data(&json!({ "gap": gap }), |_| String::new())
 }
 
 fn write(screen: &Screen, event: &LoggedEvent) -> Result<(), Failure> {

@@ -1,8 +1,12 @@
 //! What is written: data on standard output, the rest on standard error.
 
+use std::future::pending;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 
 use super::failure::Failure;
 use super::progress::Waiting;
@@ -51,6 +55,16 @@ impl Screen {
     /// Writes text that was looked up, as it is.
     pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
         write(text).map_err(|error| Failure::Refused(format!("standard output: {error}; nothing was changed")))
+    }
+
+    /// Waits until nobody reads standard output any more. A file is always read.
+    pub(super) async fn unread(&self) {
+        // The copy is watched, and stays one that blocks: it shares that with the original, which is written to.
+        let out = io::stdout().as_fd().try_clone_to_owned().and_then(pipe::Sender::from_owned_fd_unchecked);
+        let Ok(out) = out else { return pending().await };
+        if out.ready(Interest::ERROR).await.is_err() {
+            pending().await
+        }
     }
 
     /// Says something to people, beside the data.

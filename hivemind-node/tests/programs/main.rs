@@ -6,6 +6,7 @@ mod authority;
 mod bad_input;
 mod day;
 mod doctor;
+mod follow;
 mod host;
 mod https;
 mod manual;
