@@ -8,9 +8,10 @@ use super::model::ProblemKind;
 use super::settings::Anonymous;
 
 /// Whether a request has a right. `anonymous` is what one without a credential may do where it comes from; `known` says what the
-/// bearer of a secret may do, and is asked with every request, so that a revoked credential is worth nothing at once.
+/// bearer of a secret may do, and is asked with every request, so that a revoked credential is worth nothing at once; it fails where the
+/// node can not say.
 pub(super) fn check(
-    known: impl FnOnce(&str) -> Option<(CredentialId, Right)>,
+    known: impl FnOnce(&str) -> Result<Option<(CredentialId, Right)>, Failure>,
     anonymous: Anonymous,
     headers: &HeaderMap,
     needed: Right,
@@ -28,7 +29,7 @@ pub(super) fn check(
             let Some(secret) = value.to_str().ok().and_then(bearer) else {
                 return lacking("the `Authorization` header is of another form than `Bearer SECRET`".to_owned());
             };
-            match known(secret) {
+            match known(secret)? {
                 None => lacking("this credential is not known; it may have been revoked, or be of another cluster".to_owned()),
                 Some((_, right)) if right >= needed => Ok(()),
                 Some((_, right)) => Err(Failure::new(
@@ -60,7 +61,7 @@ mod tests {
         for value in authorization {
             headers.append(header::AUTHORIZATION, value.parse().unwrap());
         }
-        check(one, anonymous, &headers, needed).err().map(|failure| failure.kind)
+        check(|secret| Ok(one(secret)), anonymous, &headers, needed).err().map(|failure| failure.kind)
     }
 
     #[test]
@@ -68,6 +69,14 @@ mod tests {
         assert_eq!(ask(&["Bearer s3cret"], Anonymous::None, Right::Read), None);
         assert_eq!(ask(&["bearer s3cret"], Anonymous::None, Right::Write), None);
         assert_eq!(ask(&["Bearer s3cret"], Anonymous::None, Right::Admin), Some(ProblemKind::Forbidden));
+    }
+
+    #[test]
+    fn a_node_that_knows_nothing_yet_calls_no_credential_unknown() {
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer s3cret".parse().unwrap())]);
+        let starting = |_: &str| Err(Failure::new(ProblemKind::Unavailable, "the node starts"));
+        let failure = check(starting, Anonymous::None, &headers, Right::Read).unwrap_err();
+        assert_eq!(failure.kind, ProblemKind::Unavailable);
     }
 
     #[test]
