@@ -1,7 +1,7 @@
 //! `hivemind init`: a cluster, its authority, and its first voter.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hivemind_core::ids::ClusterId;
 use hivemind_core::machine::{Birth, Phase};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::args::{InitArgs, RoleName, ServerArgs};
+use super::clock::is_long_ago;
 use super::failure::Failure;
 use super::prepare::{Prepared, Wish};
 use super::show::Screen;
@@ -23,9 +24,6 @@ use crate::storage::Making;
 
 /// A lone voter elects itself in a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The beginning of 2026, in seconds since 1970.
-const WRITTEN: u64 = 1_767_225_600;
 
 /// What a new cluster's operator needs.
 #[derive(Serialize)]
@@ -81,12 +79,6 @@ pub(super) async fn init(server: &ServerArgs, args: &InitArgs, screen: &Screen) 
     prepared.write()?;
     making.end().map_err(|error| refused(&error))?;
     prepared.launch(args.place.foreground, screen).await
-}
-
-/// Whether the clock says a time before this program was written, as that of a machine without a battery does until it is set.
-#[expect(clippy::disallowed_methods, reason = "certificates have dates; no driver runs yet")]
-fn is_long_ago() -> bool {
-    SystemTime::now() < SystemTime::UNIX_EPOCH + Duration::from_secs(WRITTEN)
 }
 
 /// The cluster is there as soon as its first command is committed.

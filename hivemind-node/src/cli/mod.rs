@@ -4,6 +4,7 @@ mod args;
 mod ask;
 mod authority;
 mod client;
+mod clock;
 mod doctor;
 mod event;
 mod failure;

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::show::Screen;
 use crate::authority::{NamedVerifier, Proven, Wanted, is_authority, is_self_signed};
 use crate::http::DEFAULT_HTTP_PORT;
-use crate::settings_file::{DEFAULT_CONFIG, NodeSettings, SettingsFailure};
+use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
 
 /// The node's certificate and its authority's, in the data folder.
 const CERTIFICATES: &str = "certificate.pem";
@@ -49,8 +49,8 @@ impl Place {
             Some(url) => Place::of_url(&url, args),
             None => match NodeSettings::load(&args.config) {
                 Ok(settings) => Ok(Place::Socket(settings.http.socket)),
-                Err(error) if is_missing(&error) && args.config != Path::new(DEFAULT_CONFIG) => Err(Failure::Usage(error.to_string())),
-                Err(error) if is_missing(&error) => Ok(Place::Plain(format!("127.0.0.1:{DEFAULT_HTTP_PORT}"))),
+                Err(error) if error.is_missing() && args.config != Path::new(DEFAULT_CONFIG) => Err(Failure::Usage(error.to_string())),
+                Err(error) if error.is_missing() => Ok(Place::Plain(format!("127.0.0.1:{DEFAULT_HTTP_PORT}"))),
                 // The daemon was started before the mistake was made, and may be well.
                 Err(error) => {
                     let socket = NodeSettings::socket_of(&args.config);
@@ -127,14 +127,6 @@ impl std::fmt::Display for Place {
             Place::Plain(authority) => write!(f, "http://{authority}"),
             Place::Tls(authority, _) => write!(f, "https://{authority}"),
         }
-    }
-}
-
-/// Whether there is no settings file at all.
-fn is_missing(error: &SettingsFailure) -> bool {
-    match error {
-        SettingsFailure::Unreadable { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-        SettingsFailure::Faults { .. } => false,
     }
 }
 

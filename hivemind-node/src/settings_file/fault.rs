@@ -49,6 +49,16 @@ pub enum SettingsFailure {
     },
 }
 
+impl SettingsFailure {
+    /// Whether there is no settings file at all.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            SettingsFailure::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            SettingsFailure::Faults { .. } => false,
+        }
+    }
+}
+
 fn lines(path: &std::path::Path, faults: &[SettingsFault]) -> String {
     let lines: Vec<String> = faults.iter().map(|fault| format!("{}:{fault}", path.display())).collect();
     lines.join("\n")

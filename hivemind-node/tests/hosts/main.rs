@@ -3,6 +3,7 @@
 //! Needs `ip`, `nft`, `nsenter`, `unshare`, `setpriv` and libfaketime, and either root or user namespaces for everybody.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
+mod bare;
 mod clock;
 mod cluster;
 mod disk;

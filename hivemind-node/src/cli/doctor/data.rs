@@ -31,9 +31,13 @@ pub(super) fn look(folder: &Path) -> Vec<Finding> {
         Err(error) => return vec![fail("data", format!("{shown}: {error}; run this as the user of the daemon, or as root"))],
     };
     let mut findings = vec![owner(folder, found.uid(), found.mode() & 0o777), content(folder)];
-    findings.push(room(folder));
-    findings.push(sync(folder));
+    findings.extend(disk(folder));
     findings
+}
+
+/// The disk that a folder is on: its room, and how fast it is.
+pub(super) fn disk(folder: &Path) -> [Finding; 2] {
+    [room(folder), sync(folder)]
 }
 
 fn owner(folder: &Path, owner: u32, mode: u32) -> Finding {
@@ -94,7 +98,7 @@ fn judge(measured: io::Result<Duration>) -> Finding {
                 fail("disk", format!("{error}: a node whose disk is full stops; make room"))
             }
             io::ErrorKind::PermissionDenied => {
-                warn("disk", format!("it could not be measured: {error}; run this as the user of the daemon"))
+                warn("disk", format!("it could not be measured: {error}; run this as the user of the daemon, or as root"))
             }
             _ => fail("disk", format!("it does not take what is written: {error}; a node stops where that happens")),
         },

@@ -1,9 +1,12 @@
 //! `hivemind doctor`: whether this host is fit to run its node, a line for each thing that is looked at.
 
+mod bare;
 mod certificate;
 mod daemon;
 mod data;
 mod net;
+
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -12,7 +15,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::show::Screen;
 use crate::http::model::Status;
-use crate::settings_file::NodeSettings;
+use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
 
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,7 +57,7 @@ struct Findings {
     findings: Vec<Finding>,
 }
 
-/// Looks at everything. Nothing is changed but a file in the data folder, which is written and removed again; nobody is spoken to but this
+/// Looks at everything. Nothing is changed but a file in the data folder, or where that would be, which is written and removed again; nobody is spoken to but this
 /// host's daemon and the seeds.
 pub(super) async fn doctor(server: &ServerArgs, screen: &Screen) -> Result<(), Failure> {
     let waiting = screen.wait("this host is looked at".to_owned());
@@ -68,6 +71,7 @@ pub(super) async fn doctor(server: &ServerArgs, screen: &Screen) -> Result<(), F
 async fn look(server: &ServerArgs) -> Vec<Finding> {
     let settings = match NodeSettings::load(&server.config) {
         Ok(settings) => settings,
+        Err(error) if error.is_missing() && server.config == Path::new(DEFAULT_CONFIG) => return bare::look(),
         Err(error) => {
             let says = format!("{error}; `hivemind init` or `hivemind join` writes one, and --config names another");
             return vec![fail("settings", says)];
