@@ -41,6 +41,20 @@ fn a_token_that_admits_nobody_is_told_why() {
 }
 
 #[test]
+fn a_token_whose_time_is_over_admits_nobody_more() {
+    let (founder, _daemon) = Host::founder();
+    let token = founder.ask(&["token", "create", "--ttl", "1s", "--uses", "2000"]).done();
+    let mut hosts = (0..2_000).map(|number| (Host::new(), format!("web{number}")));
+    let refused = hosts.find_map(|(host, name)| {
+        let said = host.join(&[token.trim()], &name);
+        (said.status != 0).then_some((host, said))
+    });
+    let (host, said) = refused.unwrap();
+    assert!(said.status == 1 && said.err.contains("the join token has expired; ask for a new one"), "{said:?}");
+    assert!(!host.path("node.toml").exists());
+}
+
+#[test]
 fn one_data_folder_serves_one_daemon_of_a_known_format() {
     let (founder, daemon) = Host::founder();
     let said = founder.run();

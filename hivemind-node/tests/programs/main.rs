@@ -9,6 +9,7 @@ mod doctor;
 mod follow;
 mod host;
 mod https;
+mod log;
 mod manual;
 mod said;
 mod service;
