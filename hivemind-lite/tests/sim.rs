@@ -60,6 +60,69 @@ fn every_scenario_is_clean_on_several_seeds_and_measures_what_it_is_for() {
     }
 }
 
+/// Three seeds of a scenario, all clean.
+fn three(scenario: &str, faults: &str, nodes: &str, duration: &str) -> Vec<Value> {
+    let size = ["--nodes", nodes, "--duration", duration, "--seed", "7", "--seeds", "3"];
+    let runs = clean(&[&["--scenario", scenario, "--faults", faults, "--json"], size.as_slice()].concat());
+    assert_eq!(runs.len(), 3, "{scenario} {faults}");
+    assert!(runs.iter().all(|run| run["violation"].is_null()), "{scenario} {faults}: {runs:?}");
+    runs
+}
+
+fn measured(run: &Value, series: &str) -> u64 {
+    run["convergence"][series]["count"].as_u64().unwrap_or_default()
+}
+
+fn incidents(run: &Value, kind: &str) -> u64 {
+    run["incidents"][kind].as_u64().unwrap_or_else(|| panic!("{kind}: {run}"))
+}
+
+#[test]
+fn among_starved_hosts_those_that_crashed_are_evicted_and_nobody_else() {
+    for faults in ["none", "wan"] {
+        for run in three("starve", faults, "20", "90") {
+            assert!(incidents(&run, "slow_nodes") > 0 && measured(&run, "gone") > 0, "{faults}: {run}");
+            assert_eq!(incidents(&run, "leaves"), incidents(&run, "crashes"), "{faults}: {run}");
+        }
+    }
+}
+
+#[test]
+fn when_half_of_all_crash_the_others_hear_of_what_follows_and_the_half_resumes() {
+    for faults in ["none", "wan"] {
+        for run in three("halve", faults, "20", "3") {
+            assert!(incidents(&run, "crashes") >= 8 && measured(&run, "most_known") > 0, "{faults}: {run}");
+            assert_eq!(incidents(&run, "resumes"), incidents(&run, "crashes"), "{faults}: {run}");
+        }
+    }
+}
+
+#[test]
+fn consumers_that_were_parted_are_made_equal() {
+    for faults in ["none", "wan"] {
+        for run in three("part", faults, "24", "100") {
+            let made = run["made_equal"].as_array().expect("a list");
+            assert!(!made.is_empty() && made.len() as u64 == measured(&run, "equal"), "{faults}: {run}");
+            assert!(made.iter().all(|made| made["lacked"].as_u64() > Some(0)), "somebody published meanwhile, {faults}: {run}");
+        }
+    }
+}
+
+#[test]
+fn over_long_lines_every_scenario_is_clean_and_takes_the_time_of_the_lines() {
+    let delay_ms = 5.0;
+    for (scenario, series) in [("event", "event_known"), ("crash", "gone"), ("join", "in_views"), ("publish", "everywhere")] {
+        for run in three(scenario, "wan", "9", "30") {
+            let median = run["convergence"][series]["median_ms"].as_f64();
+            assert!(median > Some(delay_ms), "{scenario}: {run}");
+        }
+    }
+    let runs = three("chaos", "wan", "9", "60");
+    for kind in ["crashes", "partitions", "slow_nodes", "clock_jumps"] {
+        assert!(runs.iter().any(|run| incidents(run, kind) > 0), "{kind}: {runs:?}");
+    }
+}
+
 #[test]
 fn a_run_without_a_duration_has_at_least_200_samples() {
     let runs = clean(&["--nodes", "8", "--seed", "5", "--scenario", "publish", "--json"]);
