@@ -38,7 +38,7 @@ fn an_operator_rotates_the_authority_and_retires_the_former_one() {
     let (file, credential) = (file.display().to_string(), credential.display().to_string());
     let outside = ["status", "--json", "--at", &at, "--node", "eu1", "--ca", &file, "--credential-file", &credential];
     let mut shown = false;
-    for _ in 0..100 {
+    for _ in 0..2_000 {
         assert_eq!(founder.ask(&outside).json::<Status>().name, "eu1", "at no moment is anybody turned away");
         shown = authorities().shown;
         if shown {
