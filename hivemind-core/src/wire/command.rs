@@ -253,7 +253,9 @@ pub enum Refusal {
         node: NodeId,
     },
     /// A voter must be demoted before it leaves.
-    #[error("{node} is a voter; it must be demoted before it can leave")]
+    #[error(
+        "{node} is a voter, and must be demoted before it can leave; ask again in a moment, or let another host vote first where it is the last one"
+    )]
     StillVoter {
         /// Who was named.
         node: NodeId,
@@ -371,7 +373,7 @@ pub enum Refusal {
     #[error("no former authority is trusted; there is nothing to retire")]
     NoFormer,
     /// Some node may have no certificate of the new one yet.
-    #[error("nodes may still show certificates of the former authority; retire it in {} min, or at once with `--now` if its key was stolen: who is away then is let in again when it has renewed", left.as_secs().div_ceil(60))]
+    #[error("nodes may still show certificates of the former authority; retire it in {} h {} min, or at once with `--now` if its key was stolen: who is away then is let in again when it has renewed", left.as_secs().div_ceil(60) / 60, left.as_secs().div_ceil(60) % 60)]
     Overlap {
         /// How long it stays trusted yet, by the clock of the log.
         left: Duration,

@@ -26,6 +26,9 @@ const CHECKSUM: usize = 4;
 /// Why a text is no join token. Whoever copied it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TokenError {
+    /// There is nothing.
+    #[error("there is no join token in it; copy the whole line that `token create` printed")]
+    Empty,
     /// It does not begin as one.
     #[error("a join token begins with {PREFIX:?}; copy the whole line that `token create` printed")]
     Prefix,
@@ -124,6 +127,9 @@ impl JoinToken {
     /// [`TokenError`].
     pub fn parse(line: &str) -> Result<Self, TokenError> {
         let line = line.trim();
+        if line.is_empty() {
+            return Err(TokenError::Empty);
+        }
         let encoded = line.strip_prefix(PREFIX).ok_or(TokenError::Prefix)?;
         if line.len() > MAX_LINE {
             return Err(TokenError::TooLong);

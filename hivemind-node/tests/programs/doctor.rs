@@ -48,6 +48,11 @@ fn what_is_broken_is_named_with_what_to_do() {
     let host = Host::new();
     host.init().done();
     let data = host.path("data");
+    let settings = std::fs::read_to_string(host.path("node.toml")).unwrap();
+    std::fs::write(host.path("node.toml"), settings.replace("name = \"eu1\"", "name = \"eu9\"")).unwrap();
+    let renamed = host.ask(&["doctor"]);
+    assert!(renamed.status == 1 && renamed.out.contains("it is eu1, and the settings are of eu9"), "{renamed:?}");
+    std::fs::write(host.path("node.toml"), settings).unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(data.join("certificate.pem"), "nonsense").unwrap();
     let broken = host.ask(&["doctor", "--json"]);

@@ -69,7 +69,7 @@ fn judge_at(validity: Validity, now: SystemTime) -> [Finding; 2] {
         let says = format!("it is {} before the certificate was issued: set the clock, by NTP say", rough(ahead));
         return [warn("certificate", "it is not valid yet by this clock; the clock is wrong, not the certificate"), fail("clock", says)];
     }
-    let clock = ok("clock", "it is behind the issue of the certificate, as it should be");
+    let clock = ok("clock", "it is later than the issue of the certificate, as it should be");
     match validity.until.duration_since(now) {
         Ok(left) if validity.is_late(now) => {
             let says = format!("it is valid for {} more, and should have been renewed: look at the daemon's log", rough(left));

@@ -6,9 +6,11 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
+use hivemind_core::ids::NodeName;
 use tokio::time::Instant;
 
 use super::{Finding, fail, ok, warn};
+use crate::settings_file::NodeSettings;
 use crate::storage;
 
 /// With less room than this, what a node writes in a day may not fit: a Raft log is up to 10 GB before it is cut.
@@ -20,7 +22,8 @@ const SLOW: Duration = Duration::from_millis(50);
 /// So often the disk is measured; the middle one counts.
 const ROUNDS: usize = 5;
 
-pub(super) fn look(folder: &Path) -> Vec<Finding> {
+pub(super) fn look(settings: &NodeSettings) -> Vec<Finding> {
+    let folder = &settings.data_dir;
     let shown = folder.display();
     let found = match fs::metadata(folder) {
         Ok(found) if found.is_dir() => found,
@@ -30,7 +33,7 @@ pub(super) fn look(folder: &Path) -> Vec<Finding> {
         }
         Err(error) => return vec![fail("data", format!("{shown}: {error}; run this as the user of the daemon, or as root"))],
     };
-    let mut findings = vec![owner(folder, found.uid(), found.mode() & 0o777), content(folder)];
+    let mut findings = vec![owner(folder, found.uid(), found.mode() & 0o777), content(folder, &settings.name)];
     findings.extend(disk(folder));
     findings
 }
@@ -52,8 +55,15 @@ fn owner(folder: &Path, owner: u32, mode: u32) -> Finding {
     }
 }
 
-fn content(folder: &Path) -> Finding {
+fn content(folder: &Path, name: &NodeName) -> Finding {
     match storage::inspect(folder) {
+        Ok(Some((Some(identity), _))) if identity.name != *name => {
+            let says = format!(
+                "it is {}, and the settings are of {name}: a daemon would not start; write its name into the settings again",
+                identity.name
+            );
+            fail("identity", says)
+        }
         Ok(Some((Some(identity), _))) => {
             let voter = if identity.was_voter { ", a voter" } else { "" };
             ok("identity", format!("it is {}, member {} of cluster {}{voter}", identity.name, identity.node, identity.cluster))

@@ -79,7 +79,7 @@ async fn look(server: &ServerArgs) -> Vec<Finding> {
     };
     let mut findings = vec![ok("settings", format!("{} is valid, of the node {}", server.config.display(), settings.name))];
     let status = Client::at_socket(&settings.http.socket).get::<Status>("/api/v1/status").await.ok();
-    findings.extend(data::look(&settings.data_dir));
+    findings.extend(data::look(&settings));
     let identity = certificate::look(&settings, &mut findings);
     findings.extend(net::ports(&settings, status.as_ref()));
     findings.extend(daemon::look(&settings, status.as_ref()).await);
