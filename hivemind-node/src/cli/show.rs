@@ -69,7 +69,8 @@ impl Screen {
 
     /// Says something to people, beside the data.
     pub(super) fn note(&self, text: &str) {
-        eprintln!("{text}");
+        // Who closed it does not want to know.
+        let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// Says what is waited for, as long as what is returned lives.
