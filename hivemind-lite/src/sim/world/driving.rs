@@ -174,10 +174,7 @@ impl World {
             Effect::View { view, changed } => self.viewed(slot, view, &changed),
             Effect::Applied { position, logged, event } => self.applied(slot, position, (&event, &logged)),
             Effect::Desired { role: _, desired } => self.desired(slot, &desired),
-            Effect::Report(report) => {
-                self.reported(slot, report);
-                Ok(())
-            }
+            Effect::Report(report) => self.reported(slot, report),
             Effect::Halt(reason) => self.halt(slot, reason),
         }
     }

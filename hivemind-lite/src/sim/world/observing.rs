@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hivemind_core::context::Report;
+use hivemind_core::context::{CROWDED, Report};
 use hivemind_core::facts::Facts;
 use hivemind_core::ids::Position;
 use hivemind_core::machine::{Effect, Phase};
@@ -237,7 +237,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn reported(&mut self, slot: Slot, report: Report) {
+    pub(super) fn reported(&mut self, slot: Slot, report: Report) -> Result<(), Violation> {
         self.trace.word(u64::from(slot.0) << 8 | 53);
         match &report {
             Report::Dropped { peer, .. } => {
@@ -249,6 +249,14 @@ impl World {
                 let phase = self.nodes[slot.at()].process.as_ref().map(|process| process.machine.status().phase);
                 self.incidents.add(Incident::Fenced, u64::from(phase == Some(Phase::Resyncing)));
             }
+            Report::Fork { with } if self.nodes[slot.at()].id() == Some(*with) => {
+                return Err(self
+                    .at(slot)
+                    .violates(Invariant::S1, "its own group commits something else than voters have signed".to_owned()));
+            }
+            Report::Limit(CROWDED) => {
+                return Err(self.at(slot).violates(Invariant::Sound, "its SWIM list would be too long".to_owned()));
+            }
             Report::ConflictingConfig { .. }
             | Report::SeqJumped
             | Report::Fork { .. }
@@ -258,6 +266,7 @@ impl World {
             | Report::CacheDamaged(_) => {}
         }
         self.note(slot, Did::Reported(report));
+        Ok(())
     }
 }
 
