@@ -43,9 +43,6 @@ pub struct Outgoing {
     pub message: Message,
 }
 
-/// The [`Report::Limit`] of a SWIM list that would be longer than any may be. The rules of neighborhoods make it impossible.
-pub const CROWDED: &str = "members of a neighborhood";
-
 /// What a person should know; the driver logs and counts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {

@@ -10,7 +10,7 @@ use foca::{Config, Foca, Identity, Member, Message, NoCustomBroadcast, Notificat
 use super::packet::{self, Packet, PeerCodec};
 use super::peer::Peer;
 use super::retired::Retired;
-use crate::context::{CROWDED, Context, Junk, Report};
+use crate::context::{Context, Junk, Report};
 use crate::facts::NeighborhoodLimits;
 use crate::ids::{Index, NeighborhoodId, NodeId};
 use crate::rng::Rng;
@@ -109,7 +109,7 @@ impl Instance {
         for &node in nodes.iter().filter(|&&node| node != own) {
             if self.peers.len() >= PEERS_LIMIT && !self.peers.contains(&node) {
                 debug_assert!(false, "the event log put more than {PEERS_LIMIT} neighbors to {own:?}");
-                ctx.report(Report::Limit(CROWDED));
+                ctx.report(Report::Limit("members of a neighborhood"));
             } else if self.peers.insert(node) {
                 new.push(node);
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hivemind_core::context::{CROWDED, Report};
+use hivemind_core::context::Report;
 use hivemind_core::facts::Facts;
 use hivemind_core::ids::Position;
 use hivemind_core::machine::{Effect, Phase};
@@ -254,7 +254,7 @@ impl World {
                     .at(slot)
                     .violates(Invariant::S1, "its own group commits something else than voters have signed".to_owned()));
             }
-            Report::Limit(CROWDED) => {
+            Report::Limit("members of a neighborhood") => {
                 return Err(self.at(slot).violates(Invariant::Sound, "its SWIM list would be too long".to_owned()));
             }
             Report::ConflictingConfig { .. }
