@@ -249,11 +249,6 @@ impl World {
                 let phase = self.nodes[slot.at()].process.as_ref().map(|process| process.machine.status().phase);
                 self.incidents.add(Incident::Fenced, u64::from(phase == Some(Phase::Resyncing)));
             }
-            Report::Fork { with } if self.nodes[slot.at()].id() == Some(*with) => {
-                return Err(self
-                    .at(slot)
-                    .violates(Invariant::S1, "its own group commits something else than voters have signed".to_owned()));
-            }
             Report::Limit("members of a neighborhood") => {
                 return Err(self.at(slot).violates(Invariant::Sound, "its SWIM list would be too long".to_owned()));
             }
