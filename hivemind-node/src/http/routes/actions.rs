@@ -32,7 +32,9 @@ pub(in crate::http) async fn act(call: &Call, action: Action) -> Result<Response
     }
     let view = call.view()?;
     let Some(member) = view.facts.named(&name) else {
-        let admitted = if action == Action::Evict { admitted::evict(call, &view, &name).await? } else { None };
+        // Who names a membership means that one alone, and it has ended.
+        let is_meant = action == Action::Evict && body.node.is_none();
+        let admitted = if is_meant { admitted::evict(call, &view, &name).await? } else { None };
         return admitted.ok_or_else(|| unknown_name(&view, &name));
     };
     if let Some(expected) = body.node.as_ref().filter(|expected| **expected != member.node.to_string()) {

@@ -8,6 +8,7 @@ use hivemind_core::wire::command::{Command, Outcome};
 use tokio::time::timeout_at;
 
 use super::refusals::refused;
+use super::voters_alone;
 use crate::http::answer;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
@@ -16,12 +17,7 @@ use crate::http::model::{Action, ActionResult, ActionStage, Admission, Admission
 /// `GET /api/v1/admitted`.
 pub(in crate::http) async fn admitted(call: &Call) -> Result<Response, Failure> {
     let view = call.view()?;
-    let known = known(call).await.ok_or_else(|| {
-        let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
-        let voters: Vec<&str> = voters.collect();
-        let detail = format!("voters alone know who was admitted; ask one of {}", voters.join(", "));
-        Failure::new(ProblemKind::Conflict, detail)
-    })?;
+    let known = known(call).await.ok_or_else(|| voters_alone(&view, "who was admitted"))?;
     let body = Admissions { admitted: known.into_iter().map(admission).collect() };
     Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
 }

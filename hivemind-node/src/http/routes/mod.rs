@@ -42,7 +42,8 @@ pub(super) use why::why;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::model::{MemberRef, MemberState, Part};
+use super::failure::Failure;
+use super::model::{MemberRef, MemberState, Part, ProblemKind};
 use hivemind_core::ids::NodeId;
 use hivemind_core::time::Timestamp;
 
@@ -64,6 +65,13 @@ fn state(view: &View, node: NodeId) -> MemberState {
     } else {
         MemberState::Unreachable
     }
+}
+
+/// A plain node was asked for `what`, which is no event.
+fn voters_alone(view: &View, what: &str) -> Failure {
+    let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
+    let voters: Vec<&str> = voters.collect();
+    Failure::new(ProblemKind::Conflict, format!("voters alone know {what}; ask one of {}", voters.join(", ")))
 }
 
 fn named(view: &View, node: NodeId) -> MemberRef {

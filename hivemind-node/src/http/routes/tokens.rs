@@ -10,8 +10,8 @@ use hivemind_core::wire::access::{Admits, KnownToken, Label};
 use hivemind_core::wire::command::{Command, Outcome, Refusal, check_token};
 use tokio::time::timeout_at;
 
-use super::moment;
 use super::refusals::refused;
+use super::{moment, voters_alone};
 use crate::enroll::JoinToken;
 use crate::http::answer;
 use crate::http::call::{Call, bad_body};
@@ -41,12 +41,7 @@ pub(in crate::http) async fn tokens(call: &Call) -> Result<Response, Failure> {
 
 async fn known(call: &Call, view: &View) -> Result<Vec<KnownToken>, Failure> {
     let known = timeout_at(call.deadline, call.desk.handle.tokens()).await.ok().flatten();
-    known.ok_or_else(|| {
-        let voters = view.facts.voters().keys().filter_map(|voter| Some(view.facts.member(*voter)?.name.as_str()));
-        let voters: Vec<&str> = voters.collect();
-        let detail = format!("voters alone know the join tokens; ask one of {}", voters.join(", "));
-        Failure::new(ProblemKind::Conflict, detail)
-    })
+    known.ok_or_else(|| voters_alone(view, "the join tokens"))
 }
 
 /// `POST /api/v1/tokens`.
