@@ -137,9 +137,9 @@ fn under_faults_processes_crash_and_frames_are_lost() {
 
 #[test]
 fn the_summary_is_on_stdout_and_nothing_else() {
-    let output = sim(&["--nodes", "6", "--duration", "1"]);
+    let output = sim(&["--nodes", "8", "--duration", "1"]);
     let text = String::from_utf8(output.stdout).expect("text");
-    assert!(text.starts_with("seed 1: 6 nodes, scenario idle, faults none\n"), "{text}");
+    assert!(text.starts_with("seed 1: 8 nodes, scenario idle, faults none\n"), "{text}");
     assert!(text.contains("; peak memory"), "{text}");
     assert_eq!(output.status.code(), Some(0));
 }

@@ -250,7 +250,8 @@ impl EventLog {
 
     fn collected(&mut self, from: NodeId, floor: Index, ctx: &mut Context<'_>) {
         if floor <= self.position().index.next() {
-            return;
+            self.pull.overtaken(from, floor, ctx);
+            return self.pull.go_on(self.position().index, ctx);
         }
         self.pull.collected(from);
         if self.facts.is_voter(from) {

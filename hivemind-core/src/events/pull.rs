@@ -172,6 +172,13 @@ impl Pull {
         self.needs_voters = true;
     }
 
+    /// `from` does not hold what is below `floor`, which this node is past: what it asked for came from another meanwhile.
+    pub(super) fn overtaken(&mut self, from: NodeId, floor: Index, ctx: &Context<'_>) {
+        if self.end_wait(from).is_some_and(|asked_after| floor <= asked_after.next()) {
+            self.unfit(from, Fault::Useless, ctx);
+        }
+    }
+
     /// `from` can not serve this now, or what it sent is not believed.
     pub(super) fn doubted(&mut self, from: NodeId, fault: Fault, ctx: &Context<'_>) {
         self.end_wait(from);

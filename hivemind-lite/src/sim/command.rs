@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn too_few_nodes_and_unknown_scenarios_are_usage_errors() {
         let seeds = [["sim", "--seeds", "0"], ["sim", "--seeds", "5..5"], ["sim", "--seeds", "1..x"]];
-        let others = [["sim", "--nodes", "5"], ["sim", "--scenario", "storm"], ["sim", "--duration", "0"]];
+        let others = [["sim", "--nodes", "7"], ["sim", "--scenario", "storm"], ["sim", "--duration", "0"]];
         for wrong in seeds.into_iter().chain(others) {
             let error = Typed::try_parse_from(wrong).err().expect("a usage error");
             assert_eq!(error.exit_code(), 2, "{error}");

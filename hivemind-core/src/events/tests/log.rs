@@ -6,6 +6,7 @@ use crate::context::Recipient;
 use crate::events::*;
 use crate::fixture::{CheapKeys, Surround, birth, id, joined, member, voter};
 use crate::keys::Keys;
+use crate::wire::frame::Header;
 
 const ALONE: [NodeId; 0] = [];
 
@@ -167,6 +168,32 @@ fn what_was_collected_is_said_and_only_a_voter_fences() {
 }
 
 #[test]
+fn who_no_longer_holds_what_came_from_another_meanwhile_is_asked_on() {
+    let (mut leads, mut at_leader) = leader(&joins(2, 30));
+    let (mut log, mut around) = follower();
+    let chain = Header::chain_prefix(&log.position());
+    // Whom it pulls from before a pull would have lasted too long.
+    let asked = |log: &mut EventLog, around: &mut Surround| {
+        let until = around.now.time + around.settings.events.pull_timeout / 2;
+        while let Some(due) = around.timers.next_due().filter(|due| *due < until) {
+            around.now.time = due;
+            let timer = around.timers.take_due(due).expect("it is due");
+            log.handle_timer(timer, &nobody(), &mut around.ctx());
+        }
+        around.sent().into_iter().map(|out| out.to).collect::<Vec<_>>()
+    };
+    log.observe(id(1), Index(20), chain, &mut around.ctx());
+    assert_eq!(asked(&mut log, &mut around), [Recipient::Node(id(1))]);
+    let all = batch_of(range_after(&mut leads, &mut at_leader, 2, log.position()));
+    give(&mut log, &mut around, Events::Push(all));
+    give(&mut log, &mut around, Events::Collected { floor: Index(10) });
+    log.observe(id(1), Index(99), chain, &mut around.ctx());
+    assert_eq!(asked(&mut log, &mut around), [Recipient::Node(id(1))], "it was neither slow nor did it lie");
+    give(&mut log, &mut around, Events::Collected { floor: Index(10) });
+    assert_eq!(asked(&mut log, &mut around), [], "it does hold what follows");
+}
+
+#[test]
 fn who_left_believes_the_farewell_that_says_so_and_gets_none_that_is_not_held() {
     let left = Event::Left { node: id(2), reason: LeaveReason::Asked, listed: vec![] };
     let (mut leads, mut at_leader) = leader(&[joins(2, 5), vec![left]].concat());
@@ -185,7 +212,7 @@ fn who_lies_about_how_far_it_is_does_not_keep_others_pulling() {
     let (mut log, mut around) = follower();
     let range = range_after(&mut leads, &mut at_leader, 2, log.position());
     give(&mut log, &mut around, range);
-    let chain = crate::wire::frame::Header::chain_prefix(&log.position());
+    let chain = Header::chain_prefix(&log.position());
     log.observe(id(4), Index(u64::MAX), chain, &mut around.ctx());
     let mut pulls = 0;
     while let Some(due) = around.timers.next_due() {
@@ -235,7 +262,7 @@ fn a_tail_keeps_few_checkpoints_and_serves_from_everywhere() {
 #[test]
 fn another_chain_at_the_same_index_shows_as_a_fork() {
     let (mut log, mut around) = follower();
-    let chain = crate::wire::frame::Header::chain_prefix(&log.position());
+    let chain = Header::chain_prefix(&log.position());
     log.observe(id(1), Index(0), chain, &mut around.ctx());
     assert!(around.out.reports.is_empty());
     log.observe(id(1), Index(0), chain ^ 1, &mut around.ctx());

@@ -124,8 +124,8 @@ impl RunOptions {
     pub const VOTERS: u32 = 3;
     /// Up to so many nodes join one another at the beginning of a run; more have joined before it, and are switched on.
     pub const JOINING: u32 = 200;
-    /// The fewest nodes of a run: 3 voters, 2 consumers, a host.
-    pub const MIN_NODES: u32 = 6;
+    /// The fewest nodes of a run: 3 voters, 2 consumers, and 3 hosts, so that one starves, one loses and one crashes.
+    pub const MIN_NODES: u32 = 8;
 
     /// How many consumers there are.
     pub fn consumers(&self) -> u32 {

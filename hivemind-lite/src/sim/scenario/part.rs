@@ -16,7 +16,7 @@ use super::{Made, Run};
 const TIMES: u32 = 10;
 /// How long the consumers are parted.
 const PARTED: Duration = Duration::from_secs(30);
-/// Of so many hosts, one publishes meanwhile.
+/// Of so many hosts, one publishes meanwhile; of fewer, one too.
 const ONE_OF: usize = 10;
 
 impl Run<'_> {
@@ -36,7 +36,7 @@ impl Run<'_> {
         let parted = self.rng.sample(&consumers, consumers.len() / 2);
         let others: Vec<Slot> = self.world.nodes().iter().map(|node| node.slot).filter(|slot| !parted.contains(slot)).collect();
         self.world.part(&parted, &others, Parting::TwoWay);
-        let publishers = self.rng.sample(&hosts, hosts.len() / ONE_OF);
+        let publishers = self.rng.sample(&hosts, (hosts.len() / ONE_OF).max(1));
         for &host in &publishers {
             self.world.publish(host, roles::sections(host.0, version))?;
             self.pass(PARTED / u32::try_from(publishers.len()).expect("few"))?;

@@ -1,4 +1,4 @@
-//! A tenth of the hosts is starved, what another tenth sends is lost to a fifth, and some of the others crash.
+//! A tenth of the hosts (at least one) is starved, what another tenth sends is lost to a fifth, and some of the others crash.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const BETWEEN: Duration = Duration::from_secs(20);
 impl Run<'_> {
     pub(super) fn starves(&mut self) -> Result<(), Violation> {
         let hosts: Vec<Slot> = self.world.nodes().iter().filter(|node| node.part == Part::Host).map(|node| node.slot).collect();
-        let tenth = hosts.len() / 10;
+        let tenth = (hosts.len() / 10).max(1);
         let drawn = self.rng.sample(&hosts, hosts.len());
         let (starved, rest) = drawn.split_at(tenth);
         let (lossy, sound) = rest.split_at(tenth);
