@@ -119,6 +119,16 @@ pub enum WriteError {
         /// What was written.
         path: PathBuf,
     },
+    /// The disk takes nothing more, as a system does with one that failed, or an operator with one that is looked at. What was
+    /// acknowledged is still there.
+    #[error(
+        "{}: its disk is read-only now; find out why (the kernel says so where a disk fails), make it writable, then start the node again",
+        path.display()
+    )]
+    ReadOnly {
+        /// What was written.
+        path: PathBuf,
+    },
     /// The disk failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -144,6 +154,7 @@ impl WriteError {
         let path = path.to_path_buf();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::Full { path },
+            io::ErrorKind::ReadOnlyFilesystem => WriteError::ReadOnly { path },
             _ => WriteError::Io { path, source },
         }
     }

@@ -289,6 +289,7 @@ fn open_raft(
     let recovered = recovery::recover(&mut log, content, snapshots).map_err(|error| match error {
         RecoveryError::Log(error) => refused(folder, error),
         RecoveryError::Write(WriteError::Io { path, source }) => OpenError::Io { path, source },
+        RecoveryError::Write(WriteError::ReadOnly { path }) => OpenError::NotWritable { path },
         RecoveryError::Write(error @ (WriteError::Full { .. } | WriteError::Failed | WriteError::Unfit { .. })) => {
             OpenError::Io { path: place, source: std::io::Error::other(error) }
         }

@@ -62,6 +62,18 @@ impl Cluster {
         });
     }
 
+    /// Waits until all hosts that run know the same.
+    pub(crate) fn at_one_position(&self) {
+        until(
+            || "all are at one position".to_owned(),
+            || {
+                let told: Option<Vec<Status>> = self.running().map(|(host, _)| host.tells(&["status"])).collect();
+                let told = told?;
+                told.iter().all(|status| status.position.is_some() && status.position == told[0].position).then_some(())
+            },
+        );
+    }
+
     /// The hosts whose daemons run.
     pub(crate) fn running(&self) -> impl Iterator<Item = (&Host, &Daemon)> {
         self.hosts.iter().zip(&self.daemons).filter_map(|(host, daemon)| Some((host, daemon.as_ref()?)))

@@ -81,7 +81,8 @@ impl Host {
     }
 
     pub(crate) fn init(&self) -> Said {
-        self.ask_all(vec!["init".to_owned()], self.place())
+        let arguments = ["init", "--roles", "observer,host"].map(str::to_owned).to_vec();
+        self.ask_all(arguments, self.place())
     }
 
     /// Begins to make a cluster, and does not wait.

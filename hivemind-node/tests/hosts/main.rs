@@ -10,6 +10,7 @@ mod disk;
 mod host;
 mod joining;
 mod killing;
+mod load;
 mod parting;
 #[path = "../programs/said.rs"]
 mod said;

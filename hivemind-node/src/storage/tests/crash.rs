@@ -271,14 +271,17 @@ fn a_missing_file_of_the_log_is_damage() {
 }
 
 #[test]
-fn on_a_full_disk_a_write_fails_and_the_log_keeps_what_was_acknowledged() {
+fn on_a_disk_that_is_full_or_turns_read_only_a_write_fails_and_the_log_keeps_what_was_acknowledged() {
+    const NO_SPACE: i32 = 28;
+    const READ_ONLY: i32 = 30;
     for seed in 0..40 {
         let dir = folder();
         let path = dir.path().join("raft");
         let mut chance = Rng::new(seed);
         let files = CrashFiles::new(seed);
         let mut log = RaftLog::create(&path, GROUP, files.clone(), SMALL).expect("it begins");
-        files.limit_space(chance.below(60_000) as usize);
+        let why = if seed % 2 == 0 { NO_SPACE } else { READ_ONLY };
+        files.limit_writes(chance.below(60_000) as usize, why);
         let mut model = Model::default();
         let error = loop {
             let entries = some_entries(&mut chance, model.last() + 1);
@@ -288,7 +291,8 @@ fn on_a_full_disk_a_write_fails_and_the_log_keeps_what_was_acknowledged() {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, WriteError::Full { .. }), "seed {seed}: {error}");
+        let named = if why == NO_SPACE { matches!(error, WriteError::Full { .. }) } else { matches!(error, WriteError::ReadOnly { .. }) };
+        assert!(named, "seed {seed}: {error}");
         drop(log);
         assert_eq!(open(&path).expect("it opens"), Some(model), "seed {seed}");
     }

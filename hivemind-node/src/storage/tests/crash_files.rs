@@ -46,8 +46,8 @@ struct World {
     /// Changes until the crash.
     left: Option<u64>,
     crashed: Option<(Loss, Image)>,
-    /// Bytes that may still be written.
-    space: Option<usize>,
+    /// Bytes that may still be written, and the number of the error that ends it.
+    room: Option<(usize, i32)>,
     failing_syncs: bool,
     syncs: u64,
 }
@@ -59,7 +59,7 @@ pub(super) struct CrashFiles(Arc<Mutex<World>>);
 impl CrashFiles {
     pub(super) fn new(seed: u64) -> Self {
         let chance = Rng::new(seed ^ 0xc4a5);
-        let world = World { files: BTreeMap::new(), chance, left: None, crashed: None, space: None, failing_syncs: false, syncs: 0 };
+        let world = World { files: BTreeMap::new(), chance, left: None, crashed: None, room: None, failing_syncs: false, syncs: 0 };
         CrashFiles(Arc::new(Mutex::new(world)))
     }
 
@@ -72,9 +72,9 @@ impl CrashFiles {
         self.world().left = Some(count);
     }
 
-    /// Lets `bytes` more be written.
-    pub(super) fn limit_space(&self, bytes: usize) {
-        self.world().space = Some(bytes);
+    /// Lets `bytes` more be written, and refuses what comes then with this error of the system.
+    pub(super) fn limit_writes(&self, bytes: usize, error: i32) {
+        self.world().room = Some((bytes, error));
     }
 
     /// Lets every sync fail from here on.
@@ -184,12 +184,12 @@ impl CrashHandle {
         world.changed();
     }
 
-    fn take_space(&self, bytes: usize) -> io::Result<()> {
+    fn take_room(&self, bytes: usize) -> io::Result<()> {
         let mut world = self.files.world();
-        match world.space {
-            Some(space) if space < bytes => Err(io::Error::from_raw_os_error(28)),
-            Some(space) => {
-                world.space = Some(space - bytes);
+        match &mut world.room {
+            Some((room, error)) if *room < bytes => Err(io::Error::from_raw_os_error(*error)),
+            Some((room, _)) => {
+                *room -= bytes;
                 Ok(())
             }
             None => Ok(()),
@@ -279,7 +279,7 @@ impl Read for CrashFile {
 
 impl Write for CrashFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.handle.take_space(bytes.len())?;
+        self.handle.take_room(bytes.len())?;
         self.handle.change(Change::Write { at: self.at, bytes: bytes.to_vec() });
         self.handle.file.write_all_at(bytes, self.at as u64)?;
         self.at += bytes.len();
