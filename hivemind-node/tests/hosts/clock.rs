@@ -1,5 +1,6 @@
 //! Wall clocks that are wrong.
 
+use hivemind_node::http::model::Status;
 use rustix::process::Signal;
 
 use crate::cluster::{Cluster, VOTERS};
@@ -50,6 +51,56 @@ fn members_go_on_whatever_their_clocks_say() {
     }
     cluster.all_well();
     assert_eq!(cluster.memberships(), before, "nobody left");
+}
+
+/// Ends all daemons at once, and starts them all at once with another clock.
+fn off_and_on(cluster: &mut Cluster, how: Signal, clock: &'static str) {
+    cluster.running().for_each(|(_, daemon)| daemon.signal(how));
+    for daemon in &mut cluster.daemons {
+        let status = daemon.take().unwrap().ended();
+        assert!(status == Some(0) || how == Signal::KILL, "{status:?}");
+    }
+    for host in &cluster.hosts {
+        host.set_clock(clock);
+    }
+    cluster.daemons = cluster.hosts.iter().map(|host| Some(host.spawn())).collect();
+    cluster.hosts.iter().for_each(Host::ready);
+    cluster.all_well();
+}
+
+/// When the certificate of each host ends, once that is in time by its own clock and not before this.
+fn certified(cluster: &Cluster, until_ms: u64) -> u64 {
+    let ends = cluster.hosts.iter().map(|host| {
+        let status = host.ask_until(&["status"], |status: &Status| {
+            status.certificate.as_ref().is_some_and(|certificate| !certificate.late && certificate.until_ms >= until_ms)
+        });
+        status.certificate.unwrap().until_ms
+    });
+    ends.min().unwrap()
+}
+
+#[test]
+fn a_cluster_that_was_off_for_months_comes_back_by_itself() {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    let mut cluster = Cluster::new(VOTERS + 2, Family::V4);
+    let before = cluster.memberships();
+    let mut end = certified(&cluster, 0);
+    // A certificate is for a day: all of them have expired, and the second time nearly beyond what is forgiven.
+    for (days, clock, how) in [(30, "+30d", Signal::TERM), (80, "+110d", Signal::KILL)] {
+        off_and_on(&mut cluster, how, clock);
+        // Some may have been renewed a few minutes before they were stopped.
+        end = certified(&cluster, end + (days - 1) * DAY);
+        assert_eq!(cluster.memberships(), before, "the same members after {days} days");
+        (0..VOTERS).for_each(|at| cluster.commits(at, &format!("after {days} days, at {at}")));
+    }
+    // Nobody has a battery, and then all clocks are set.
+    for (how, clock) in [(Signal::KILL, IN_1970), (Signal::TERM, "+110d")] {
+        off_and_on(&mut cluster, how, clock);
+        assert_eq!(cluster.memberships(), before, "the same members at {clock}");
+        (0..VOTERS).for_each(|at| cluster.commits(at, &format!("{clock}, at {at}")));
+    }
+    certified(&cluster, end);
+    cluster.at_one_position();
 }
 
 #[test]
