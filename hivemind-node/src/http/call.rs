@@ -209,6 +209,12 @@ impl Call {
         self.desk.view()
     }
 
+    /// What the node knows once something is done, or knew as it stopped: a stop undoes nothing.
+    pub(super) fn view_of_done(&self) -> Result<Arc<View>, Failure> {
+        let nothing = || Failure::new(ProblemKind::OutcomeUnknown, "it is done, and the node can not show what it knows now");
+        self.desk.handle.view().ok_or_else(nothing)
+    }
+
     /// The body; one that was left out is an empty object.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let octets = if self.body.is_empty() { b"{}" } else { self.body.as_slice() };

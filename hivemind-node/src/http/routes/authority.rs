@@ -67,7 +67,7 @@ pub(in crate::http) async fn rotate_authority(call: &Call) -> Result<Response, F
         .map_err(|failure| failed(call, &failure))?;
     tracing::info!(%fingerprint, %position, "another authority was announced over HTTP");
     let body = Rotated { fingerprint: Some(fingerprint.to_string()), stage: ActionStage::Committed, position: position.to_string() };
-    Ok(answer::of_view(&call.desk, &*call.view()?, answer::json(&body)))
+    Ok(answer::of_view(&call.desk, &*call.view_of_done()?, answer::json(&body)))
 }
 
 fn failed(call: &Call, failure: &RotationFailure) -> Failure {
@@ -95,7 +95,7 @@ pub(in crate::http) async fn retire_authority(call: &Call) -> Result<Response, F
         Ok(Outcome::Committed { position }) => {
             tracing::info!(%position, "the former authority was retired over HTTP");
             let body = Retired { stage: ActionStage::Committed, position: position.to_string() };
-            Ok(answer::of_view(&call.desk, &*call.view()?, answer::json(&body)))
+            Ok(answer::of_view(&call.desk, &*call.view_of_done()?, answer::json(&body)))
         }
         Ok(Outcome::Refused(refusal)) => Err(refused(call, &refusal)),
         Ok(Outcome::OutcomeUnknown) | Err(_) => Err(unknown("retired")),

@@ -41,7 +41,7 @@ pub(in crate::http) async fn create_credential(call: &Call) -> Result<Response, 
         return tried(call).await;
     }
     let made = made(call, timeout_at(call.deadline, call.desk.handle.create_credential(named, right)).await.ok())?;
-    let view = call.view()?;
+    let view = call.view_of_done()?;
     let id = made.id.to_string();
     tracing::info!(credential = id, label, %right, "a credential was made over HTTP");
     Ok(answer::of_view(&call.desk, &view, answer::json(&NewCredential { id, secret: made.secret.line().to_owned() })))

@@ -85,6 +85,6 @@ pub(in crate::http) async fn enable_feature(call: &Call) -> Result<Response, Fai
 }
 
 fn result(call: &Call, feature: String, stage: ActionStage, position: String) -> Result<Response, Failure> {
-    let view = call.view()?;
+    let view = call.view_of_done()?;
     Ok(answer::of_view(&call.desk, &view, answer::json(&FeatureResult { feature, stage, position })))
 }

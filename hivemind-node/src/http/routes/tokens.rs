@@ -58,7 +58,7 @@ pub(in crate::http) async fn create_token(call: &Call) -> Result<Response, Failu
         return tried(call).await;
     }
     let made: JoinToken = made(call, timeout_at(call.deadline, call.desk.handle.create_token(wish)).await.ok())?;
-    let view = call.view()?;
+    let view = call.view_of_done()?;
     let id = made.id().to_string();
     tracing::info!(token = id, label, uses, "a join token was made over HTTP");
     Ok(answer::of_view(&call.desk, &view, answer::json(&NewToken { id, line: made.line() })))
@@ -123,7 +123,7 @@ pub(super) async fn revoke(call: &Call, id: String, command: Command) -> Result<
 
 /// What became of a revocation.
 pub(super) fn revoked(call: &Call, id: String, stage: ActionStage, position: Position) -> Result<Response, Failure> {
-    let view = call.view()?;
+    let view = call.view_of_done()?;
     let body = Revoked { id, stage, position: position.to_string() };
     Ok(answer::of_view(&call.desk, &view, answer::json(&body)))
 }
