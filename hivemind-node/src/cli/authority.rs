@@ -39,14 +39,24 @@ pub(super) async fn rotate(client: &Client, screen: &Screen) -> Result<(), Failu
     let done: Rotated = client.post("/api/v1/authority/rotate", &serde_json::json!({})).await?;
     let waiting = screen.wait("the voters get the key of the new authority".to_owned());
     let until = Instant::now() + PATIENCE;
-    let mut issues = false;
+    let (mut issues, mut unheard) = (false, None);
     while !issues && Instant::now() < until {
-        issues = Some(look(client).await?.present.fingerprint) == done.fingerprint;
+        match look(client).await {
+            Ok(known) => issues = Some(known.present.fingerprint) == done.fingerprint,
+            // It is announced all the same.
+            Err(failure) => {
+                unheard = Some(failure);
+                break;
+            }
+        }
         if !issues {
             tokio::time::sleep(LOOK).await;
         }
     }
     drop(waiting);
+    if let Some(why) = unheard.as_ref().and_then(Failure::message) {
+        screen.note(&format!("{why}; `hivemind authority show` says whether it issues"));
+    }
     screen.done(&done, |done| {
         let state = if issues { "issues from now on" } else { "is announced, and not yet held by a majority of the voters" };
         format!("the authority {} {state}\n", done.fingerprint.as_deref().unwrap_or_default())

@@ -17,10 +17,11 @@ use tokio::time::timeout;
 use super::args::ServerArgs;
 use super::failure::Failure;
 use super::place::{Connection, Place};
+use super::progress::Waiting;
 use super::show::Screen;
 use crate::http::model::Problem;
 
-/// An answer takes at most this; a node gives up after 10 s by itself.
+/// A connection takes at most this, and so does an answer; a node gives up after 10 s by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A stream says every 10 s that it lives; one that is silent for so long is lost.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -52,14 +53,14 @@ impl Client {
     /// What is at a path.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let request = self.request(Method::GET, path, "application/json", Vec::new())?;
-        self.answer(request, false).await
+        self.answer(request, None).await
     }
 
     /// Has something done.
     pub(super) async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::Usage(error.to_string()))?;
         let request = self.request(Method::POST, path, "application/json", body)?;
-        self.answer(request, true).await
+        self.answer(request, Some(shown_by(path))).await
     }
 
     /// A stream of server-sent events: those after the one with the id `last`, else those from now on.
@@ -69,9 +70,11 @@ impl Client {
             let id = HeaderValue::from_str(last).map_err(|_| Failure::Unasked(format!("{self}: the node sent an id that is none")))?;
             request.headers_mut().insert(LAST_EVENT_ID, id);
         }
-        let response = self.send(request, false).await?;
+        let waiting = self.wait();
+        let response = self.send(request, None).await?;
+        drop(waiting);
         if response.status() != StatusCode::OK {
-            return Err(problem(response).await);
+            return Err(self.problem(response, None).await);
         }
         Ok(Stream { body: response.into_body(), heard: Vec::new() })
     }
@@ -88,34 +91,65 @@ impl Client {
         request.body(Body::from(body)).map_err(|error| Failure::Usage(error.to_string()))
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: Request<Body>, changes: bool) -> Result<T, Failure> {
-        let response = self.send(request, changes).await?;
+    /// Says that an answer is waited for, where nothing says it better.
+    fn wait(&self) -> Waiting {
+        Waiting::begin(format!("{self} is asked"))
+    }
+
+    /// What is answered; `shown_by` is the command that shows what became of a request that changes something.
+    async fn answer<T: DeserializeOwned>(&self, request: Request<Body>, shown_by: Option<&str>) -> Result<T, Failure> {
+        let _waiting = self.wait();
+        let response = self.send(request, shown_by).await?;
         if response.status() != StatusCode::OK {
-            return Err(problem(response).await);
+            return Err(self.problem(response, shown_by).await);
         }
-        let broken = |why: String| {
-            let message = format!("{self}: the answer broke off or is none: {why}");
-            if changes { Failure::Unknown(message + "; look at what became of it before you ask again") } else { Failure::Unasked(message) }
-        };
+        let broken = |why: String| self.lost(&format!("the answer broke off or is none: {why}"), shown_by);
         let octets = whole(response).await.map_err(broken)?;
         serde_json::from_slice(&octets).map_err(|error| broken(error.to_string()))
     }
 
-    async fn send(&self, request: Request<Body>, changes: bool) -> Result<Response<Incoming>, Failure> {
-        let exchange = async { Ok(exchange(self.place.connect().await?, request).await) };
-        let lost = |why: String| {
-            if changes {
-                Failure::Unknown(format!("{self}: {why}; it may have been done: look before you ask again"))
-            } else {
-                Failure::Unasked(format!("{self}: {why}"))
-            }
-        };
-        match timeout(PATIENCE, exchange).await {
-            Ok(Ok(Ok(response))) => Ok(response),
-            Ok(Ok(Err(error))) => Err(lost(error.to_string())),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(lost(format!("no answer in {PATIENCE:?}"))),
+    async fn send(&self, request: Request<Body>, shown_by: Option<&str>) -> Result<Response<Incoming>, Failure> {
+        let late = |what: &str| format!("no {what} in {PATIENCE:?}");
+        let connected = timeout(PATIENCE, self.place.connect()).await;
+        // Nothing was sent yet.
+        let stream = connected.map_err(|_| self.lost(&late("connection"), None))??;
+        match timeout(PATIENCE, exchange(stream, request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(self.lost(&error.to_string(), shown_by)),
+            Err(_) => Err(self.lost(&late("answer"), shown_by)),
         }
+    }
+
+    /// What is said where the answer is not known.
+    fn lost(&self, why: &str, shown_by: Option<&str>) -> Failure {
+        match shown_by {
+            None => Failure::Unasked(format!("{self}: {why}")),
+            Some(command) => Failure::Unknown(format!("{self}: {why}; it may have been done: look with `{command}` before you ask again")),
+        }
+    }
+
+    /// What an answer says that is none of success. One that is no node's word on it may hide what a node did.
+    async fn problem(&self, response: Response<Incoming>, shown_by: Option<&str>) -> Failure {
+        let status = response.status();
+        let problem = whole(response).await.ok().and_then(|octets| serde_json::from_slice::<Problem>(&octets).ok());
+        let may_be_done = status.is_server_error() || status.is_success();
+        problem.map_or_else(
+            || self.lost(&format!("what answered is no hivemind node: status {status}"), shown_by.filter(|_| may_be_done)),
+            Failure::from,
+        )
+    }
+}
+
+/// The command that shows what became of a request that changes something.
+fn shown_by(path: &str) -> &'static str {
+    let what = path.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next());
+    match what.unwrap_or_default() {
+        "tokens" => "hivemind token list",
+        "credentials" => "hivemind credential list",
+        "voters" | "leader" => "hivemind voters list",
+        "features" => "hivemind features list",
+        "authority" => "hivemind authority show",
+        _ => "hivemind members",
     }
 }
 
@@ -135,12 +169,6 @@ async fn exchange(stream: Box<dyn Connection>, request: Request<Body>) -> hyper:
 fn credential(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("the credential file {}: {error}", file.display())))?;
     Ok(text.trim().to_owned())
-}
-
-async fn problem(response: Response<Incoming>) -> Failure {
-    let status = response.status();
-    let problem = whole(response).await.ok().and_then(|octets| serde_json::from_slice::<Problem>(&octets).ok());
-    problem.map_or_else(|| Failure::Unasked(format!("what answered is no hivemind node: status {status}")), Failure::from)
 }
 
 async fn whole(response: Response<Incoming>) -> Result<Bytes, String> {

@@ -1,6 +1,7 @@
 //! What is waited for, said on a terminal while it lasts.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -9,13 +10,17 @@ use tokio::time::{Instant, sleep_until};
 /// What takes less is not spoken of.
 const SOON: Duration = Duration::from_secs(1);
 
+/// Whether something is waited for: there is one line for it.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
 /// A line on standard error that says what is waited for, from a second on. Dropping it takes the line away.
 pub(super) struct Waiting(Option<JoinHandle<()>>);
 
 impl Waiting {
-    /// Nothing is said where standard error is no terminal.
+    /// Nothing is said where standard error is no terminal, nor of what is waited for while something else is: who began first knows better
+    /// what it is about.
     pub(super) fn begin(what: String) -> Self {
-        if !io::stderr().is_terminal() {
+        if !io::stderr().is_terminal() || WAITS.swap(true, Ordering::Relaxed) {
             return Waiting(None);
         }
         Waiting(Some(tokio::spawn(async move {
@@ -33,6 +38,7 @@ impl Drop for Waiting {
         if let Some(task) = self.0.take() {
             task.abort();
             write("\r\u{1b}[K");
+            WAITS.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -37,7 +37,8 @@ pub(super) async fn add(client: &Client, name: &NodeName, screen: &Screen) -> Re
     let done: ActionResult = client.post(&format!("/api/v1/voters/{name}/add"), &ActionBody::default()).await?;
     drop(waiting);
     screen.done(&done, |done| format!("{} votes from {} on, and stays a voter\n", name_of(&done.member), done.position))?;
-    say_what_they_bear(client, screen).await
+    say_what_they_bear(client, screen).await;
+    Ok(())
 }
 
 pub(super) async fn remove(client: &Client, name: &NodeName, screen: &Screen) -> Result<(), Failure> {
@@ -45,17 +46,23 @@ pub(super) async fn remove(client: &Client, name: &NodeName, screen: &Screen) ->
     let done: ActionResult = client.post(&format!("/api/v1/voters/{name}/remove"), &ActionBody::default()).await?;
     drop(waiting);
     screen.done(&done, |done| format!("{} votes no more, from {} on, until it is added again\n", name_of(&done.member), done.position))?;
-    say_what_they_bear(client, screen).await
+    say_what_they_bear(client, screen).await;
+    Ok(())
 }
 
-/// How many of the voters may fail.
-async fn say_what_they_bear(client: &Client, screen: &Screen) -> Result<(), Failure> {
-    let voters: Voters = client.get("/api/v1/voters").await?;
+/// Says how many of the voters may fail. What was asked for is done, whether this is answered or not.
+async fn say_what_they_bear(client: &Client, screen: &Screen) {
+    let voters: Voters = match client.get("/api/v1/voters").await {
+        Ok(voters) => voters,
+        Err(failure) => {
+            let why = failure.message().unwrap_or_default();
+            return screen.note(&format!("{why}; `hivemind voters list` says how many vote now"));
+        }
+    };
     let count = voters.voters.iter().filter(|voter| voter.part == Part::Voter).count();
     let bears = count.saturating_sub(1) / 2;
     let even = if count.is_multiple_of(2) { "; one more would let another one fail" } else { "" };
     screen.note(&format!("{count} vote: {bears} of them may fail{even}"));
-    Ok(())
 }
 
 pub(super) async fn transfer(client: &Client, name: Option<&NodeName>, screen: &Screen) -> Result<(), Failure> {

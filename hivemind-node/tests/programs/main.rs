@@ -12,5 +12,6 @@ mod https;
 mod log;
 mod manual;
 mod said;
+mod outcome;
 mod service;
 mod words;
