@@ -20,7 +20,9 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
-        let has_colour = !json && io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        // By no-color.org an empty variable says nothing.
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_colour = !json && io::stdout().is_terminal() && !unwanted;
         Screen { json, has_colour }
     }
 

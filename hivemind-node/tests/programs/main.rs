@@ -15,3 +15,6 @@ mod said;
 mod outcome;
 mod service;
 mod words;
+mod terminal;
+#[path = "../hosts/wait.rs"]
+mod wait;
