@@ -115,3 +115,51 @@ fn plain(value: &Value) -> String {
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// The next request, and its connection.
+    async fn asked(node: &UnixListener) -> (String, UnixStream) {
+        let (mut stream, _) = node.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        (String::from_utf8(head).unwrap(), stream)
+    }
+
+    /// The clock stands while something can go on, and jumps where nothing but it can.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_falls_silent_is_asked_for_again_behind_what_it_brought() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let node = UnixListener::bind(&path).unwrap();
+        let begin = Instant::now();
+        let silent_node = async {
+            let (head, mut stream) = asked(&node).await;
+            assert!(head.contains("last-event-id: 1.1-1\r\n"), "{head}");
+            // Signs of life, an event that this version does not know, and then nothing; the connection stays.
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await.unwrap();
+            for _ in 0..3 {
+                sleep(Duration::from_secs(20)).await;
+                stream.write_all(b": \n\n").await.unwrap();
+            }
+            stream.write_all(b"event: later\nid: 1.1-2\ndata: {}\n\n").await.unwrap();
+            let (head, _again) = asked(&node).await;
+            (head, begin.elapsed(), stream)
+        };
+        let (client, screen) = (Client::at_socket(&path), Screen::new(true));
+        let (head, after, _held) = tokio::select! {
+            ended = follow_from(&client, &screen, Some("1.1-1".to_owned())) => panic!("it ended: {ended:?}"),
+            heard = silent_node => heard,
+        };
+        assert!(head.contains("last-event-id: 1.1-2\r\n"), "{head}");
+        assert!(after >= Duration::from_secs(60 + 30), "signs of life kept it: {after:?}");
+    }
+}
