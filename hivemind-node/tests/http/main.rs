@@ -4,6 +4,7 @@
 mod actions;
 mod answers;
 mod client;
+mod features;
 mod figures;
 mod grants;
 mod listening;

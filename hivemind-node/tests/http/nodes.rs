@@ -1,5 +1,6 @@
 //! Nodes to speak to.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hivemind_core::wire::access::{Credential, CredentialId, Label, Right};
 use hivemind_core::wire::command::{Command, Outcome};
 use hivemind_core::wire::config::Section;
 use hivemind_core::wire::event::VoterPart;
+use hivemind_core::wire::feature::FeatureName;
 use hivemind_node::authority::Authority;
 use hivemind_node::http::{HttpListener, HttpServer, HttpSettings, Limits, Observer};
 use hivemind_node::{CredentialSecret, Node, NodeBuilder};
@@ -100,7 +102,12 @@ pub(crate) async fn with_secrets(voter: &Node) {
 
 impl Cluster {
     pub(crate) async fn born(http: HttpSettings) -> Self {
-        let cluster = Cluster::bare(http).await;
+        Cluster::supporting(http, &[]).await
+    }
+
+    /// Whose nodes support these optional features.
+    pub(crate) async fn supporting(http: HttpSettings, features: &[&str]) -> Self {
+        let cluster = Cluster::bare(http, features.iter().map(|feature| FeatureName::new(feature).unwrap()).collect()).await;
         has_leader(&cluster.voter).await;
         cluster
     }
@@ -112,9 +119,9 @@ impl Cluster {
         cluster
     }
 
-    async fn bare(http: HttpSettings) -> Self {
+    async fn bare(http: HttpSettings, features: BTreeSet<FeatureName>) -> Self {
         let authority = authority();
-        let mut settings = Settings::default();
+        let mut settings = Settings { features, ..Settings::default() };
         settings.control.tick = Duration::from_millis(20);
         settings.configs.offer_retry = Duration::from_millis(100);
         let voter = builder(&authority, "voter1").birth(Birth { cluster: CLUSTER, tag: 5 }).settings(settings.clone());
@@ -127,9 +134,18 @@ impl Cluster {
     }
 
     async fn joined(&self, builder: NodeBuilder) -> Node {
-        let node = builder.settings(self.settings.clone()).seeds([self.voter.local_addr()]).start().await.unwrap();
+        let node = self.started(builder, self.settings.clone()).await;
         is_member(&node).await;
         node
+    }
+
+    async fn started(&self, builder: NodeBuilder, settings: Settings) -> Node {
+        builder.settings(settings).seeds([self.voter.local_addr()]).start().await.unwrap()
+    }
+
+    /// A node of a version without any optional feature, which may be refused.
+    pub(crate) async fn older(&self, called: &str) -> Node {
+        self.started(builder(&self.authority, called), Settings { features: BTreeSet::new(), ..self.settings.clone() }).await
     }
 
     /// A host that publishes a service at `port`, once the first node holds that.
