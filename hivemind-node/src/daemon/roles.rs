@@ -2,6 +2,7 @@
 
 use hivemind_core::ids::NodeName;
 use hivemind_core::wire::config::Section;
+use hivemind_dns_processor::memory::Memory;
 use hivemind_dns_processor::role::DnsProcessor;
 use hivemind_dns_processor::server::{BindError, Server};
 pub(crate) use hivemind_dns_processor::zone::{DEFAULT_ZONE, ZoneSettings};
@@ -15,6 +16,9 @@ use crate::http::Observer;
 use crate::node::{NodeBuilder, NodeHandle, PublishFailure};
 use crate::settings_file::NodeSettings;
 use crate::tasks::Tasks;
+
+/// What the DNS server keeps, in the data folder.
+const LAST_GOOD: &str = "dns-last-good";
 
 /// Why a role can not be performed. Nothing was started.
 #[derive(Debug, Error)]
@@ -39,9 +43,10 @@ impl Roles {
     pub(crate) async fn install(mut builder: NodeBuilder, settings: &NodeSettings) -> Result<(NodeBuilder, Self), RoleFailure> {
         let mut roles = Roles { name: settings.name.clone(), host: None, dns: None };
         if let Some(part) = &settings.dns_processor {
-            let role = DnsProcessor::new(part.zones.clone());
+            let memory = Memory::open(settings.data_dir.join(LAST_GOOD));
+            let role = DnsProcessor::new(part.zones.clone()).remembering(memory.last_good());
             let server = Server::bind(&part.listen, role.empty_zone())?;
-            builder = builder.role(role, server.applier());
+            builder = builder.role(role, server.applier().keeping(memory));
             roles.dns = Some(server);
         }
         if settings.observer {

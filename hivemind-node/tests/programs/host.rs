@@ -148,6 +148,11 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Waits for its end, whatever it is.
+    pub(crate) fn wait(mut self) {
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end: its status, and its log.
     pub(crate) fn ended(mut self) -> (i32, String) {
         let mut log = String::new();

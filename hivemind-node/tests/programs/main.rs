@@ -9,12 +9,13 @@ mod doctor;
 mod follow;
 mod host;
 mod https;
+mod last_good;
 mod log;
 mod manual;
-mod said;
 mod outcome;
+mod said;
 mod service;
-mod words;
 mod terminal;
 #[path = "../hosts/wait.rs"]
 mod wait;
+mod words;

@@ -7,7 +7,7 @@ use hivemind_core::role::{Role, RoleSpec};
 use hivemind_core::view::{Changed, View};
 use hivemind_sections::{DnsSection, HostSection, Section, ServiceSection};
 
-use crate::zone::{HostFacts, NameServer, Zone, ZoneEdit, ZoneSettings};
+use crate::zone::{HostFacts, LastGood, NameServer, Zone, ZoneEdit, ZoneSettings};
 
 /// The role's name.
 pub const NAME: &str = "dns_processor";
@@ -17,18 +17,25 @@ const HOST_ROLE: &str = "host";
 /// Answers DNS from what hosts publish: this half says what the answers are.
 #[derive(Clone, Debug)]
 pub struct DnsProcessor {
-    settings: ZoneSettings,
+    /// The zone before anything is known.
+    first: Zone,
 }
 
 impl DnsProcessor {
     /// The role for these zones. All dns_processors of a cluster should serve the same.
     pub fn new(settings: ZoneSettings) -> Self {
-        DnsProcessor { settings }
+        DnsProcessor { first: Zone::new(settings) }
+    }
+
+    /// The same, with what was in force of hosts when the program ended, and could not be found out any more.
+    #[must_use]
+    pub fn remembering(self, last_good: &[LastGood]) -> Self {
+        DnsProcessor { first: self.first.remembering(last_good) }
     }
 
     /// The zone before anything is known: it answers SERVFAIL within the zones.
     pub fn empty_zone(&self) -> Zone {
-        Zone::new(self.settings.clone())
+        self.first.clone()
     }
 }
 

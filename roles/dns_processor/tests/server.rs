@@ -3,6 +3,7 @@
 mod cluster;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use cluster::{Host, example, node, query};
 use domain::base::Message;
 use domain::base::iana::{Rcode, Rtype};
 use hivemind_core::role::Apply;
+use hivemind_dns_processor::memory::Memory;
 use hivemind_dns_processor::server::{BindError, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -269,4 +271,38 @@ async fn a_stopped_server_frees_its_addresses_and_closes_its_connections() {
     let again = Server::bind(&[address], example()).expect("the address is free again");
     ask_udp(address, &query("web1.node.hive", Rtype::A)).await;
     again.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_in_force_and_published_no_more_is_kept_in_a_file_until_it_is_mended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("last-good");
+    let good = example();
+    let mut wrong = Host::default().facts("web1", 10);
+    wrong.sections.values_mut().for_each(|section| *section = vec![0xff; 9].into());
+    let mut edit = good.edit();
+    edit.set_host(node(10), Some(wrong));
+    let bad = edit.finish();
+    assert_ne!(bad.last_good(), []);
+
+    let server = start();
+    let memory = Memory::open(file.clone());
+    assert_eq!(memory.last_good(), []);
+    let mut applier = server.applier().keeping(memory);
+    applier.apply(Arc::new(good.clone())).await.expect("it never fails");
+    assert!(!file.exists(), "there is nothing to keep");
+    applier.apply(Arc::new(bad.clone())).await.expect("it never fails");
+    assert_eq!(Memory::open(file.clone()).last_good(), bad.last_good());
+    let octets = std::fs::read(&file).expect("it is there");
+    assert_eq!(std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+    applier.apply(Arc::new(good)).await.expect("it never fails");
+    assert!(!file.exists(), "it was mended");
+
+    // A file that is damaged, and a disk that fails, cost nothing else.
+    for damaged in [&octets[..octets.len() - 1], &[0xff; 64], &[octets.as_slice(), b"x"].concat()] {
+        std::fs::write(&file, damaged).expect("written");
+        assert_eq!(Memory::open(file.clone()).last_good(), []);
+    }
+    let mut applier = server.applier().keeping(Memory::open(folder.path().join("nowhere/last-good")));
+    applier.apply(Arc::new(bad)).await.expect("it never fails");
 }

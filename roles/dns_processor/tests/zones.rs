@@ -6,7 +6,7 @@ use cluster::{Host, ask, cname, name, node, record, service, settings, txt, zone
 use domain::base::iana::{Rcode, Rtype};
 use hivemind_core::ids::Seq;
 use hivemind_dns_processor::name::NameFault;
-use hivemind_dns_processor::zone::{HostFacts, NameServer, Reason, Zone};
+use hivemind_dns_processor::zone::{HostFacts, LastGood, NameServer, Reason, Zone, ZoneSettings};
 use hivemind_sections::{DnsSection, RecordData, Section, ServiceSection};
 
 /// A zone after one more change of one host.
@@ -61,6 +61,52 @@ fn a_host_that_joined_again_keeps_its_last_good_sections() {
     let second = edit.finish();
     assert_eq!(ask(&second, "web.service.hive", Rtype::A).answers().len(), 1);
     assert_eq!(second.hosts(), 1);
+}
+
+#[test]
+fn what_was_in_force_is_in_force_again_where_only_the_wrong_sections_are_known() {
+    let host = Host { addresses: vec!["10.0.0.1"], services: vec![service("web", 80, &[])], records: vec![txt("x.hive.", "a")] };
+    let mut wrong = host.facts("a", 10);
+    (wrong.seq, wrong.sections) =
+        (Seq(2), [(ServiceSection::kind(), vec![0xff; 9].into()), (DnsSection::kind(), vec![0xff].into())].into());
+    let before = after(&zone(&[("a", host.clone()), ("b", host.clone())]), 10, Some(wrong.clone()));
+    let kept = before.last_good();
+    let kinds = |last_good: &[LastGood]| -> Vec<String> {
+        last_good.iter().flat_map(|host| host.sections.iter().map(|section| section.kind.to_string())).collect()
+    };
+    assert_eq!((kept.len(), &kept[0].name, kinds(&kept)), (1, &name("a"), vec!["dns".to_owned(), "service".to_owned()]));
+
+    // Nobody remembers it, and nothing is made up.
+    let forgetful = after(&Zone::new(settings()), 10, Some(wrong.clone()));
+    assert_eq!((forgetful.names(), forgetful.last_good()), (0, vec![]));
+    let started = Zone::new(settings()).remembering(&kept);
+    assert_eq!(started.names(), 0, "it is no member yet, as far as is known");
+    assert_eq!(kinds(&started.last_good()).len(), 2, "it may come");
+    let mut known = after(&started, 20, Some(host.facts("b", 20))).edit();
+    known.set_complete(true);
+    assert_eq!(known.finish().last_good(), [], "who has gone is forgotten");
+    let now = after(&started, 10, Some(wrong.clone()));
+    assert_eq!((now.rejected().len(), now.last_good()), (2, kept.clone()));
+    assert_eq!(ask(&now, "x.hive", Rtype::TXT).answers(), ask(&before, "x.hive", Rtype::TXT).answers());
+    assert!(!ask(&now, "web.service.hive", Rtype::SRV).answers().is_empty());
+
+    // A good one ends it, and what is not published any more does not come back with the next wrong one.
+    let mended = after(&now, 10, Some(host.facts("a", 10)));
+    assert_eq!((mended.rejected(), mended.last_good()), (vec![], vec![]));
+    let mut without = wrong.clone();
+    without.sections.remove(&DnsSection::kind());
+    let again = after(&after(&now, 10, Some(without)), 10, Some(wrong));
+    assert!(ask(&again, "x.hive", Rtype::TXT).answers().is_empty());
+}
+
+#[test]
+fn what_is_remembered_is_judged_by_the_settings_of_now() {
+    let host = Host { records: vec![txt("www.example.org.", "a")], ..Host::default() };
+    let mut wrong = host.facts("a", 10);
+    wrong.sections = [(DnsSection::kind(), vec![0xff].into())].into();
+    let kept = after(&zone(&[("a", host)]), 10, Some(wrong.clone())).last_good();
+    let narrower = Zone::new(ZoneSettings::new(&["hive."]).expect("a zone")).remembering(&kept);
+    assert_eq!(after(&narrower, 10, Some(wrong)).names(), 0);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::memory::Memory;
 use crate::zone::Zone;
 pub use bind::BindError;
 use counters::Counters;
@@ -101,7 +102,7 @@ impl Server {
 
     /// What puts a new zone in force.
     pub fn applier(&self) -> ZoneApplier {
-        ZoneApplier { shared: self.shared.clone(), told: HashSet::new() }
+        ZoneApplier { shared: self.shared.clone(), told: HashSet::new(), memory: None }
     }
 
     /// What it did so far.
@@ -122,6 +123,16 @@ pub struct ZoneApplier {
     shared: Arc<Shared>,
     /// What the log has already been told is not in force.
     told: HashSet<String>,
+    memory: Option<Memory>,
+}
+
+impl ZoneApplier {
+    /// Keeps over a restart what no longer can be found out then. What it held already is for the role
+    /// ([`DnsProcessor::remembering`](crate::role::DnsProcessor::remembering)).
+    #[must_use]
+    pub fn keeping(self, memory: Memory) -> Self {
+        ZoneApplier { memory: Some(memory), ..self }
+    }
 }
 
 impl Apply<Zone> for ZoneApplier {
@@ -136,7 +147,10 @@ impl Apply<Zone> for ZoneApplier {
             tracing::warn!("a section is not in force: {text}");
         }
         self.told = told;
-        self.shared.zone.send_replace(desired);
+        self.shared.zone.send_replace(desired.clone());
+        if let Some(memory) = &mut self.memory {
+            memory.keep(&desired).await;
+        }
         Ok(())
     }
 }

@@ -16,9 +16,9 @@ pub(crate) struct Host {
     pub(crate) joined: u64,
     pub(crate) seq: Seq,
     pub(crate) reachable: bool,
-    host: Option<Arc<HostSection>>,
-    service: Option<Arc<ServiceSection>>,
-    dns: Option<Arc<DnsSection>>,
+    pub(super) host: Option<Arc<HostSection>>,
+    pub(super) service: Option<Arc<ServiceSection>>,
+    pub(super) dns: Option<Arc<DnsSection>>,
     /// Ordered by name and source.
     pub(crate) claims: Vec<Claim>,
 }

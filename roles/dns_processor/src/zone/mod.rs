@@ -9,6 +9,7 @@ mod entry;
 mod facts;
 mod holders;
 mod host;
+mod last_good;
 mod reverse;
 mod rrset;
 mod settings;
@@ -17,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hivemind_core::ids::{NodeId, NodeName, SectionKind};
-use hivemind_sections::{DnsSection, Section};
+use hivemind_sections::{DnsSection, HostSection, Section, ServiceSection};
 use imbl::OrdMap;
 
 use claims::{Claim, Source};
@@ -28,6 +29,7 @@ use crate::name::{DnsName, NameKey};
 
 pub(crate) use entry::NameEntry;
 pub use facts::{HostFacts, NameServer, Reason, Rejected};
+pub use last_good::LastGood;
 pub(crate) use rrset::{FIXED, RrSet};
 pub use settings::{DEFAULT_ZONE, SettingsError, ZoneSettings};
 
@@ -44,6 +46,8 @@ pub struct Zone {
     hosts: OrdMap<NodeId, Arc<Host>>,
     /// Which host has a name: one that re-joins under a new id takes over its last good sections.
     owners: OrdMap<NodeName, NodeId>,
+    /// What was in force before the program was started, of hosts that it has not heard of since.
+    remembered: OrdMap<NodeName, Arc<Host>>,
     servers: OrdMap<NodeId, Arc<NameServer>>,
     names: OrdMap<NameKey, Arc<NameEntry>>,
     /// Sections that are wrong by themselves.
@@ -65,12 +69,39 @@ impl Zone {
             primary,
             hosts: OrdMap::new(),
             owners: OrdMap::new(),
+            remembered: OrdMap::new(),
             servers: OrdMap::new(),
             names: OrdMap::new(),
             faults: OrdMap::new(),
             conflicts: OrdMap::new(),
             overfull: OrdMap::new(),
         }
+    }
+
+    /// The same, with what was in force of hosts when the program ended: it is in force again for a host whose sections are found wrong.
+    #[must_use]
+    pub fn remembering(mut self, last_good: &[LastGood]) -> Self {
+        for host in last_good {
+            self.remembered.insert(host.name.clone(), Arc::new(host.to_host(&self.settings)));
+        }
+        self
+    }
+
+    /// What is in force of hosts that have published something else since: what an other program could not find out any more. Few, or none.
+    pub fn last_good(&self) -> Vec<LastGood> {
+        let wrong: BTreeSet<NodeId> = self.faults.keys().map(|(node, _)| *node).collect();
+        let hosts = wrong.into_iter().filter_map(|node| {
+            let kinds = self.faults_of(node).map(|(_, kind)| kind);
+            self.hosts.get(&node)?.last_good(kinds)
+        });
+        // A host whose config is not here yet may still need it.
+        let awaited = self.remembered.values().filter(|_| !self.complete);
+        let kinds = [HostSection::kind(), ServiceSection::kind(), DnsSection::kind()];
+        hosts.chain(awaited.filter_map(|host| host.last_good(kinds.iter()))).collect()
+    }
+
+    fn faults_of(&self, node: NodeId) -> impl Iterator<Item = &(NodeId, SectionKind)> {
+        self.faults.range((node, first_kind())..).map(|(key, _)| key).take_while(move |key| key.0 == node)
     }
 
     /// Starts a change; [`ZoneEdit::finish`] gives the next zone, this one stays as it is.
@@ -165,14 +196,14 @@ impl ZoneEdit {
         let old = self.zone.hosts.get(&node).cloned();
         let (new, rejected) = match facts {
             Some(facts) => {
-                let last = old.as_deref().or_else(|| self.zone.host_named(&facts.name));
+                let remembered = self.zone.remembered.remove(&facts.name);
+                let last = old.as_deref().or_else(|| self.zone.host_named(&facts.name)).or(remembered.as_deref());
                 let (host, rejected) = Host::new(&self.zone.settings, node, facts, last);
                 (Some(Arc::new(host)), rejected)
             }
             None => (None, Vec::new()),
         };
-        let stale: Vec<_> =
-            self.zone.faults.range((node, first_kind())..).map(|(key, _)| key.clone()).take_while(|key| key.0 == node).collect();
+        let stale: Vec<_> = self.zone.faults_of(node).cloned().collect();
         for key in stale {
             self.zone.faults.remove(&key);
         }
