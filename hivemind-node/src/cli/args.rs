@@ -10,7 +10,6 @@ use hivemind_core::wire::access::Label;
 use hivemind_core::wire::command::MAX_TOKEN_TTL;
 use hivemind_core::wire::feature::FeatureName;
 
-use crate::daemon::roles::DEFAULT_ZONE;
 use crate::http::DEFAULT_HTTP_PORT;
 use crate::http::model::Right;
 use crate::node::DEFAULT_PORT;
@@ -149,15 +148,11 @@ pub enum Job {
     #[command(after_help = "Example:\n  hivemind doctor")]
     Doctor,
     /// Check host files, or folders of them, without asking anybody
-    #[command(after_help = "Example:\n  hivemind check /etc/hivemind/hosts.d")]
-    Check {
-        /// The files and folders
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// A zone that they may publish into; repeats, the cluster's own first
-        #[arg(long = "zone", value_name = "NAME", default_value = DEFAULT_ZONE)]
-        zones: Vec<String>,
-    },
+    ///
+    /// Where the settings file of this machine has a table [roles.host], they are checked as its daemon reads them: as the parts
+    /// of one host of the node's name, under its zones. Elsewhere each file is a host of its own.
+    #[command(after_help = "Example:\n  hivemind check /etc/hivemind/hosts.d\n  hivemind check --host eu2 --zone hive. hosts/eu2")]
+    Check(CheckArgs),
     /// Write what a shell needs to complete commands
     #[command(after_help = "Example:\n  hivemind completions bash > /etc/bash_completion.d/hivemind")]
     Completions {
@@ -171,6 +166,23 @@ pub enum Job {
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
     },
+}
+
+/// How host files are checked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The files and folders
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// They are the parts of this one host, whatever the settings file says
+    #[arg(long, value_name = "NAME", value_parser = node_name, conflicts_with = "each")]
+    pub host: Option<NodeName>,
+    /// Each is a host of its own, as hivemind-lite has it, whatever the settings file says
+    #[arg(long)]
+    pub each: bool,
+    /// A zone that they may publish into; repeats, the cluster's own first. Unless given: those of the settings file, else hive.
+    #[arg(long = "zone", value_name = "NAME")]
+    pub zones: Vec<String>,
 }
 
 /// What is done to the cluster's authority.

@@ -84,7 +84,7 @@ async fn carry_out(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Job::Authority { job: Some(AuthorityJob::Rotate) } => authority::rotate(&client()?, screen).await,
         Job::Authority { job: Some(AuthorityJob::Retire { now }) } => authority::retire(&client()?, *now, screen).await,
         Job::Doctor => doctor::doctor(&cli.server, screen).await,
-        Job::Check { files, zones } => offline::check(files, zones, screen),
+        Job::Check(args) => offline::check(&cli.server, args, screen),
         Job::Completions { shell } => offline::completions(*shell, screen),
         Job::Man { dir } => man::write(dir, screen),
     }

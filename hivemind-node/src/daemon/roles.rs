@@ -6,10 +6,10 @@ use hivemind_dns_processor::memory::Memory;
 use hivemind_dns_processor::role::DnsProcessor;
 use hivemind_dns_processor::server::{BindError, Server};
 pub(crate) use hivemind_dns_processor::zone::{DEFAULT_ZONE, ZoneSettings};
-pub(crate) use hivemind_host::check;
 pub(crate) use hivemind_host::file::Rules;
 use hivemind_host::watch::WatchError;
 use hivemind_host::{FolderChange, FolderWatch, HostRole};
+pub(crate) use hivemind_host::{check, check_parts};
 use thiserror::Error;
 
 use crate::http::Observer;
@@ -53,7 +53,7 @@ impl Roles {
             builder = builder.role_without_apply(Observer);
         }
         if let Some(part) = &settings.host {
-            roles.host = Some(FolderWatch::start(&part.folder, part.rules.clone()).await?);
+            roles.host = Some(FolderWatch::start_parts(&part.folder, settings.name.clone(), part.rules.clone()).await?);
             builder = builder.role_without_apply(HostRole);
         }
         Ok((builder, roles))
@@ -106,24 +106,19 @@ impl RunningRoles {
     }
 }
 
-/// Publishes what the host file of this node's name says, for as long as the folder is watched.
+/// Publishes what the host files say together, for as long as the folder is watched.
 async fn publish(name: &NodeName, handle: &NodeHandle, watch: &mut FolderWatch, first: FolderChange) {
-    // A file that went while nobody watched is taken back; one that is wrong leaves what stands.
-    let is_gone = first.errors.is_empty() && !first.changed.iter().any(|host| host.name == *name) && handle.status().machine.own_seq.0 > 0;
-    if is_gone {
-        put(name, handle, nothing()).await;
-    }
+    // What an earlier run published stands until the files say otherwise, be it that there are none any more.
+    let mut is_published = handle.status().machine.own_seq.0 > 0;
     let mut change = first;
     loop {
         for error in &change.errors {
             tracing::warn!("{error}");
         }
-        for other in change.changed.iter().filter(|host| host.name != *name) {
-            tracing::warn!(host = %other.name, "a host file of another name than this node's is not published here");
-        }
-        if let Some(host) = change.changed.iter().find(|host| host.name == *name) {
+        if let Some(host) = change.changed.first() {
             put(name, handle, host.sections()).await;
-        } else if change.removed.contains(name) {
+            is_published = true;
+        } else if !change.removed.is_empty() && is_published {
             put(name, handle, nothing()).await;
         }
         match watch.next().await {

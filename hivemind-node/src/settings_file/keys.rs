@@ -40,7 +40,11 @@ pub(super) const KEYS: &[Key] = &[
         "The Unix socket of the tool, which gives every right to this user, and to its group where that may enter the folder. Unless set: hivemind.sock in data_dir, which is this user's alone.",
     ),
     key("roles.observer", "false", "Whether it holds all members and configs, so that its HTTP interface shows them."),
-    key("roles.host.folder", "\"/etc/hivemind/hosts.d\"", "The folder of host files. The file of this node's name is what it publishes."),
+    key(
+        "roles.host.folder",
+        "\"/etc/hivemind/hosts.d\"",
+        "The folder of host files. All of them are parts of the one host of this node's name, in the order of their names.",
+    ),
     key("roles.host.zones", "[\"hive.\"]", "The zones that host files may publish into, the cluster's own first."),
     key(
         "roles.dns_processor.listen",

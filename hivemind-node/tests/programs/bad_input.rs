@@ -106,5 +106,36 @@ fn host_files_are_checked_without_asking_anybody() {
     assert_eq!(host.ask(&["check", &file("web1.toml")]).done(), "");
     let said = host.ask(&["check", &file("web1.toml"), &file("web2.toml")]);
     assert!(said.status == 1 && said.out.contains("did you mean `addresses`?"), "{said:?}");
+    assert!(said.err.contains("each as a host of its own: 2, mistakes: 1"), "{said:?}");
     assert!(host.ask(&["completions", "bash"]).done().contains("hivemind"));
+}
+
+#[test]
+fn host_files_of_a_node_are_checked_as_the_parts_of_its_host() {
+    let host = Host::new();
+    std::fs::create_dir(host.path("hosts.d")).unwrap();
+    let service = "[[service]]\nname = \"web\"\nport = 80\n";
+    for (file, text) in [("a.toml", service.to_owned()), ("b.toml", format!("name = \"eu2\"\n{service}"))] {
+        std::fs::write(host.path("hosts.d").join(file), text).unwrap();
+    }
+    let folder = host.path("hosts.d").display().to_string();
+    let twice =
+        format!("{folder}/b.toml:2: service[0]: the service `web` on port 80 stands at {folder}/a.toml:1 already; remove one of the two\n");
+    assert_eq!(host.ask(&["check", &folder]).done(), "", "no settings: two hosts");
+    let said = host.ask(&["check", "--host", "eu2", &folder]);
+    assert_eq!((said.status, said.out.as_str()), (1, twice.as_str()), "{said:?}");
+    let settings = "name = \"eu2\"\nlisten = \"127.0.0.1:1\"\n[roles.host]\nzones = [\"a.test.\"]\n";
+    std::fs::write(host.path("node.toml"), settings).unwrap();
+    let said = host.ask(&["check", &folder]);
+    assert!(said.out == twice && said.err.contains("as parts of the host eu2: 2, mistakes: 1"), "{said:?}");
+    assert_eq!(host.ask(&["check", "--each", &folder]).done(), "");
+    std::fs::write(host.path("hosts.d/a.toml"), "[[dns]]\nname = \"x.a.test\"\ntype = \"A\"\ndata = \"10.0.0.1\"\n").unwrap();
+    assert_eq!(host.ask(&["check", &folder]).done(), "", "the zones are the node's");
+    let said = host.ask(&["check", "--host", "eu2", &folder]);
+    assert!(said.status == 1 && said.out.contains("outside the zones of this cluster (hive.)"), "{said:?}");
+    let said = host.ask(&["--json", "check", "--host", "eu3", "--zone", "a.test", &folder]);
+    assert!(said.out.contains("\"host\":\"eu3\"") && said.out.contains("this one says that it is of `eu2`"), "{said:?}");
+    std::fs::write(host.path("node.toml"), "name = 1").unwrap();
+    let said = host.ask(&["check", &folder]);
+    assert!(said.status == 2 && said.err.contains("say --host NAME or --each"), "{said:?}");
 }

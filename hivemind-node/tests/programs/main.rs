@@ -8,6 +8,7 @@ mod day;
 mod doctor;
 mod follow;
 mod host;
+mod host_files;
 mod https;
 mod last_good;
 mod log;

@@ -6,8 +6,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hivemind_core::ids::NodeName;
+
 use crate::file::{FileError, Problem, Rules};
 use crate::folder::{Content, Folder, is_host_file};
+use crate::parts::Parts;
 use crate::watch::scan;
 
 /// What is wrong with some host files. Shown as one line per mistake: `file:line: key: message`.
@@ -32,28 +35,55 @@ impl fmt::Display for Report {
     }
 }
 
-/// Checks files, and the host files of folders, together: a host name may stand in one of them only.
+/// Checks files, and the host files of folders, each as a host of its own: a host name may stand in one of them only.
 /// What is named is checked whatever its name ends in. A named folder without any host file is a mistake:
 /// whoever named it expects something to be checked.
 pub fn check(paths: &[PathBuf], rules: &Rules) -> Report {
-    let (mut contents, mut empty) = (BTreeMap::new(), Vec::new());
-    for path in paths {
-        match host_files(path) {
-            Ok(files) if files.is_empty() => {
-                empty.push(FileError { file: path.clone(), line: 1, column: 1, key: String::new(), problem: Problem::NoHostFile });
-            }
-            Ok(files) => contents.extend(files.into_iter().map(|file| (file.clone(), read(&file)))),
-            Err(error) => {
-                contents.insert(path.clone(), Content::Unreadable { reason: error.to_string() });
-            }
-        }
-    }
-    let files = contents.len();
-    let mut errors = Folder::new(rules.clone()).update_all(contents, &BTreeSet::new()).errors;
+    let named = Named::read(paths);
+    let files = named.contents.len();
+    let errors = Folder::new(rules.clone()).update_all(named.contents, &BTreeSet::new()).errors;
+    report(files, errors, named.empty)
+}
+
+/// As [`check`], as the parts of the one host `name`.
+pub fn check_parts(paths: &[PathBuf], name: &NodeName, rules: &Rules) -> Report {
+    let named = Named::read(paths);
+    let files = named.contents.len();
+    let errors = Parts::new(name.clone(), rules.clone()).update_all(named.contents, &BTreeSet::new()).errors;
+    report(files, errors, named.empty)
+}
+
+fn report(files: usize, mut errors: Vec<FileError>, empty: Vec<FileError>) -> Report {
     errors.extend(empty);
     // Stable: the mistakes of one file stay in the order of its lines.
     errors.sort_by(|a, b| a.file.cmp(&b.file));
     Report { files, errors }
+}
+
+/// What stands where something was named.
+struct Named {
+    contents: BTreeMap<PathBuf, Content>,
+    /// Folders without host files.
+    empty: Vec<FileError>,
+}
+
+impl Named {
+    fn read(paths: &[PathBuf]) -> Named {
+        let mut named = Named { contents: BTreeMap::new(), empty: Vec::new() };
+        for path in paths {
+            match host_files(path) {
+                Ok(files) if files.is_empty() => {
+                    let problem = Problem::NoHostFile;
+                    named.empty.push(FileError { file: path.clone(), line: 1, column: 1, key: String::new(), problem });
+                }
+                Ok(files) => named.contents.extend(files.into_iter().map(|file| (file.clone(), read(&file)))),
+                Err(error) => {
+                    named.contents.insert(path.clone(), Content::Unreadable { reason: error.to_string() });
+                }
+            }
+        }
+        named
+    }
 }
 
 fn host_files(path: &Path) -> io::Result<Vec<PathBuf>> {

@@ -1,4 +1,4 @@
-//! A folder of host files as a set of hosts: pure, over whatever lists and reads the files.
+//! A folder of host files as a set of hosts, one a file: pure, over whatever lists and reads the files.
 //!
 //! A wrong file never takes its host away: what it last said rightly stays in force until the file is
 //! right again or gone.
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use hivemind_core::ids::NodeName;
 
-use crate::file::{self, FileError, HostFile, PlacedHost, Problem, Rules};
+use crate::file::{self, FileError, HostFile, Naming, PlacedHost, Problem, Rules};
+use crate::reported::Reported;
 
 /// What a host file holds, as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ pub fn is_host_file(name: &Path) -> bool {
 pub struct Folder {
     rules: Rules,
     files: BTreeMap<PathBuf, FileState>,
+    reported: Reported,
 }
 
 /// What is known of one file.
@@ -74,14 +76,12 @@ struct FileState {
     in_force: Option<HostFile>,
     /// What is wrong with its present content.
     mistakes: Vec<FileError>,
-    /// What was reported of it.
-    reported: Vec<FileError>,
 }
 
 impl Folder {
     /// A folder without files.
     pub fn new(rules: Rules) -> Self {
-        Folder { rules, files: BTreeMap::new() }
+        Folder { rules, files: BTreeMap::new(), reported: Reported::default() }
     }
 
     /// The hosts in force, by name.
@@ -100,16 +100,12 @@ impl Folder {
     pub(crate) fn update_all(&mut self, read: BTreeMap<PathBuf, Content>, gone: &BTreeSet<PathBuf>) -> FolderChange {
         let before: BTreeMap<NodeName, HostFile> = self.hosts().into_iter().map(|(name, host)| (name.clone(), host.clone())).collect();
         let mut change = FolderChange::default();
-        for path in gone {
-            if self.files.remove(path).is_some_and(|state| !state.reported.is_empty()) {
-                change.corrected.push(path.clone());
-            }
-        }
+        self.files.retain(|path, _| !gone.contains(path));
         for (path, content) in read {
             let parsed = parse_content(&path, &content, &self.rules);
             let state = self.files.entry(path).or_default();
             match parsed {
-                Ok(PlacedHost { host, name_place }) => {
+                Ok(PlacedHost { host, name_place, .. }) => {
                     state.wanted = Some(host);
                     state.name_place = name_place;
                     state.mistakes.clear();
@@ -165,7 +161,7 @@ impl Folder {
     }
 
     fn report(&mut self, refused: &BTreeMap<PathBuf, PathBuf>, change: &mut FolderChange) {
-        for (path, state) in &mut self.files {
+        let of_file = |(path, state): (&PathBuf, &FileState)| {
             let taken = refused.get(path).zip(state.wanted.as_ref()).map(|(other, host)| FileError {
                 file: path.clone(),
                 line: state.name_place.0,
@@ -173,15 +169,9 @@ impl Folder {
                 key: "name".to_owned(),
                 problem: Problem::NameTaken { name: host.name.to_string(), other: other.clone() },
             });
-            let current: Vec<FileError> = state.mistakes.iter().cloned().chain(taken).collect();
-            if current.is_empty() && !state.reported.is_empty() {
-                change.corrected.push(path.clone());
-            }
-            if current != state.reported {
-                change.errors.extend(current.iter().filter(|error| !state.reported.contains(error)).cloned());
-                state.reported = current;
-            }
-        }
+            state.mistakes.iter().cloned().chain(taken).collect::<Vec<_>>()
+        };
+        self.reported.update(self.files.iter().flat_map(of_file).collect(), change);
     }
 }
 
@@ -197,10 +187,18 @@ impl FileState {
 }
 
 fn parse_content(path: &Path, content: &Content, rules: &Rules) -> Result<PlacedHost, Vec<FileError>> {
-    let whole = |problem| vec![FileError { file: path.to_owned(), line: 1, column: 1, key: String::new(), problem }];
     match content {
-        Content::Octets(octets) => file::parse_placed(path, octets, rules),
-        Content::TooLarge { octets } => Err(whole(Problem::TooLarge { octets: *octets, most: file::MAX_FILE })),
-        Content::Unreadable { reason } => Err(whole(Problem::Unreadable { reason: reason.clone() })),
+        Content::Octets(octets) => file::parse_placed(path, octets, Naming::ByFile, rules),
+        Content::TooLarge { .. } | Content::Unreadable { .. } => Err(content_errors(path, content)),
     }
+}
+
+/// What is wrong where there are no octets.
+pub(crate) fn content_errors(path: &Path, content: &Content) -> Vec<FileError> {
+    let problem = match content {
+        Content::Octets(_) => return Vec::new(),
+        Content::TooLarge { octets } => Problem::TooLarge { octets: *octets, most: file::MAX_FILE },
+        Content::Unreadable { reason } => Problem::Unreadable { reason: reason.clone() },
+    };
+    vec![FileError { file: path.to_owned(), line: 1, column: 1, key: String::new(), problem }]
 }

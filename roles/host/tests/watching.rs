@@ -210,6 +210,29 @@ async fn links_through_a_folder_elsewhere_that_is_swapped_as_a_whole_are_heard_o
 }
 
 #[tokio::test]
+async fn parts_that_are_added_changed_or_removed_change_their_one_host() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, number: u8| {
+        fs::write(root.path().join(".new"), host(number)).expect("written");
+        fs::rename(root.path().join(".new"), root.path().join(name)).expect("renamed");
+    };
+    let name = "web1".to_owned().try_into().expect("a name");
+    let (mut watch, first) = FolderWatch::start_parts(root.path(), name, rules()).await.expect("watched");
+    assert_eq!((first.changed.len(), first.removed.len()), (0, 1), "there is nothing");
+    let mut next = async || timeout(BOUND, watch.next()).await.expect("within the bound").expect("goes on");
+    write("b.toml", 1);
+    assert_eq!(addresses(&next().await), ["web1 10.0.0.1"]);
+    write("a.toml", 2);
+    assert_eq!(addresses(&next().await), ["web1 10.0.0.2 10.0.0.1"]);
+    write("b.toml", 3);
+    assert_eq!(addresses(&next().await), ["web1 10.0.0.2 10.0.0.3"]);
+    fs::remove_file(root.path().join("a.toml")).expect("removed");
+    assert_eq!(addresses(&next().await), ["web1 10.0.0.3"]);
+    fs::remove_file(root.path().join("b.toml")).expect("removed");
+    assert_eq!(next().await.removed.len(), 1);
+}
+
+#[tokio::test]
 async fn a_pipe_in_the_folder_does_not_hold_up_the_others() {
     let mut watched = Watched::start().await;
     symlink("/dev/zero", watched.path("pipe.toml")).expect("linked");

@@ -73,6 +73,26 @@ pub enum Problem {
     /// Another file of the folder has the name.
     #[error("the host name `{name}` belongs to {other} already; give this host another name, or remove one of the two files")]
     NameTaken { name: String, other: PathBuf },
+    /// A part of the one host of its folder names another one.
+    #[error(
+        "the files here are parts of the host `{own}`, and this one says that it is of `{name}`; move it to that host, or remove its `name`"
+    )]
+    OtherHost { name: String, own: String },
+    /// More entries than one host may have, over all its files.
+    #[error("with this entry the host has more than {most} {what} in all its files; remove some")]
+    TooManyTogether { what: &'static str, most: usize },
+    /// More than a section can hold, over all its files.
+    #[error("the {what} in all files of the host have {octets} octets as they are published; {most} is the most: remove some")]
+    TooLargeTogether { what: &'static str, octets: usize, most: usize },
+    /// The same service on the same port in another file of the host.
+    #[error("the service `{name}` on port {port} stands at {place} already; remove one of the two")]
+    ServiceElsewhere { name: String, port: u16, place: String },
+    /// The same record in another file of the host.
+    #[error("the same record stands at {place} already; remove one of the two")]
+    RecordElsewhere { place: String },
+    /// A CNAME beside what another file of the host says (RFC 1034 section 3.6.2).
+    #[error("a CNAME stands alone at its name, but `{name}` also has {beside} at {place}; remove one of the two")]
+    BesideElsewhere { name: String, beside: String, place: String },
     /// A mistake of TOML itself.
     #[error("not valid TOML: {message}")]
     Syntax { message: String },

@@ -10,6 +10,7 @@ mod reader;
 mod records;
 mod rules;
 mod services;
+mod whole;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -23,6 +24,7 @@ pub use error::{FileError, Problem};
 pub use rules::{Rules, ZoneError};
 
 use reader::{Findings, Reader, place};
+pub(crate) use whole::{Part, unite};
 
 /// The largest host file, in octets: what it publishes then fits every limit of the wire.
 pub const MAX_FILE: usize = 64 << 10;
@@ -68,19 +70,38 @@ fn section<S: Section>(content: &S) -> ConfigSection {
 /// Everything that is wrong with the file, in the order of its lines, at most [`MAX_ERRORS`]. Mistakes of
 /// TOML itself hide the others: what stands behind them can not be read reliably.
 pub fn parse(file: &Path, octets: &[u8], rules: &Rules) -> Result<HostFile, Vec<FileError>> {
-    parse_placed(file, octets, rules).map(|placed| placed.host)
+    parse_placed(file, octets, Naming::ByFile, rules).map(|placed| placed.host)
 }
 
-/// A host file and where it names its host.
+/// Whom a host file speaks of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Naming<'a> {
+    /// The host that it names, else the one of the file's own name.
+    ByFile,
+    /// This host. It may be named; no other one may.
+    Of(&'a NodeName),
+}
+
+/// A host file and where things stand in it.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedHost {
     pub(crate) host: HostFile,
     /// Line and column of `name`; the file's beginning where its own name is the host's.
     pub(crate) name_place: (usize, usize),
+    /// The octets at which its entries begin.
+    pub(crate) at: Offsets,
 }
 
-/// As [`parse`], with the place of the name.
-pub(crate) fn parse_placed(file: &Path, octets: &[u8], rules: &Rules) -> Result<PlacedHost, Vec<FileError>> {
+/// Where the entries of a host file begin, in octets, in their order.
+#[derive(Clone, Debug)]
+pub(crate) struct Offsets {
+    pub(crate) addresses: Vec<usize>,
+    pub(crate) services: Vec<usize>,
+    pub(crate) records: Vec<usize>,
+}
+
+/// As [`parse`], with the places, and with its own say on whose file it is.
+pub(crate) fn parse_placed(file: &Path, octets: &[u8], naming: Naming<'_>, rules: &Rules) -> Result<PlacedHost, Vec<FileError>> {
     let whole = |line, problem| vec![FileError { file: file.to_owned(), line, column: 1, key: String::new(), problem }];
     if octets.len() > MAX_FILE {
         return Err(whole(1, Problem::TooLarge { octets: octets.len() as u64, most: MAX_FILE }));
@@ -104,55 +125,59 @@ pub(crate) fn parse_placed(file: &Path, octets: &[u8], rules: &Rules) -> Result<
     }
     let known = &["name", "addresses", "service", "dns"];
     let reader = Reader::new(document.get_ref(), &(0..0), String::new(), known, &mut findings);
-    let read = read_host(file, &reader, rules, &mut findings);
+    let read = read_host(file, &reader, naming, rules, &mut findings);
     match read {
-        Some(host) if findings.is_empty() => {
+        Some((host, at)) if findings.is_empty() => {
             let name_place = place(text, reader.optional("name").map_or(0, |field| field.at));
-            Ok(PlacedHost { host, name_place })
+            Ok(PlacedHost { host, name_place, at })
         }
         Some(_) | None => Err(findings.into_errors(file, text)),
     }
 }
 
-fn read_host(file: &Path, reader: &Reader<'_>, rules: &Rules, findings: &mut Findings) -> Option<HostFile> {
-    let name = host_name(file, reader, rules, findings);
-    let addresses = addresses(reader, findings);
-    let services = services::read(reader, rules, findings);
+fn read_host(file: &Path, reader: &Reader<'_>, naming: Naming<'_>, rules: &Rules, findings: &mut Findings) -> Option<(HostFile, Offsets)> {
+    let name = host_name(file, reader, naming, rules, findings);
+    let (address_places, addresses): (Vec<usize>, Vec<_>) = addresses(reader, findings).into_iter().unzip();
+    let (service_places, services): (Vec<usize>, Vec<_>) = services::read(reader, rules, findings).into_iter().unzip();
     let records = records::read(reader, rules, findings);
     let name = name?;
     let owned = records::OwnedNames::new(&name, &addresses, &services, rules);
     owned.check(reader, &records, findings);
+    let at = Offsets { addresses: address_places, services: service_places, records: records.iter().map(|placed| placed.at).collect() };
     let records = records.into_iter().map(|placed| placed.record).collect();
-    Some(HostFile { name, host: HostSection { addresses }, service: ServiceSection { services }, dns: DnsSection { records } })
+    let host = HostFile { name, host: HostSection { addresses }, service: ServiceSection { services }, dns: DnsSection { records } };
+    Some((host, at))
 }
 
-fn host_name(file: &Path, reader: &Reader<'_>, rules: &Rules, findings: &mut Findings) -> Option<NodeName> {
-    let (at, label) = match reader.optional("name") {
-        Some(field) => (field.at, names::label(field.string("`name = \"web1\"`", findings)?, names::MAX_LABEL)),
-        None => {
+fn host_name(file: &Path, reader: &Reader<'_>, naming: Naming<'_>, rules: &Rules, findings: &mut Findings) -> Option<NodeName> {
+    let (at, label) = match (reader.optional("name"), naming) {
+        (Some(field), _) => (field.at, names::label(field.string("`name = \"web1\"`", findings)?, names::MAX_LABEL)),
+        (None, Naming::Of(own)) => return Some(own.clone()),
+        (None, Naming::ByFile) => {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy();
             let label = names::label(&stem, names::MAX_LABEL);
             (0, label.map_err(|problem| Problem::Stem { reason: problem.to_string() }))
         }
     };
-    let checked = label.and_then(|name| match rules.reserved_pattern(&name) {
-        Some(pattern) => Err(Problem::Reserved { name: name.to_string(), pattern }),
-        None => Ok(name),
+    let checked = label.and_then(|name| match (rules.reserved_pattern(&name), naming) {
+        (_, Naming::Of(own)) if *own != name => Err(Problem::OtherHost { name: name.to_string(), own: own.to_string() }),
+        (Some(pattern), _) => Err(Problem::Reserved { name: name.to_string(), pattern }),
+        (None, _) => Ok(name),
     });
     checked.map_err(|problem| findings.add(at, "name", problem)).ok()
 }
 
-fn addresses(reader: &Reader<'_>, findings: &mut Findings) -> Vec<IpAddr> {
+fn addresses(reader: &Reader<'_>, findings: &mut Findings) -> Vec<(usize, IpAddr)> {
     let example = "`addresses = [\"10.0.0.11\", \"fd00::11\"]`";
     let Some(field) = reader.optional("addresses") else { return Vec::new() };
-    let mut addresses = Vec::new();
+    let mut addresses: Vec<(usize, IpAddr)> = Vec::new();
     for entry in field.entries(MAX_ADDRESSES, example, findings) {
         let Some(text) = entry.string(example, findings) else { continue };
         match address(text) {
-            Ok(address) if addresses.contains(&address) => {
+            Ok(address) if addresses.iter().any(|(_, known)| *known == address) => {
                 entry.wrong(Problem::DuplicateAddress { address: address.to_string() }, findings);
             }
-            Ok(address) => addresses.push(address),
+            Ok(address) => addresses.push((entry.at, address)),
             Err(problem) => entry.wrong(problem, findings),
         }
     }

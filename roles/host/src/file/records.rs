@@ -28,7 +28,7 @@ const TTL_EXAMPLE: &str = "`ttl = 60`";
 /// A record and where it stands.
 pub(crate) struct Placed {
     pub(crate) record: DnsRecord,
-    at: usize,
+    pub(crate) at: usize,
     key: String,
 }
 
@@ -187,6 +187,20 @@ pub(crate) struct OwnedNames {
     names: BTreeMap<String, &'static str>,
 }
 
+/// What a record can not stand beside. Records are named by their number.
+pub(crate) enum Clash {
+    /// The same record.
+    Repeats(usize),
+    /// The CNAME's target is its own name.
+    ToItself,
+    /// The CNAME stands beside what another key makes.
+    BesideOwned(&'static str),
+    /// The CNAME stands beside a record.
+    BesideRecord(usize),
+    /// The record stands beside a CNAME.
+    BesideCname(usize),
+}
+
 impl OwnedNames {
     pub(crate) fn new(name: &NodeName, addresses: &[std::net::IpAddr], offered: &[Service], rules: &Rules) -> Self {
         let host = format!("{name}.node.{}", rules.cluster_zone());
@@ -203,45 +217,66 @@ impl OwnedNames {
         OwnedNames { host, names: owned }
     }
 
-    /// Reports what can not stand together: a CNAME beside other data (RFC 1034 section 3.6.2), and the
-    /// same record twice.
+    /// The name that has the host's addresses.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Reports what is wrong among the records of one file.
     pub(crate) fn check(&self, reader: &Reader<'_>, records: &[Placed], findings: &mut Findings) {
         if let Err(problem) = check_derived(&self.host) {
             findings.add(reader.at(), "name", problem);
         }
-        let mut at_name: BTreeMap<&str, Vec<&Placed>> = BTreeMap::new();
-        for placed in records {
-            at_name.entry(&placed.record.name).or_default().push(placed);
-        }
-        for (name, placed) in at_name {
-            self.check_name(name, &placed, findings);
+        let bare: Vec<&DnsRecord> = records.iter().map(|placed| &placed.record).collect();
+        for (number, clash) in self.clashes(&bare) {
+            let Placed { record, at, key } = &records[number];
+            let beside = match clash {
+                Clash::Repeats(first) => {
+                    findings.add_repeat(*at, key, records[first].at);
+                    continue;
+                }
+                Clash::ToItself => {
+                    findings.add(*at, key, Problem::CnameToItself { name: record.name.clone() });
+                    continue;
+                }
+                Clash::BesideOwned(owned) => owned.to_owned(),
+                Clash::BesideRecord(other) => format!("a record of type {}", bare[other].data.type_name()),
+                Clash::BesideCname(_) => format!("a record of type {}", record.data.type_name()),
+            };
+            findings.add(*at, key, Problem::CnameBeside { name: record.name.clone(), beside });
         }
     }
 
-    fn check_name(&self, name: &str, here: &[&Placed], findings: &mut Findings) {
-        for (place, placed) in here.iter().enumerate() {
-            let earlier = &here[..place];
-            if let Some(same) = earlier.iter().find(|other| other.record.data == placed.record.data) {
-                findings.add_repeat(placed.at, &placed.key, same.at);
-                continue;
-            }
-            let beside = match &placed.record.data {
-                RecordData::Cname(target) if target == name => {
-                    findings.add(placed.at, &placed.key, Problem::CnameToItself { name: name.to_owned() });
-                    continue;
-                }
-                RecordData::Cname(_) => match (self.names.get(name), earlier.first()) {
-                    (Some(owned), _) => Some((*owned).to_owned()),
-                    (None, Some(other)) => Some(format!("a record of type {}", other.record.data.type_name())),
-                    (None, None) => None,
-                },
-                RecordData::A(_) | RecordData::Aaaa(_) | RecordData::Txt(_) | RecordData::Srv { .. } | RecordData::Ptr(_) => {
-                    let cname = earlier.iter().any(|other| matches!(other.record.data, RecordData::Cname(_)));
-                    cname.then(|| format!("a record of type {}", placed.record.data.type_name()))
-                }
-            };
-            if let Some(beside) = beside {
-                findings.add(placed.at, &placed.key, Problem::CnameBeside { name: name.to_owned(), beside });
+    /// What can not stand together: a CNAME beside other data (RFC 1034 section 3.6.2), and the same record twice. Of
+    /// two records, the later one is named first.
+    pub(crate) fn clashes(&self, records: &[&DnsRecord]) -> Vec<(usize, Clash)> {
+        let mut at_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, record) in records.iter().enumerate() {
+            at_name.entry(&record.name).or_default().push(number);
+        }
+        let of_name = |(name, here): (&&str, &Vec<usize>)| {
+            let found = (0..here.len()).filter_map(|place| Some((here[place], self.clash(name, here[place], &here[..place], records)?)));
+            found.collect::<Vec<_>>()
+        };
+        at_name.iter().flat_map(of_name).collect()
+    }
+
+    /// Whether a record clashes with the `earlier` ones of its name, or with what the host's other keys make there.
+    fn clash(&self, name: &str, number: usize, earlier: &[usize], records: &[&DnsRecord]) -> Option<Clash> {
+        let data = &records[number].data;
+        if let Some(same) = earlier.iter().find(|other| records[**other].data == *data) {
+            return Some(Clash::Repeats(*same));
+        }
+        match data {
+            RecordData::Cname(target) if target == name => Some(Clash::ToItself),
+            RecordData::Cname(_) => match (self.names.get(name), earlier.first()) {
+                (Some(owned), _) => Some(Clash::BesideOwned(owned)),
+                (None, Some(other)) => Some(Clash::BesideRecord(*other)),
+                (None, None) => None,
+            },
+            RecordData::A(_) | RecordData::Aaaa(_) | RecordData::Txt(_) | RecordData::Srv { .. } | RecordData::Ptr(_) => {
+                let cname = earlier.iter().find(|other| matches!(records[**other].data, RecordData::Cname(_)));
+                cname.map(|cname| Clash::BesideCname(*cname))
             }
         }
     }

@@ -14,7 +14,8 @@ const NAME_EXAMPLE: &str = "`name = \"web\"`";
 const PORT_EXAMPLE: &str = "`port = 8080`";
 const TAGS_EXAMPLE: &str = "`tags = [\"v2\"]`";
 
-pub(crate) fn read(reader: &Reader<'_>, rules: &Rules, findings: &mut Findings) -> Vec<Service> {
+/// The services, with the octets at which they stand.
+pub(crate) fn read(reader: &Reader<'_>, rules: &Rules, findings: &mut Findings) -> Vec<(usize, Service)> {
     let Some(field) = reader.optional("service") else { return Vec::new() };
     let mut services = Vec::new();
     let mut seen = BTreeSet::new();
@@ -34,7 +35,7 @@ pub(crate) fn read(reader: &Reader<'_>, rules: &Rules, findings: &mut Findings) 
                 findings.add(table.at(), table.key("name"), problem);
             }
         }
-        services.push(service);
+        services.push((entry.at, service));
     }
     services
 }

@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hivemind_core::ids::NodeName;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -21,9 +22,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at}
 
 use self::heard::{Heard, News};
 use self::links::Links;
-use self::scan::{Reread, Scanner};
+use self::scan::{Reread, Scan, Scanner};
 use crate::file::Rules;
 use crate::folder::{Folder, FolderChange};
+use crate::parts::Parts;
 
 /// A burst of changes is over when nothing was heard for this long …
 const QUIET: Duration = Duration::from_millis(20);
@@ -63,20 +65,32 @@ pub struct FolderWatch {
 }
 
 impl FolderWatch {
-    /// Watches `folder`, and gives what it holds now. Needs a tokio runtime with time enabled.
+    /// Watches `folder`, in which each file is a host, and gives what it holds now. Needs a tokio runtime with time enabled.
     ///
     /// Wrong files do not fail the start: they are among [`FolderChange::errors`].
     ///
     /// # Errors
     /// [`WatchError`]: nothing was started.
     pub async fn start(folder: &Path, rules: Rules) -> Result<(FolderWatch, FolderChange), WatchError> {
+        Self::start_with(folder, Hosts::Each(Folder::new(rules))).await
+    }
+
+    /// As [`start`](Self::start), where all files are parts of the one host `name`.
+    ///
+    /// # Errors
+    /// [`WatchError`]: nothing was started.
+    pub async fn start_parts(folder: &Path, name: NodeName, rules: Rules) -> Result<(FolderWatch, FolderChange), WatchError> {
+        Self::start_with(folder, Hosts::Parts(Parts::new(name, rules))).await
+    }
+
+    async fn start_with(folder: &Path, hosts: Hosts) -> Result<(FolderWatch, FolderChange), WatchError> {
         let failed = |source| WatchError::Folder { folder: folder.to_owned(), source };
         let folder = std::path::absolute(folder).map_err(failed)?;
         std::fs::read_dir(&folder).map_err(failed)?;
         let heard = Heard::new();
         let watcher = watcher(&folder, heard.clone()).map_err(|source| WatchError::Watch { folder: folder.clone(), source })?;
         let mut watched = Watched { folder: folder.clone(), heard, watcher, is_lost: false };
-        let mut look = Look { scanner: Scanner::new(folder.clone()), hosts: Folder::new(rules) };
+        let mut look = Look { scanner: Scanner::new(folder.clone()), hosts };
         // Watched before it is listed, so that nothing falls between the two.
         watch_anew(&mut watched.watcher, &folder).map_err(|source| WatchError::Watch { folder: folder.clone(), source })?;
         watched.follow_links(false).await;
@@ -115,14 +129,31 @@ struct Watched {
 /// What is known of the files, moved to a blocking thread for each look.
 struct Look {
     scanner: Scanner,
-    hosts: Folder,
+    hosts: Hosts,
+}
+
+/// What the files of the folder are.
+enum Hosts {
+    /// Each is a host.
+    Each(Folder),
+    /// All are one.
+    Parts(Parts),
+}
+
+impl Hosts {
+    fn update(&mut self, scan: Scan) -> FolderChange {
+        match self {
+            Hosts::Each(folder) => folder.update(scan.read, &scan.gone),
+            Hosts::Parts(parts) => parts.update(scan.read, &scan.gone),
+        }
+    }
 }
 
 impl Look {
     async fn again(mut self, reread: Reread) -> (Look, io::Result<FolderChange>) {
         let looked = spawn_blocking(move || {
             let scan = self.scanner.scan(&reread);
-            let change = scan.map(|scan| self.hosts.update(scan.read, &scan.gone));
+            let change = scan.map(|scan| self.hosts.update(scan));
             (self, change)
         });
         looked.await.expect("a look at the folder does not panic, and is never cancelled")
