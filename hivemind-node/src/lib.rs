@@ -14,6 +14,7 @@ pub mod keys;
 mod nearest;
 mod node;
 mod reconciler;
+mod seeds;
 #[cfg(feature = "cli")]
 pub mod settings_file;
 pub mod storage;
@@ -29,6 +30,7 @@ pub use node::{
     SecretFailure, StartFailure, TokenWish,
 };
 pub use reconciler::ApplyStatus;
+pub use seeds::{Seed, SeedError};
 
 /// The manual for embedders: its programs are compiled and run.
 #[cfg(all(doctest, feature = "testing"))]

@@ -109,7 +109,9 @@ impl Machine {
     /// hears nothing else, and would ask for ever.
     fn believes_without_facts(&mut self, peer: PublicKey, claim: Claim) -> bool {
         let (witnesses, stands) = self.credence.note(peer, claim, self.now.time);
-        witnesses >= WITNESSES.min(self.seeds.len()).max(1) || stands >= PATIENCE
+        // While no seed is known yet, nobody can tell how many could speak.
+        let could_speak = if self.seeds.is_empty() && self.awaits_seeds { WITNESSES } else { self.seeds.len() };
+        witnesses >= WITNESSES.min(could_speak).max(1) || stands >= PATIENCE
     }
 
     /// Whether a digest is of the world that this node knows, or has to be believed all the same.

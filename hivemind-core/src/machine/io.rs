@@ -48,6 +48,12 @@ pub enum Input {
         /// What the disk said.
         error: String,
     },
+    /// Where members may listen that can take its join on, in place of what was known of that: the look-up of a name found
+    /// something else. The next question goes there.
+    Seeds {
+        /// All of them, those of the start among them where they still hold.
+        addresses: Vec<SocketAddr>,
+    },
     /// Replace the host's sections of these kinds by these; a kind with an empty body goes away.
     Publish {
         /// For the [`Reply`].

@@ -27,12 +27,12 @@ impl Machine {
     /// # Errors
     /// [`StartError`]: what was found, or what was asked for, can not be started from. Nothing changed.
     pub fn new(startup: Startup, now: Now) -> Result<Machine, StartError> {
-        let Startup { name, addresses, roles, voter_eligible, seeds, birth, recovered, settings, keys, seed } = startup;
+        let Startup { name, addresses, roles, voter_eligible, seeds, awaits_seeds, birth, recovered, settings, keys, seed } = startup;
         let Recovered { identity, log, own, cache } = recovered;
         if let Some(found) = identity.as_ref().map(|identity| identity.name.clone()).filter(|found| *found != name) {
             return Err(StartError::OtherName { found, expected: name });
         }
-        if identity.is_none() && birth.is_none() && seeds.is_empty() {
+        if identity.is_none() && birth.is_none() && seeds.is_empty() && !awaits_seeds {
             return Err(StartError::NoSeeds);
         }
         let mut rng = Rng::new(seed);
@@ -44,6 +44,7 @@ impl Machine {
             addresses,
             voter_eligible,
             seeds,
+            awaits_seeds,
             configs: Configs::new(own, reserved, settings.configs.ahead),
             settings,
             keys,

@@ -23,6 +23,8 @@ pub struct Startup {
     pub voter_eligible: bool,
     /// Where members may listen that can take its join on.
     pub seeds: Vec<SocketAddr>,
+    /// Whether [`Input::Seeds`](super::Input::Seeds) may bring others later, so that a start with none yet waits for them.
+    pub awaits_seeds: bool,
     /// Where nothing is recovered: begin a new cluster as its first voter, instead of joining one.
     pub birth: Option<Birth>,
     /// What was found on disk.
@@ -55,7 +57,7 @@ pub enum StartError {
         /// The name that was asked for.
         expected: NodeName,
     },
-    /// Neither data, nor birth, nor seeds.
+    /// Neither data, nor birth, nor seeds, and none to wait for.
     #[error("there is nothing to start from: no data, and no address of a member to join through")]
     NoSeeds,
 }

@@ -1,7 +1,9 @@
-//! A node that comes back at another address, when nobody leads.
+//! Addresses that change: a node comes back at another one when nobody leads; a joiner is told where to ask.
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use hivemind_core::machine::Phase;
 
 use super::net::{Net, Part};
 
@@ -31,4 +33,20 @@ fn where_a_node_listens_now_is_committed_once_somebody_leads_again() {
     net.restart("v2");
     net.run(seconds(30));
     assert_eq!(known(&net), Some(vec![moved]));
+}
+
+#[test]
+fn a_joiner_asks_where_it_was_told_last() {
+    let mut net = Net::new();
+    net.birth("v1", Part::Voter);
+    net.start_waiting("h1", Part::Host);
+    net.run(seconds(5));
+    assert_eq!(net.phase("h1"), Some(Phase::Joining), "it knows nobody to ask");
+    net.learn_seeds("h1", vec![SocketAddr::from(([10, 0, 9, 9], 6550))]);
+    net.run(seconds(5));
+    assert_eq!(net.phase("h1"), Some(Phase::Joining), "nobody is there");
+    let voter = net.places["v1"].address;
+    net.learn_seeds("h1", vec![voter]);
+    net.run(seconds(5));
+    assert_eq!(net.phase("h1"), Some(Phase::Member));
 }

@@ -149,6 +149,7 @@ pub(crate) struct Place {
     pub(crate) wants: BTreeMap<usize, BTreeMap<NodeName, Seq>>,
     part: Part,
     seeds: Vec<SocketAddr>,
+    awaits_seeds: bool,
     disk: Disk,
     starts: u64,
     is_cut: bool,
@@ -218,6 +219,18 @@ impl Net {
         self.boot(name, None);
     }
 
+    /// A node that knows no other yet, and waits to be told of one.
+    pub(crate) fn start_waiting(&mut self, name: &str, part: Part) {
+        self.add(name, part, &[]);
+        self.place(name).awaits_seeds = true;
+        self.boot(name, None);
+    }
+
+    /// Tells a node where to ask from now on.
+    pub(crate) fn learn_seeds(&mut self, name: &str, addresses: Vec<SocketAddr>) {
+        self.hand(name, Input::Seeds { addresses });
+    }
+
     fn add(&mut self, name: &str, part: Part, via: &[&str]) {
         let address = SocketAddr::from(([10, 0, 0, u8::try_from(self.places.len() + 1).expect("few nodes")], 6550));
         let seeds = via.iter().map(|seed| self.places[*seed].address).collect();
@@ -231,6 +244,7 @@ impl Net {
             wants: BTreeMap::new(),
             part,
             seeds,
+            awaits_seeds: false,
             disk: Disk::default(),
             starts: 0,
             is_cut: false,
@@ -321,6 +335,7 @@ impl Net {
             roles,
             voter_eligible: place.part == Part::Voter,
             seeds: place.seeds.clone(),
+            awaits_seeds: place.awaits_seeds,
             birth,
             recovered: place.disk.recover(),
             settings,

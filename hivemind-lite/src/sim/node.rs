@@ -179,6 +179,7 @@ impl SimNode {
             roles: self.roles(),
             voter_eligible: self.part == Part::Voter,
             seeds: self.seeds.as_ref().unwrap_or(&common.seeds).iter().filter(|seed| **seed != self.address).copied().collect(),
+            awaits_seeds: false,
             birth: (self.slot == Slot(0) && !is_born).then_some(common.birth),
             recovered: self.disk.recover(),
             settings: common.settings.clone(),

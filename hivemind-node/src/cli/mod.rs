@@ -37,7 +37,12 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let screen = Screen::new(cli.json);
     let done = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(carry_out(cli, &screen)),
+        Ok(runtime) => {
+            let done = runtime.block_on(carry_out(cli, &screen));
+            // The look-up of a name that the system's resolver does not come back from is not waited for.
+            runtime.shutdown_background();
+            done
+        }
         Err(error) => Err(Failure::Refused(format!("the system gives no threads: {error}"))),
     };
     match done {

@@ -92,7 +92,12 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let started = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ran = match started {
-        Ok(runtime) => runtime.block_on(run(&args.config)),
+        Ok(runtime) => {
+            let ran = runtime.block_on(run(&args.config));
+            // Everything has ended but, maybe, the look-up of a seed's name that the system's resolver does not come back from.
+            runtime.shutdown_background();
+            ran
+        }
         Err(source) => Err(DaemonFailure::System { what: "threads", source }),
     };
     match ran {

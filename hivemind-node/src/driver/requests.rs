@@ -1,6 +1,7 @@
 //! What the owner of a node asks of its machine, and who waits for the answer.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use hivemind_core::ids::{NodeId, NodeName, Position, PublicKey, RequestId, Seq};
 use hivemind_core::machine::{Input, Machine, PublishError, Reply};
@@ -28,6 +29,8 @@ pub(crate) enum Request {
     Read {
         answer: oneshot::Sender<Option<Position>>,
     },
+    /// Where members may listen, from now on. Nobody waits for an answer.
+    Seeds(Vec<SocketAddr>),
     Look(Look),
 }
 
@@ -94,6 +97,7 @@ impl Pending {
             Request::Publish { sections, answer } => (Input::Publish { request: id, sections }, Waiting::Publish(answer)),
             Request::Propose { command, answer } => (Input::Propose { request: id, command }, Waiting::Propose(answer)),
             Request::Read { answer } => (Input::Read { request: id }, Waiting::Read(answer)),
+            Request::Seeds(addresses) => return Taken::Input(Input::Seeds { addresses }),
             Request::Look(look) => return Taken::Look(look),
         };
         self.waiting.insert(id, waiting);

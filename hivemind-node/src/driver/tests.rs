@@ -65,6 +65,7 @@ fn start() -> Rig {
         roles: Vec::new(),
         voter_eligible: true,
         seeds: Vec::new(),
+        awaits_seeds: false,
         birth: Some(Birth { cluster, tag: 1 }),
         recovered,
         settings: Settings::default(),

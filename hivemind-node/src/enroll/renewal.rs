@@ -1,6 +1,6 @@
 //! Renewal: a node's certificate is replaced at half of its life, while its connections go on.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,6 +19,7 @@ use super::trust::{certificate, is_by, trusted};
 use super::{again, save};
 use crate::authority::{Authority, BACKDATED, Fingerprint, NodeIdentity, Validity};
 use crate::node::NodeHandle;
+use crate::seeds::{Seed, resolved};
 use crate::transport::{Refused, Transport};
 
 /// After a failure it is tried again after so long, doubled each time.
@@ -132,7 +133,7 @@ pub(crate) struct Renewal {
     /// Where it is kept, if it is.
     pub(crate) folder: Option<PathBuf>,
     /// Whom to ask while there is no view.
-    pub(crate) seeds: Vec<SocketAddr>,
+    pub(crate) seeds: Vec<Seed>,
     pub(crate) rng: Rng,
     /// Whether its certificate is to name its addresses as soon as it is a member, and whenever they change.
     pub(crate) named: bool,
@@ -245,7 +246,7 @@ impl Renewal {
             }
             None => {
                 let mut at = self.handle.view().map(|view| voter_addresses(&view)).unwrap_or_default();
-                at.extend(self.seeds.iter().copied().filter(|seed| !at.contains(seed)).collect::<Vec<_>>());
+                at.extend(resolved(&self.seeds).await.into_iter().filter(|seed| !at.contains(seed)).collect::<Vec<_>>());
                 again(&self.identity, &self.name, &at).await?
             }
         };

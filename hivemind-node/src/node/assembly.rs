@@ -1,6 +1,5 @@
 //! Connects all ends of a node, and lets everything run.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::driver::{Driver, Inlets, Outlets};
 use crate::enroll::{self, Custody, Desk, Renewal, Safe};
 use crate::feed::Source;
 use crate::reconciler::{ApplyStatus, Reconcile};
+use crate::seeds::{LookUps, Seed};
 use crate::tasks::Tasks;
 use crate::transport::{Incoming, Transport};
 
@@ -68,13 +68,20 @@ fn start_reconciler(reconciler: Box<dyn Reconcile>, tasks: &Tasks) -> (Wishes, w
     (wishes, apply)
 }
 
+/// Looks the names among the seeds up, where there are any, as long as the node runs.
+pub(super) fn look_names_up(node: &Node, name: NodeName, seeds: Vec<Seed>) {
+    if seeds.iter().any(|seed| seed.address().is_none()) {
+        node.tasks.spawn(LookUps::new(name, seeds, node.handle.clone()).run());
+    }
+}
+
 /// What deals with certificates beside a running node.
 pub(super) struct Office {
     pub(super) name: NodeName,
     pub(super) identity: NodeIdentity,
     pub(super) safe: Arc<Safe>,
     pub(super) folder: Option<PathBuf>,
-    pub(super) seeds: Vec<SocketAddr>,
+    pub(super) seeds: Vec<Seed>,
     pub(super) chance: u64,
     pub(super) named: bool,
 }

@@ -13,7 +13,7 @@ use hivemind_core::wire::access::Admits;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Node;
-use super::assembly::{Office, office, run};
+use super::assembly::{Office, look_names_up, office, run};
 use super::error::StartFailure;
 use super::proof::{Place, Proof, Proven, check_cluster, open, prove};
 use crate::authority::{Authority, NodeIdentity};
@@ -21,6 +21,7 @@ use crate::driver::{Driver, DriverError};
 use crate::enroll::Entry;
 use crate::keys::KeyError;
 use crate::reconciler::{Reconcile, Reconciler};
+use crate::seeds::Seed;
 use crate::transport::{Transport, TransportSettings};
 
 /// The UDP port where nodes listen for peers unless told otherwise.
@@ -47,7 +48,7 @@ pub struct NodeBuilder {
     listen: SocketAddr,
     advertise: Vec<SocketAddr>,
     birth: Option<Birth>,
-    seeds: Vec<SocketAddr>,
+    seeds: Vec<Seed>,
     voter: bool,
     named: bool,
     roles: Vec<InstalledRole>,
@@ -136,9 +137,11 @@ impl NodeBuilder {
         self
     }
 
-    /// Where members may listen that can take its join on.
-    pub fn seeds(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.seeds = addresses.into_iter().collect();
+    /// Where members may listen that can take its join on: addresses, or names of DNS. Names are looked up as long as the node is
+    /// no member, again and again, so that what appears or changes there is found; one that is not resolved does not hold the
+    /// start up.
+    pub fn seeds<S: Into<Seed>>(mut self, seeds: impl IntoIterator<Item = S>) -> Self {
+        self.seeds = seeds.into_iter().map(Into::into).collect();
         self
     }
 
@@ -214,9 +217,20 @@ impl NodeBuilder {
         let addresses = addresses(&advertise, transport.local_addr());
         let keys: Arc<dyn Keys> = identity.keys().clone();
         let settings = self.settings;
-        let (own_name, own_seeds) = (name.clone(), seeds.clone());
-        let startup =
-            Startup { name, addresses, roles, voter_eligible: voter, seeds, birth, recovered, settings, keys, seed: random_seed()? };
+        let own_name = name.clone();
+        let startup = Startup {
+            name,
+            addresses,
+            roles,
+            voter_eligible: voter,
+            seeds: seeds.iter().filter_map(Seed::address).collect(),
+            awaits_seeds: seeds.iter().any(|seed| seed.address().is_none()),
+            birth,
+            recovered,
+            settings,
+            keys,
+            seed: random_seed()?,
+        };
         let driver = match Driver::new(startup, storage) {
             Ok(driver) => driver,
             Err(error) => {
@@ -229,9 +243,10 @@ impl NodeBuilder {
             }
         };
         let node = run(driver, incoming, transport, reconcilers, safe.clone());
+        look_names_up(&node, own_name.clone(), seeds.clone());
         if let Some(safe) = safe {
             let folder = safe.keeps().then_some(folder).flatten();
-            office(&node, Office { name: own_name, identity, safe, folder, seeds: own_seeds, chance: random_seed()?, named: self.named });
+            office(&node, Office { name: own_name, identity, safe, folder, seeds, chance: random_seed()?, named: self.named });
         }
         Ok(node)
     }

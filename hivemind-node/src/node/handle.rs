@@ -1,5 +1,6 @@
 //! What the rest of a program speaks to a node through.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +124,12 @@ impl NodeHandle {
         let asked = self.requests.send(Request::Publish { sections, answer }).await;
         asked.map_err(|_| PublishFailure::Stopped)?;
         Ok(answered.await.map_err(|_| PublishFailure::Stopped)??)
+    }
+
+    /// Tells the machine where members may listen, from now on.
+    pub(crate) async fn learn_seeds(&self, addresses: Vec<SocketAddr>) {
+        // A node that has stopped seeks nobody.
+        let _ = self.requests.send(Request::Seeds(addresses)).await;
     }
 
     /// Proposes a command to the control plane: agreed once, never tried again silently.

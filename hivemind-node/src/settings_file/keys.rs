@@ -21,7 +21,11 @@ pub(super) const KEYS: &[Key] = &[
     key("listen", "\"[::]:6550\"", "Where it listens for other nodes, by UDP."),
     key("addresses", "[]", "Where others reach it, best first. Needed where `listen` is every address (0.0.0.0 or [::])."),
     key("voter", "false", "Whether it may become a voter. The cluster keeps three voters, chosen among those that may."),
-    key("seeds", "[]", "Where members may listen that can take its join on. Looked at until it is a member."),
+    key(
+        "seeds",
+        "[]",
+        "Where members may listen that can take its join on: addresses or names of DNS, with a port or for port 6550. Looked at, and names looked up anew, until it is a member.",
+    ),
     key("restart_grace", "\"60 s\"", "When it is stopped by SIGTERM its place is kept for so long. From 0 s to 1 h."),
     key(
         "http.listen",

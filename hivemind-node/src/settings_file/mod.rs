@@ -19,6 +19,7 @@ use hivemind_core::wire::command::MAX_RESTART_GRACE;
 
 use crate::daemon::roles::{Rules, ZoneSettings};
 use crate::http::{Anonymous, is_beyond_this_machine};
+use crate::seeds::Seed;
 pub use duration::{DurationFault, parse as parse_duration, shown as shown_duration};
 pub use fault::{SettingsFailure, SettingsFault};
 pub(crate) use reader::parse_address;
@@ -46,7 +47,7 @@ pub struct NodeSettings {
     /// Whether it may become a voter.
     pub voter: bool,
     /// Where members may listen that can take its join on.
-    pub seeds: Vec<SocketAddr>,
+    pub seeds: Vec<Seed>,
     /// For how long its place is kept while it restarts. At most an hour.
     pub restart_grace: Duration,
     /// Its HTTP interface.
@@ -187,7 +188,7 @@ fn take(document: &mut Document) -> Option<NodeSettings> {
     let data_dir = document.path("data_dir").unwrap_or_else(|| DEFAULT_DATA.into());
     let listen = document.address("listen");
     let addresses = document.addresses("addresses");
-    let seeds = document.addresses("seeds");
+    let seeds = document.seeds("seeds");
     let voter = document.flag("voter");
     let restart_grace = document.duration("restart_grace", Duration::ZERO..=MAX_RESTART_GRACE);
     if let (Some(listen), Some(addresses)) = (listen, &addresses)

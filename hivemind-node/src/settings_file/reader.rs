@@ -13,6 +13,7 @@ use super::fault::SettingsFault;
 use super::{duration, keys};
 use crate::nearest::nearest;
 use crate::node::DEFAULT_PORT;
+use crate::seeds::{Seed, SeedError};
 
 /// Most faults that are told of one file.
 const MAX_FAULTS: usize = 20;
@@ -168,8 +169,17 @@ impl Document {
 
     /// Addresses with their ports.
     pub(super) fn addresses(&mut self, path: &str) -> Option<Vec<SocketAddr>> {
+        self.list(path, |text| parse_address(text, default_port(path)))
+    }
+
+    /// Addresses or names, with their ports.
+    pub(super) fn seeds(&mut self, path: &str) -> Option<Vec<Seed>> {
+        self.list(path, |text| text.parse().map_err(|error: SeedError| error.to_string()))
+    }
+
+    fn list<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
         let texts = self.texts(path)?;
-        let parsed: Result<Vec<_>, _> = texts.iter().map(|text| parse_address(text, default_port(path))).collect();
+        let parsed: Result<Vec<T>, String> = texts.iter().map(|text| parse(text)).collect();
         parsed.map_err(|why| self.fault(path, &why)).ok()
     }
 

@@ -30,7 +30,10 @@ fn wrong_values_are_told_with_what_to_write() {
         ("restart_grace = 60", "a number where a text is expected"),
         ("restart_grace = \"2 h\"", "`2 h` is out of range; write something from 0 s to 1 h"),
         ("voter = \"yes\"", "a text where true or false is expected"),
-        ("seeds = [\"example.org\"]", "`example.org` is no IP address"),
+        ("addresses = [\"example.org\"]", "`example.org` is no IP address"),
+        ("seeds = [\"eu 1\"]", "`eu 1` is neither an IP address nor a name of DNS; write one, with or without a port: 192.0.2.1:6550,"),
+        ("seeds = [\"eu1.example.org:0\"]", "`eu1.example.org:0` has a port that nobody can listen at; write 1 to 65535"),
+        ("seeds = [6550]", "each entry of the list is a text"),
         ("http = 1", "this is a table; write [http] above its settings"),
         ("http.hosts = [\"node1.example:80\"]", "`node1.example:80` is no host name"),
         ("http.anonymous = \"admin\"", "`admin` is none of none, read, write"),
@@ -44,6 +47,14 @@ fn wrong_values_are_told_with_what_to_write() {
     assert!(faults("listen = \"127.0.0.1\"").contains("name: this setting is missing"));
     assert!(faults("name = \"eu1\"").contains("addresses: `listen` is every address"));
     assert!(faults("name = \"eu1\"\nlisten = ").contains("2: this is not TOML"));
+}
+
+#[test]
+fn seeds_are_addresses_or_names_with_a_port_or_without() {
+    let written = "seeds = [\"192.0.2.1\", \"eu1.example.org\", \"eu2.example.org:7\", \"[2001:db8::1]:7\"]";
+    let settings = NodeSettings::parse(&format!("name = \"eu1\"\nlisten = \"127.0.0.1\"\n{written}\n")).unwrap();
+    let seeds: Vec<String> = settings.seeds.iter().map(ToString::to_string).collect();
+    assert_eq!(seeds, ["192.0.2.1:6550", "eu1.example.org:6550", "eu2.example.org:7", "[2001:db8::1]:7"]);
 }
 
 #[test]

@@ -170,7 +170,7 @@ async fn a_node_tells_of_its_cluster() {
 #[tokio::test]
 async fn a_node_that_is_no_member_says_so_and_still_lives() {
     let authority = authority();
-    let nowhere = "127.0.0.1:9".parse().unwrap();
+    let nowhere: std::net::SocketAddr = "127.0.0.1:9".parse().unwrap();
     let node = builder(&authority, "web1").seeds([nowhere]).start().await.unwrap();
     let listener = HttpListener::bind(loopback()).unwrap();
     let at = listener.local_addr();

@@ -148,9 +148,26 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+<<<<<<< HEAD
     /// Waits for its end, whatever it is.
     pub(crate) fn wait(mut self) {
         self.child.wait().unwrap();
+=======
+    /// Waits until a line of its log has this in it, and returns the line. What stands before it is not in [`ended`](Self::ended) any more.
+    pub(crate) fn says(&mut self, expected: &str) -> String {
+        let log = self.child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        loop {
+            // Octet by octet: what follows is for the next reader.
+            let mut octet = [0];
+            log.read_exact(&mut octet).unwrap_or_else(|error| panic!("never said {expected}: {error}"));
+            match octet[0] {
+                b'\n' if String::from_utf8_lossy(&line).contains(expected) => return String::from_utf8(line).unwrap(),
+                b'\n' => line.clear(),
+                other => line.push(other),
+            }
+        }
+>>>>>>> 66d91f1 (Seeds may be names of DNS, looked up as long as a node is no member)
     }
 
     /// Waits for its end: its status, and its log.

@@ -15,6 +15,7 @@ mod log;
 mod manual;
 mod outcome;
 mod said;
+mod seeds;
 mod service;
 mod terminal;
 #[path = "../hosts/wait.rs"]

@@ -14,7 +14,7 @@ use super::args::ServerArgs;
 use super::client::Client;
 use super::failure::Failure;
 use super::show::Screen;
-use crate::http::model::Status;
+use crate::http::model::{Phase, Status};
 use crate::settings_file::{DEFAULT_CONFIG, NodeSettings};
 
 /// How it stands.
@@ -83,8 +83,11 @@ async fn look(server: &ServerArgs) -> Vec<Finding> {
     let identity = certificate::look(&settings, &mut findings);
     findings.extend(net::ports(&settings, status.as_ref()));
     findings.extend(daemon::look(&settings, status.as_ref()).await);
-    if status.is_none() {
-        findings.extend(net::seeds(&settings, identity.as_ref()).await);
+    match &status {
+        None => findings.extend(net::seeds(&settings, identity.as_ref()).await),
+        // It calls them itself; but where it can not, a name may be why.
+        Some(status) if status.phase != Phase::Member => findings.extend(net::seeds(&settings, None).await),
+        Some(_) => {}
     }
     findings
 }

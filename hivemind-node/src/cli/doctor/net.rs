@@ -47,20 +47,34 @@ fn port(check: &'static str, address: SocketAddr, setting: &str, held: bool, ref
     }
 }
 
-/// Whether the seeds can be spoken to: only a node that does not run needs to ask.
+/// Whether the names of seeds are resolved, and, with what proves this node, whether the seeds can be spoken to: only a node that does not run
+/// needs to ask.
 pub(super) async fn seeds(settings: &NodeSettings, identity: Option<&NodeIdentity>) -> Vec<Finding> {
-    let Some(identity) = identity else { return Vec::new() };
     let (mut findings, mut up) = (Vec::new(), Vec::new());
-    for &address in &settings.seeds {
-        findings.push(match reach(identity, address).await {
-            Ok(()) => {
-                up.push(address);
-                ok("seed", format!("{address} answers"))
+    for seed in &settings.seeds {
+        let addresses = match seed.resolve().await {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                let says = format!(
+                    "the name of {seed} is not resolved: {error}; see that it is spelled right and that the resolver of this host answers"
+                );
+                findings.push(warn("seed", says));
+                continue;
             }
-            Err(why) => warn("seed", format!("{address} {why}: is the node there up, and UDP open between here and there?")),
-        });
+        };
+        for address in addresses {
+            let shown = if seed.address().is_some() { seed.to_string() } else { format!("{seed} is {address}, which") };
+            let Some(identity) = identity else { continue };
+            findings.push(match reach(identity, address).await {
+                Ok(()) => {
+                    up.push(address);
+                    ok("seed", format!("{shown} answers"))
+                }
+                Err(why) => warn("seed", format!("{shown} {why}: is the node there up, and UDP open between here and there?")),
+            });
+        }
     }
-    if !up.is_empty() {
+    if let Some(identity) = identity.filter(|_| !up.is_empty()) {
         findings.push(membership(settings, identity, &up).await);
     }
     findings
