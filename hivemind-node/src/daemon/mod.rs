@@ -262,7 +262,7 @@ impl Daemon<'_> {
     /// Rereads the settings, and follows what can be followed.
     fn reload(&mut self) {
         self.notifier.reloading();
-        match NodeSettings::load(self.config) {
+        match reload::read(self.config, &self.settings.name) {
             Ok(new) => {
                 reload::follow(&self.settings, &new, &self.log);
                 self.settings.log.level = new.log.level;

@@ -163,10 +163,10 @@ impl NodeSettings {
         performed.into_iter().filter(|(is_performed, _)| *is_performed).map(|(_, name)| name).collect()
     }
 
-    /// Which settings differ in `new` and are followed by a restart alone.
+    /// Which settings differ in `new` and are followed by a restart alone. The name is not among them: with another one these are the
+    /// settings of another node.
     pub fn needs_restart(&self, new: &NodeSettings) -> Vec<&'static str> {
         let differing = [
-            ("name", self.name != new.name),
             ("data_dir", self.data_dir != new.data_dir),
             ("listen", self.listen != new.listen),
             ("addresses", self.addresses != new.addresses),

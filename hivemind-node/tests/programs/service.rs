@@ -54,6 +54,28 @@ fn a_reload_says_when_it_began_and_that_it_ended() {
 }
 
 #[test]
+fn a_reload_under_another_name_is_refused_and_changes_nothing() {
+    let (founder, mut daemon) = Host::founder();
+    let settings = std::fs::read_to_string(founder.path("node.toml")).unwrap();
+    let renamed = settings.replace("name = \"eu1\"", "name = \"eu9\"").replace("# level = \"info\"", "level = \"error\"");
+    std::fs::write(founder.path("node.toml"), renamed).unwrap();
+    daemon.signal(Signal::HUP);
+    founder.told("READY=1");
+    let line = daemon.says("the settings stay as they were");
+    for said in ["node.toml: name: this node is eu1, and the settings name eu9", "write eu1 again", "join with a new token under that name"]
+    {
+        assert!(line.contains(said), "{line}");
+    }
+    std::fs::write(founder.path("node.toml"), settings).unwrap();
+    daemon.signal(Signal::HUP);
+    founder.told("READY=1");
+    // It would not be said at the level of the settings that were refused.
+    daemon.says("the settings were reread");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, 0);
+}
+
+#[test]
 fn a_watchdog_of_another_process_and_none_at_all_are_not_answered() {
     let (founder, daemon) = Host::founder();
     daemon.signal(Signal::TERM);
