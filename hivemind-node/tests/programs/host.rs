@@ -148,11 +148,11 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-<<<<<<< HEAD
     /// Waits for its end, whatever it is.
     pub(crate) fn wait(mut self) {
         self.child.wait().unwrap();
-=======
+    }
+
     /// Waits until a line of its log has this in it, and returns the line. What stands before it is not in [`ended`](Self::ended) any more.
     pub(crate) fn says(&mut self, expected: &str) -> String {
         let log = self.child.stderr.as_mut().unwrap();
@@ -167,7 +167,6 @@ impl Daemon {
                 other => line.push(other),
             }
         }
->>>>>>> 66d91f1 (Seeds may be names of DNS, looked up as long as a node is no member)
     }
 
     /// Waits for its end: its status, and its log.
