@@ -337,14 +337,15 @@ impl Machine {
         self.become_member();
     }
 
-    /// What of this node's return is not committed: that its grace is over, where it listens now, what it supports now.
+    /// What of this node's return is not committed: that its grace is over, unless it has announced another restart since, where it listens
+    /// now, what it supports now.
     pub(super) fn unsaid(&self) -> (bool, bool, bool) {
         let node = self.node();
         let Some(facts) = self.log.as_ref().map(|log| log.facts()) else { return (false, false, false) };
         let record = facts.member(node);
         let has_moved = record.is_some_and(|record| record.addresses != self.addresses);
         let is_another = record.is_some_and(|record| record.features != self.settings.features);
-        (facts.restarting_until(node).is_some(), has_moved, is_another)
+        (facts.restarting_until(node).is_some() && !self.pulse.announced, has_moved, is_another)
     }
 
     /// A member again after a restart: ends the grace that it asked for, and says where it listens and what it supports now.

@@ -37,6 +37,8 @@ pub(super) struct Pulse {
     asked: Option<Time>,
     /// When this node said last that it is back, and where; `None` once all know.
     returned: Option<Time>,
+    /// Whether it has announced a restart since it was started.
+    pub(super) announced: bool,
 }
 
 /// Who says that the leader lives.
@@ -139,13 +141,20 @@ impl Machine {
         self.announce_return();
     }
 
-    /// What it said may never have reached a leader. Once it has, a restart that this node announces is a later one.
+    /// What it said may never have reached a leader. And what it announced before it was started may be committed only now, as by a
+    /// cluster that was stopped as a whole.
     fn return_again(&mut self) {
-        let Some(said) = self.pulse.returned.filter(|_| self.phase == Phase::Member) else { return };
-        if self.unsaid() == (false, false, false) {
-            self.pulse.returned = None;
-        } else if !self.pending.is_for_itself() || self.now.time.since(said) >= self.settings.control.proposal_timeout {
-            self.return_now();
+        if self.phase != Phase::Member {
+            return;
+        }
+        let (is_restarting, has_moved, is_another) = self.unsaid();
+        let is_said = !is_restarting && !has_moved && !is_another;
+        match self.pulse.returned {
+            Some(_) if is_said => self.pulse.returned = None,
+            Some(said) if self.pending.is_for_itself() && self.now.time.since(said) < self.settings.control.proposal_timeout => {}
+            Some(_) => self.return_now(),
+            None if is_restarting => self.return_now(),
+            None => {}
         }
     }
 

@@ -253,8 +253,8 @@ impl Machine {
         let around = Surroundings { facts: log.facts(), unreachable: self.membership.unreachable() };
         self.configs.member(&around, &mut context!(self));
         self.changed.merge(Changed::everything());
-        self.judge_on(self.pulse.round());
         self.return_now();
+        self.judge_on(self.pulse.round());
         // Among them is whether there is more to come: the first view must not call itself complete.
         while let Some(output) = self.configs.poll_output() {
             self.route_configs(output);

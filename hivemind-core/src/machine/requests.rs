@@ -93,6 +93,7 @@ impl Machine {
         let deadline = self.now.time + self.settings.control.proposal_timeout;
         let leaves = matches!(&command, Command::Leave { node, reason: LeaveReason::Asked } if *node == self.node());
         self.leaving |= leaves;
+        self.pulse.announced |= matches!(&command, Command::Restarting { node, .. } if *node == self.node());
         self.pending.proposals.insert(id.counter, Proposed { waiter, deadline, leaves });
         self.timers.set(deadline, Timer::Pending);
         let proposal = Proposal { id, time: self.now.wall, command };

@@ -15,5 +15,6 @@ mod mutate;
 mod net;
 mod outages;
 mod parted;
+mod returning;
 mod scripts;
 mod wire;
