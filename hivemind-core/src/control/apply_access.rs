@@ -7,7 +7,8 @@ use crate::ids::{Digest256, PublicKey};
 use crate::keys::Keys;
 use crate::time::Timestamp;
 use crate::wire::access::{
-    AccessChange, Admits, Credential, CredentialId, Enrolled, Label, MAX_CREDENTIALS, MAX_ENROLLED, MAX_TOKENS, SignedEnrollment, Token,
+    AccessChange, Admits, Credential, CredentialId, Enrolled, Enrollment, Label, MAX_CREDENTIALS, MAX_ENROLLED, MAX_TOKENS,
+    SignedEnrollment, Token,
 };
 use crate::wire::command::{Refusal, check_token};
 use crate::wire::event::Event;
@@ -27,6 +28,10 @@ pub(super) fn check(signed: &SignedEnrollment, keys: &dyn Keys) -> Result<(), Re
         return Err(Refusal::BadProof);
     }
     Ok(())
+}
+
+fn enrolled(wish: &Enrollment) -> Enrolled {
+    Enrolled { name: wish.name.clone(), admits: wish.wants.clone(), token: Some(wish.token) }
 }
 
 fn invalid<T>(why: String) -> Result<T, Refusal> {
@@ -74,25 +79,9 @@ impl Applied {
     pub(super) fn enroll(&mut self, signed: &SignedEnrollment, keys: &dyn Keys) -> Result<Option<Event>, Refusal> {
         check(signed, keys)?;
         let wish = &signed.enrollment;
-        if wish.cluster != self.facts.cluster() {
-            return Err(Refusal::BadProof);
-        }
-        if self.registry.revoked.contains(&wish.key) {
-            return Err(Refusal::Revoked);
-        }
-        let enrolled = Enrolled { name: wish.name.clone(), admits: wish.wants.clone(), token: Some(wish.token) };
+        let Some(token) = self.lets_enroll(wish)? else { return Ok(None) };
         let known = self.registry.gate.roll.get(&wish.key);
-        if known == Some(&enrolled) {
-            return Ok(None);
-        }
-        let token = self.registry.gate.tokens.get(&wish.token).ok_or(Refusal::NoSuchToken)?;
-        if token.expires <= self.registry.time {
-            return Err(Refusal::TokenExpired);
-        }
-        let costs = known.is_none_or(|known| known.token != Some(wish.token));
-        if costs && token.uses == 0 {
-            return Err(Refusal::TokenUsedUp);
-        }
+        let costs = self.costs(wish);
         if let Some(role) = token.admits.lacks(wish.wants.roles.iter()) {
             return Err(Refusal::RoleNotAdmitted { role });
         }
@@ -110,9 +99,32 @@ impl Applied {
         token.uses -= u32::from(costs);
         let gate = &mut self.registry.gate;
         gate.tokens.insert(wish.token, token);
-        gate.roll.insert(wish.key, enrolled);
+        gate.roll.insert(wish.key, enrolled(wish));
         gate.sweep(self.registry.time);
         Ok(None)
+    }
+
+    /// The token that lets a key in. `None` where it was let in by it already.
+    pub(super) fn lets_enroll(&self, wish: &Enrollment) -> Result<Option<&Token>, Refusal> {
+        if wish.cluster != self.facts.cluster() {
+            return Err(Refusal::BadProof);
+        }
+        if self.registry.revoked.contains(&wish.key) {
+            return Err(Refusal::Revoked);
+        }
+        if self.registry.gate.roll.get(&wish.key) == Some(&enrolled(wish)) {
+            return Ok(None);
+        }
+        let token = self.registry.gate.tokens.get(&wish.token).ok_or(Refusal::NoSuchToken)?;
+        if token.expires <= self.registry.time {
+            return Err(Refusal::TokenExpired);
+        }
+        if self.costs(wish) && token.uses == 0 { Err(Refusal::TokenUsedUp) } else { Ok(Some(token)) }
+    }
+
+    /// Whether it takes one of the token's uses: not where the key was let in by that token, and wishes for something else.
+    fn costs(&self, wish: &Enrollment) -> bool {
+        self.registry.gate.roll.get(&wish.key).is_none_or(|known| known.token != Some(wish.token))
     }
 
     pub(super) fn enrollment_revoke(&mut self, key: PublicKey) -> Result<Option<Event>, Refusal> {

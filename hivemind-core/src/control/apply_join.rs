@@ -48,14 +48,11 @@ impl Applied {
     pub(super) fn join(&mut self, join: &SignedJoin, keys: &dyn Keys) -> Result<Option<Event>, Refusal> {
         check(join, keys)?;
         let request = &join.request;
-        if self.registry.revoked.contains(&request.key) {
-            return Err(Refusal::Revoked);
-        }
+        self.lets_join(request)?;
         let wish = (request.key, request.nonce);
         if self.registry.grants.get(&wish).is_some() {
             return Ok(None);
         }
-        self.expect_enrolled(request)?;
         self.expect_features(&request.features)?;
         if let Some(owner) = self.facts.named(&request.name).filter(|owner| owner.key != request.key) {
             return Err(Refusal::NameInUse { name: request.name.clone(), owner: owner.key });
@@ -80,6 +77,14 @@ impl Applied {
         };
         let listed = supersedes.map(|old| self.facts.successors_in_lists(old)).unwrap_or_default();
         Ok(Some(Event::Joined { member, neighborhood: self.facts.assignment(), supersedes, listed }))
+    }
+
+    /// Whether a key may join at all.
+    pub(super) fn lets_join(&self, request: &JoinRequest) -> Result<(), Refusal> {
+        if self.registry.revoked.contains(&request.key) {
+            return Err(Refusal::Revoked);
+        }
+        if self.is_granted(request) { Ok(()) } else { self.expect_enrolled(request) }
     }
 
     /// Where keys are enrolled: refuses one that is not, and what it was not enrolled for.

@@ -10,6 +10,16 @@ const MAX_REVOKED: usize = 1 << 16;
 /// The most observers that a leave names.
 pub(super) const MAX_OBSERVERS: usize = 64;
 
+/// What the reason of a leave must be, whatever is applied.
+pub(super) fn check(reason: &LeaveReason) -> Result<(), Refusal> {
+    match reason {
+        LeaveReason::Failed { observers } if observers.len() > MAX_OBSERVERS => {
+            Err(Refusal::Invalid { why: format!("{} observers; {MAX_OBSERVERS} is the most", observers.len()) })
+        }
+        LeaveReason::Failed { .. } | LeaveReason::Asked | LeaveReason::Evicted => Ok(()),
+    }
+}
+
 impl Applied {
     pub(super) fn leave(&mut self, node: NodeId, reason: &LeaveReason) -> Result<Option<Event>, Refusal> {
         let key = self.expect_member(node)?.key;
@@ -17,10 +27,8 @@ impl Applied {
             return Err(Refusal::StillVoter { node });
         }
         match reason {
-            LeaveReason::Failed { observers } => {
-                if observers.len() > MAX_OBSERVERS {
-                    return Err(Refusal::Invalid { why: format!("{} observers; {MAX_OBSERVERS} is the most", observers.len()) });
-                }
+            LeaveReason::Failed { .. } => {
+                check(reason)?;
                 if self.is_restarting(node, self.registry.time) {
                     return Err(Refusal::Restarting { node });
                 }

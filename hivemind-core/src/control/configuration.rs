@@ -51,7 +51,7 @@ impl Configuration {
     /// Whether `found` says the same, in whatever order.
     pub(super) fn is_of(&self, found: &ConfState) -> bool {
         let same = |listed: &[u64], own: &BTreeSet<NodeId>| {
-            listed.len() == own.len() && listed.iter().all(|id| own.contains(&NodeId::from_u64(*id)))
+            listed.len() == own.len() && listed.iter().map(|id| NodeId::from_u64(*id)).collect::<BTreeSet<_>>() == *own
         };
         same(&found.voters, &self.incoming)
             && same(&found.voters_outgoing, &self.outgoing)

@@ -132,9 +132,15 @@ impl Evidence {
         }
     }
 
-    /// Who is reported by anyone.
-    pub(super) fn suspects(&self) -> BTreeSet<NodeId> {
-        self.reports.keys().copied().collect()
+    /// Who is spoken against by a voter, or by two that could tell: one alone may lie.
+    pub(super) fn suspects(&self, applied: &Applied) -> BTreeSet<NodeId> {
+        let suspected = |(suspect, said): (&NodeId, &BTreeMap<NodeId, Report>)| {
+            let (_, could) = could_tell(*suspect, applied)?;
+            let heeded = said.keys().filter(|node| could.contains(node));
+            let by_voter = heeded.clone().any(|node| applied.facts.is_voter(*node));
+            (by_voter || heeded.count() > 1).then_some(*suspect)
+        };
+        self.reports.iter().filter_map(suspected).collect()
     }
 
     /// Against whom there is enough. Call [`Evidence::forget_old`] first.

@@ -179,7 +179,7 @@ impl Control {
             asked: &asked.filter(|node| !is_kept(node)).collect(),
             urgent: &self.urgent_blockers(ctx),
             dead,
-            suspects: &self.evidence.suspects(),
+            suspects: &self.evidence.suspects(applied),
             heard: &self.heard_lately(ctx),
             caught_up: &caught_up,
             time: self.command_time(ctx),

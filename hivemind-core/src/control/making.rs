@@ -61,6 +61,11 @@ impl Making {
         Making { applied, index, bytes: vec![VERSION], hasher, stage: Some(Stage::Facts(FactsCursor::default())) }
     }
 
+    /// The Raft index that it is of.
+    pub(super) fn index(&self) -> u64 {
+        self.index
+    }
+
     /// Encodes some `budget` bytes more, by one record above it at most. Says whether it is whole.
     pub(super) fn go_on(&mut self, budget: usize) -> bool {
         let begin = self.bytes.len();

@@ -248,7 +248,7 @@ impl Control {
             message::Control::Forward(proposal) => self.handle_forward(from, proposal, ctx),
             message::Control::Outcome { id, outcome } => self.handle_outcome(from, id, outcome, ctx),
             message::Control::ReadIndex { id } => self.handle_read_index(from, id, ctx),
-            message::Control::ReadIndexed { id, index } => self.handle_read_indexed(from, id, index, ctx),
+            message::Control::ReadIndexed { id, index, applied } => self.handle_read_indexed(from, id, (index, applied), ctx),
             message::Control::Evidence { observer, suspect } => self.handle_passed_evidence(from, observer, suspect, ctx),
             message::Control::SnapshotPart(part) => self.handle_part(from, &part, ctx),
             message::Control::SnapshotWant(want) => self.handle_want(from, want, ctx),

@@ -119,6 +119,12 @@ impl Pending {
         self.flights.len() + self.parked.len()
     }
 
+    /// How many of them are a node's.
+    pub(super) fn of(&self, node: NodeId) -> usize {
+        let flights = self.flights.keys().filter(|id| id.node == node).count();
+        flights + self.parked.iter().filter(|parked| parked.proposal.id.node == node).count()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty() && self.parked.is_empty() && self.handing.is_none() && self.reads.is_empty() && self.served.is_empty()
     }
@@ -154,6 +160,10 @@ impl Pending {
     pub(super) fn confirm(&mut self, id: ProposalId, raft_index: u64) {
         let place = self.confirmed.partition_point(|(index, _)| *index <= raft_index);
         self.confirmed.insert(place, (raft_index, id));
+    }
+
+    pub(super) fn is_confirmed(&self, id: ProposalId) -> bool {
+        self.confirmed.iter().any(|(_, confirmed)| *confirmed == id)
     }
 
     /// Takes the confirmed reads whose index is applied.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Control;
 use super::output::Output;
 use super::pending::{Flight, Parked, Pending, Stage};
-use super::{apply_access, apply_feature, apply_join};
+use super::{apply_access, apply_feature, apply_join, apply_leave};
 use crate::context::Context;
 use crate::ids::{NodeId, ProposalId};
 use crate::time::Time;
@@ -18,6 +18,8 @@ use crate::wire::message::{self, Message};
 
 /// The largest proposal, encoded: 64 KiB.
 pub(super) const MAX_PROPOSAL_BYTES: usize = 64 << 10;
+/// Of the proposals in flight, a member that does not vote has at most one in so many.
+const SHARE: usize = 4;
 
 impl Control {
     /// Proposes a command of this node's. The outcome comes as [`Output::Outcome`], once. Proposing the
@@ -69,7 +71,9 @@ impl Control {
             return self.reply(id, known, ctx);
         }
         if self.raw.is_leader() {
-            if self.pending.len() >= ctx.settings.control.max_proposals {
+            let most = ctx.settings.control.max_proposals;
+            let has_its_share = !self.is_part(id.node) && self.pending.of(id.node) >= most / SHARE;
+            if self.pending.len() >= most || has_its_share {
                 return self.reply(id, Outcome::Refused(Refusal::Busy), ctx);
             }
             let deadline = ctx.now.time + ctx.settings.control.proposal_timeout;
@@ -88,6 +92,9 @@ impl Control {
         proposal.time = self.command_time(ctx);
         let encoded = codec::encode(&proposal);
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
+            return self.reply(id, Outcome::Refused(refusal), ctx);
+        }
+        if let Some(refusal) = self.is_hopeless(&proposal.command) {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
         let may = match proposal.command.proposers() {
@@ -115,6 +122,34 @@ impl Control {
             self.pending.flights.insert(id, Flight { stage: Stage::Appended, deadline, ends });
         } else {
             self.reply(id, Outcome::Refused(Refusal::Busy), ctx);
+        }
+    }
+
+    /// What applying would refuse of one that is let in by a token, or was put out: whoever reaches a member may ask for it, and the log is
+    /// not for everybody to fill. A leader that has not applied all that was committed can not say.
+    fn is_hopeless(&self, command: &Command) -> Option<Refusal> {
+        let applied = self.applied.as_ref().filter(|_| self.raw.is_established() && self.raw.has_applied_all())?;
+        match command {
+            Command::Join(join) => applied.lets_join(&join.request).err(),
+            Command::Enroll(signed) => applied.lets_enroll(&signed.enrollment).err(),
+            Command::Leave { .. }
+            | Command::Restarting { .. }
+            | Command::Restarted { .. }
+            | Command::Addresses { .. }
+            | Command::AdvanceEpoch { .. }
+            | Command::TokenCreate { .. }
+            | Command::TokenRevoke { .. }
+            | Command::EnrollmentRevoke { .. }
+            | Command::CredentialCreate { .. }
+            | Command::CredentialRevoke { .. }
+            | Command::FeatureOn { .. }
+            | Command::Features { .. }
+            | Command::VoterAdd { .. }
+            | Command::VoterRemove { .. }
+            | Command::Lead { .. }
+            | Command::AuthorityNext { .. }
+            | Command::AuthorityHeld { .. }
+            | Command::AuthorityRetire { .. } => None,
         }
     }
 
@@ -265,8 +300,8 @@ fn admissible(proposal: &Proposal, size: usize, ctx: &Context<'_>) -> Result<(),
     match &proposal.command {
         Command::Join(join) => apply_join::check(join, ctx.keys),
         Command::Enroll(enrollment) => apply_access::check(enrollment, ctx.keys),
-        Command::Leave { .. }
-        | Command::Restarting { .. }
+        Command::Leave { node: _, reason } => apply_leave::check(reason),
+        Command::Restarting { .. }
         | Command::Restarted { .. }
         | Command::Addresses { .. }
         | Command::AdvanceEpoch { .. }

@@ -144,6 +144,11 @@ impl Raw {
         self.raft.store().snapshot_index()
     }
 
+    /// Whether nothing that was committed is still to be applied.
+    pub(super) fn has_applied_all(&self) -> bool {
+        self.applied >= self.raft.raft.raft_log.committed
+    }
+
     /// Whether this leader has committed an entry of its own term: before that it does not know all
     /// that was committed.
     pub(super) fn is_established(&self) -> bool {

@@ -54,31 +54,42 @@ impl Control {
         }
         match self.raw.leader().filter(|leader| !is_passed_on && *leader != from && *leader != self.node) {
             Some(leader) => ctx.send(leader, Channel::Ordered, Message::Control(message::Control::ReadIndex { id })),
-            None => ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::ReadIndexed { id, index: None })),
+            None => ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::ReadIndexed { id, index: None, applied: 0 })),
         }
     }
 
     /// The leader's answer to a read of this node's. One that can not say now is asked again.
-    pub(super) fn handle_read_indexed(&mut self, from: NodeId, id: ProposalId, index: Option<Index>, ctx: &mut Context<'_>) {
-        let knows_voters = self.has_part();
-        if knows_voters && !self.is_part(from) {
+    pub(super) fn handle_read_indexed(
+        &mut self,
+        from: NodeId,
+        id: ProposalId,
+        (index, applied): (Option<Index>, u64),
+        ctx: &mut Context<'_>,
+    ) {
+        if !self.has_part() {
+            return self.outputs.push_back(Output::Readable { id, index });
+        }
+        if !self.is_part(from) {
             return self.junk(from, "an answer to a read by one that is no voter", ctx);
         }
-        if !knows_voters || (index.is_some() && self.pending.reads.remove(&id).is_some()) {
-            self.outputs.push_back(Output::Readable { id, index });
+        // It may be asked and answered more than once.
+        if index.is_some() && id.node == self.node && self.pending.reads.contains_key(&id) && !self.pending.is_confirmed(id) {
+            self.pending.confirm(id, applied);
+            self.answer_reads(ctx);
         }
     }
 
     /// Answers the reads that raft confirmed, and whose index is applied.
     pub(super) fn answer_reads(&mut self, ctx: &mut Context<'_>) {
         let Some(index) = self.facts().map(|facts| facts.position().index) else { return };
-        for id in self.pending.readable(self.raw.applied()) {
+        let applied = self.raw.applied();
+        for id in self.pending.readable(applied) {
             if id.node == self.node {
                 if self.pending.reads.remove(&id).is_some() {
                     self.outputs.push_back(Output::Readable { id, index: Some(index) });
                 }
             } else if self.pending.served.remove(&id).is_some() {
-                ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::ReadIndexed { id, index: Some(index) }));
+                ctx.send(id.node, Channel::Ordered, Message::Control(message::Control::ReadIndexed { id, index: Some(index), applied }));
             }
         }
     }

@@ -104,6 +104,10 @@ fn check(from: NodeId, message: &Message, receiver: &Receiver) -> Result<(), &'s
         return Err("a snapshot in a Raft message that carries none");
     }
     match kind {
+        // Every log begins with a snapshot: that of the birth, or one that the leader sends.
+        MessageType::MsgAppend if receiver.last_index == 0 && message.index == 0 => {
+            Err("entries for one that has no snapshot to apply them to")
+        }
         MessageType::MsgAppend => check_append(message),
         MessageType::MsgAppendResponse if !message.reject && message.index > receiver.last_index => Err("an acknowledgement of the future"),
         MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse => Ok(()),

@@ -38,7 +38,8 @@ impl Control {
 
     /// Encodes the next slice of the snapshot in the making, and gives it out when it is whole.
     fn make(&mut self, ctx: &Context<'_>) {
-        let Some(mut making) = self.making.take() else { return };
+        // One that the leader sent since covers more, and the log behind it is gone.
+        let Some(mut making) = self.making.take().filter(|making| making.index() > self.raw.snapshot_index()) else { return };
         if !making.go_on(SLICE) {
             self.making = Some(making);
             return;

@@ -16,8 +16,11 @@ use crate::wire::message::{SnapshotPart, SnapshotWant};
 pub(super) const PART: usize = 256 << 10;
 /// A part that does not come is asked for again after this.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Where the last one took longer, after twice its time; and each further time after twice as long, up to this: over a slow line the same
+/// part must not be on its way many times.
+const MOST_PATIENCE: Duration = Duration::from_secs(4);
 /// What has come is dropped when so often in a row nothing more did.
-const ATTEMPTS: u32 = 40;
+const ATTEMPTS: u32 = 8;
 
 /// A snapshot that is being sent.
 pub(super) struct Sending {
@@ -51,6 +54,10 @@ pub(super) struct Receiving {
     hasher: Hasher,
     /// When something last came, or was asked for.
     moved: Time,
+    /// When what comes next was asked for first.
+    asked: Time,
+    /// How long the last part took to come.
+    took: Duration,
     attempts: u32,
 }
 
@@ -68,7 +75,8 @@ impl Receiving {
     /// Begins with the first part of a snapshot, whose head and size were found possible.
     pub(super) fn begin(from: NodeId, part: &SnapshotPart, total: usize, now: Time) -> Receiving {
         let (head, digest) = (part.head.clone(), part.digest);
-        Receiving { from, head, digest, total, bytes: Vec::new(), hasher: Hasher::default(), moved: now, attempts: 0 }
+        let (bytes, hasher) = (Vec::new(), Hasher::default());
+        Receiving { from, head, digest, total, bytes, hasher, moved: now, asked: now, took: Duration::ZERO, attempts: 0 }
     }
 
     /// Whether a part is of this snapshot.
@@ -100,7 +108,7 @@ impl Receiving {
         }
         self.hasher.update(&part.bytes);
         self.bytes.extend_from_slice(&part.bytes);
-        self.attempts = 0;
+        (self.attempts, self.took, self.asked) = (0, now.since(self.asked), now);
         if self.bytes.len() < self.total {
             return Ok(Taken::More(self.want(now)));
         }
@@ -117,7 +125,8 @@ impl Receiving {
 
     /// What must be asked for again, and of whom. `Err`: it was asked for often enough.
     pub(super) fn retry(&mut self, now: Time) -> Result<Option<(NodeId, SnapshotWant)>, ()> {
-        if now.since(self.moved) < PATIENCE {
+        let patience = PATIENCE.max(self.took * 2) * (1 << self.attempts.min(ATTEMPTS));
+        if now.since(self.moved) < patience.min(MOST_PATIENCE) {
             return Ok(None);
         }
         self.attempts += 1;
@@ -125,5 +134,30 @@ impl Receiving {
             return Err(());
         }
         Ok(Some((self.from, self.want(now))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::id;
+
+    #[test]
+    fn over_a_slow_line_a_part_is_asked_for_less_and_less_often() {
+        let part =
+            |offset| SnapshotPart { head: Bytes::new(), digest: Digest256([1; 32]), total: 1_000, offset, bytes: vec![0; 10].into() };
+        let mut receiving = Receiving::begin(id(1), &part(0), 1_000, Time::default());
+        let asked_within = |receiving: &mut Receiving, from: Time, time: Duration| {
+            let ticks = (1..=time.as_millis() as u64 / 10).map(|tick| from + Duration::from_millis(tick * 10));
+            ticks.filter(|now| matches!(receiving.retry(*now), Ok(Some(_)))).count()
+        };
+        assert_eq!(asked_within(&mut receiving, Time::default(), Duration::from_secs(8)), 4, "after 0.5, 1, 2 and 4 s");
+        let came = Time::default() + Duration::from_secs(8);
+        assert!(matches!(receiving.take(&part(0), came), Ok(Taken::More(_))));
+        assert_eq!(asked_within(&mut receiving, came, Duration::from_secs(3)), 0, "the one before took longer than that");
+        let again = came + Duration::from_secs(3);
+        assert!(matches!(receiving.take(&part(10), again), Ok(Taken::More(_))));
+        let given_up = (0..10_000).any(|tick| receiving.retry(again + Duration::from_millis(tick * 10)).is_err());
+        assert!(given_up, "what brings nothing is dropped");
     }
 }

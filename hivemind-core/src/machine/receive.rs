@@ -321,13 +321,15 @@ impl Machine {
         if by_voter {
             self.follow_hint(from, &message);
         }
+        let is_answer = matches!(message, Control::Outcome { .. } | Control::ReadIndexed { .. });
+        // One with a part knows the voters of its group. One that has none, or none any more, knows those of the log.
+        if is_answer && !by_voter && !self.control.as_ref().is_some_and(crate::control::Control::has_part) {
+            return Err(Junk::Invalid("an answer of the control plane by one that has no part in it"));
+        }
         match (&mut self.control, message) {
             (Some(control), message) => control.handle_message(from, message, &mut context!(self)),
-            (None, Control::Outcome { .. } | Control::ReadIndexed { .. }) if !by_voter => {
-                return Err(Junk::Invalid("an answer of the control plane by one that has no part in it"));
-            }
             (None, Control::Outcome { id, outcome }) => self.outcome(id, outcome),
-            (None, Control::ReadIndexed { id, index }) => self.readable(id, index),
+            (None, Control::ReadIndexed { id, index, applied: _ }) => self.readable(id, index),
             // For a voter, and this node is none (yet, or any more).
             (
                 None,

@@ -182,6 +182,8 @@ pub enum Control {
         id: ProposalId,
         /// The event index that a read must have reached.
         index: Option<Index>,
+        /// The Raft index that a voter must have applied: not all that is committed makes an event.
+        applied: u64,
     },
     /// From a voter to the leader: the evidence that came to it. The header names the voter that
     /// passes it on, so the observer stands here.

@@ -383,7 +383,11 @@ fn control() -> impl Strategy<Value = Control> {
         proposal().prop_map(Control::Forward),
         (proposal_id(), outcome()).prop_map(|(id, outcome)| Control::Outcome { id, outcome }),
         proposal_id().prop_map(|id| Control::ReadIndex { id }),
-        (proposal_id(), option::of(number())).prop_map(|(id, index)| Control::ReadIndexed { id, index: index.map(Index) }),
+        (proposal_id(), option::of(number()), number()).prop_map(|(id, index, applied)| Control::ReadIndexed {
+            id,
+            index: index.map(Index),
+            applied
+        }),
         (node(), node()).prop_map(|(observer, suspect)| Control::Evidence { observer, suspect }),
         (bytes(), digest256(), number(), number(), bytes())
             .prop_map(|(head, digest, total, offset, bytes)| Control::SnapshotPart(SnapshotPart { head, digest, total, offset, bytes })),

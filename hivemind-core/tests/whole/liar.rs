@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use hivemind_core::facts::{Facts, NeighborhoodLimits};
-use hivemind_core::ids::{Digest256, Epoch, Index, NeighborhoodId, NodeId};
+use hivemind_core::ids::{Digest256, Epoch, Index, NeighborhoodId, NodeId, ProposalId};
 use hivemind_core::keys::Keys;
 use hivemind_core::machine::{Input, Phase};
 use hivemind_core::time::Timestamp;
-use hivemind_core::wire::command::{Command, Refusal};
+use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use hivemind_core::wire::event::{Checkpoint, Event, LeaveReason, LogEvent, VoterPart};
 use hivemind_core::wire::frame::{Beat, Channel, Frame, Header};
-use hivemind_core::wire::message::{Admission, Digest, Events, Membership, Message, ResumeAnswer};
+use hivemind_core::wire::message::{Admission, Control, Digest, Events, Membership, Message, ResumeAnswer};
 
 use super::net::{CLUSTER, Net, Part};
 
@@ -243,4 +243,23 @@ fn one_that_is_gone_believes_so_in_the_end_when_no_voter_that_it_knew_is_left() 
     assert_eq!((liar.net.phase("h1"), liar.net.node("h1")), (Some(Phase::Member), former), "a few words are not enough");
     liar.net.run(Duration::from_secs(25));
     assert!(liar.net.node("h1") > former, "it joined anew");
+}
+
+/// Who had a part in the group keeps its log, and knows the voters by its view alone.
+#[test]
+fn one_member_can_not_answer_in_the_name_of_voters_one_that_votes_no_more() {
+    let mut liar = Liar::among_honest_ones();
+    let former = liar.net.node("v3");
+    liar.net.propose("v1", 30, Command::VoterRemove { node: former });
+    liar.net.run(Duration::from_secs(5));
+    assert_eq!(liar.net.machine("v3").status().voter, VoterPart::None);
+    let position = liar.net.machine("v3").status().position.expect("a member");
+    let (header, before) = (liar.header, liar.net.machine("v3").status().junk);
+    for counter in 0..100 {
+        let id = ProposalId { node: former, boot: header.boot, counter };
+        liar.say("v3", header, Message::Control(Control::Outcome { id, outcome: Outcome::Committed { position } }));
+        liar.say("v3", header, Message::Control(Control::ReadIndexed { id, index: Some(position.index), applied: 0 }));
+    }
+    liar.say("v3", header, Message::Events(Events::Announce));
+    assert_eq!(liar.net.machine("v3").status().junk - before, 200, "all of these, and nothing else that it says");
 }

@@ -140,6 +140,19 @@ fn a_read_sees_all_that_was_acknowledged_before_it() {
 }
 
 #[test]
+fn a_voter_reads_once_it_has_applied_what_was_committed_though_it_made_no_event() {
+    let mut net = Net::of_voters(1, 3);
+    let index = net.facts(V3).position().index;
+    let applied = net.control(V3).raw.applied();
+    let read = net.read(V3);
+    net.deliver(V1, V3, message::Control::ReadIndexed { id: read, index: Some(index), applied: applied + 1 });
+    assert!(!net.hosts[&V3].reads.contains_key(&read), "a token may have been made, which no event tells of");
+    net.decide(V1, signed(request("a", 5)));
+    net.until(LONG, "an answer", |net| net.hosts[&V3].reads.contains_key(&read));
+    assert!(net.control(V3).raw.applied() > applied);
+}
+
+#[test]
 fn a_deposed_leader_answers_no_read() {
     let mut net = Net::of_voters(1, 3);
     net.split(&[V1], &[V2, V3]);

@@ -6,9 +6,15 @@ use bytes::Bytes;
 use protobuf::Message as _;
 use raft::eraftpb::{ConfState, Entry, EntryType, Message, MessageType, Snapshot};
 
-use super::net::{self, Net, V1, V2, V3, request, signed};
-use crate::ids::NodeId;
+use super::net::{self, Net, TestKeys, V1, V2, V3, key_of, request, signed};
+use crate::control::sanity::{self, Receiver};
+use crate::ids::{BootNonce, ClusterId, NodeId, NodeName, ProposalId};
+use crate::keys::Keys as _;
 use crate::rng::Rng;
+use crate::settings::Settings;
+use crate::time::Timestamp;
+use crate::wire::access::{Admits, Enrollment, SignedEnrollment};
+use crate::wire::command::{Command, Outcome, Proposal, Refusal};
 use crate::wire::frame::STREAM_LIMIT;
 use crate::wire::message;
 
@@ -155,7 +161,7 @@ fn a_sender_that_left_or_lies_about_itself_is_dropped() {
     let term = net.control(V1).term();
     net.deliver(V3, V1, wrap(&vote));
     let joined = net.join("a");
-    net.decide(V1, crate::wire::command::Command::Leave { node: joined, reason: crate::wire::event::LeaveReason::Asked });
+    net.decide(V1, Command::Leave { node: joined, reason: crate::wire::event::LeaveReason::Asked });
     vote.from = joined.as_u64();
     net.deliver(joined, V1, wrap(&vote));
     net.deliver(NodeId::NONE, V1, wrap(&vote));
@@ -168,8 +174,62 @@ fn answers_and_evidence_by_one_that_is_no_voter_are_dropped() {
     let member = net.join("a");
     let id = net.id(V3);
     let read = net.read(V3);
-    net.deliver(member, V3, message::Control::ReadIndexed { id: read, index: Some(crate::ids::Index(0)) });
-    net.deliver(member, V3, message::Control::Outcome { id, outcome: crate::wire::command::Outcome::OutcomeUnknown });
+    net.deliver(member, V3, message::Control::ReadIndexed { id: read, index: Some(crate::ids::Index(0)), applied: 0 });
+    net.deliver(member, V3, message::Control::Outcome { id, outcome: Outcome::OutcomeUnknown });
     net.deliver(member, V1, message::Control::Evidence { observer: V2, suspect: V3 });
     assert_eq!((net.hosts[&V3].junk, net.hosts[&V1].junk), (2, 1));
+}
+
+#[test]
+fn an_entry_before_any_snapshot_is_not_taken() {
+    let mut append = Message { from: V1.as_u64(), to: V2.as_u64(), term: 1, commit: 1, ..Message::default() };
+    append.set_msg_type(MessageType::MsgAppend);
+    append.mut_entries().push(Entry { index: 1, term: 1, ..Entry::default() });
+    let bytes = append.write_to_bytes().unwrap();
+    let mut receiver = Receiver { node: V2, last_index: 0, leader: Some(V1), is_leader: false, is_writing: false };
+    assert!(sanity::read(V1, &bytes, &receiver).is_err(), "there is nothing to apply it to");
+    receiver.last_index = 1;
+    assert!(sanity::read(V1, &bytes, &receiver).is_ok());
+}
+
+#[test]
+fn a_configuration_that_names_a_voter_twice_is_another_one() {
+    let of = |nodes: &[NodeId]| ConfState::from((nodes.iter().map(|node| node.as_u64()).collect::<Vec<_>>(), Vec::<u64>::new()));
+    let net = Net::of_voters(1, 3);
+    let configuration = net.control(V1).applied.as_ref().expect("a voter has a state").configuration();
+    assert!(configuration.is_of(&of(&[V3, V1, V2])));
+    assert!(!configuration.is_of(&of(&[V1, V1, V2])), "raft-rs would make it one of two");
+}
+
+#[test]
+fn what_applying_would_refuse_of_a_stranger_is_not_written_down() {
+    let mut net = Net::of_voters(1, 3);
+    let before = net.control(V1).raw.applied();
+    let token = TestKeys(key_of("made up"));
+    let enrollment = Enrollment {
+        cluster: ClusterId(7),
+        token: token.public(),
+        key: key_of("stranger"),
+        name: NodeName::new("stranger").unwrap(),
+        wants: Admits { roles: Vec::new(), voter: false },
+    };
+    let proof = token.sign(&enrollment.digest());
+    let outcome = net.decide(V2, Command::Enroll(SignedEnrollment { enrollment, proof }));
+    assert!(matches!(outcome, Outcome::Refused(Refusal::NoSuchToken)), "{outcome:?}");
+    assert_eq!(net.control(V1).raw.applied(), before, "nothing went into the log");
+}
+
+#[test]
+fn one_member_can_not_keep_others_from_proposing() {
+    let mut settings = Settings::default();
+    settings.control.max_proposals = 8;
+    let mut net = Net::of(1, 3, settings);
+    let member = net.join("a");
+    net.split(&[V1], &[V2, V3]);
+    for counter in 0..100 {
+        let id = ProposalId { node: member, boot: BootNonce(1), counter };
+        let command = Command::Restarting { node: member, grace: Duration::from_secs(1) };
+        net.deliver(member, V1, message::Control::Forward(Proposal { id, time: Timestamp(0), command }));
+    }
+    assert_eq!(net.control(V1).pending.of(member), 2, "its share");
 }

@@ -335,7 +335,7 @@ impl Net {
                 (None, message::Control::Outcome { id, outcome }) => {
                     host.outcomes.insert(id, outcome);
                 }
-                (None, message::Control::ReadIndexed { id, index }) => {
+                (None, message::Control::ReadIndexed { id, index, applied: _ }) => {
                     host.reads.insert(id, index);
                 }
                 (None, _) => {}

@@ -300,3 +300,21 @@ fn a_lone_voter_that_misses_everybody_puts_nobody_out() {
     say(&mut net, &[V1], &all, 60);
     assert_eq!(net.facts(V1).members().len(), 24);
 }
+
+#[test]
+fn one_member_alone_makes_nobody_a_suspect() {
+    let mut net = Net::of(1, 6, settings(3));
+    net.evidence(V1, V4, H6);
+    let suspects = |net: &Net| net.control(V1).evidence.suspects(net.control(V1).applied.as_ref().expect("a voter has a state"));
+    assert!(suspects(&net).is_empty(), "it may lie, and would keep {H6} from becoming a voter");
+    net.evidence(V1, H5, H6);
+    assert!(suspects(&net).contains(&H6));
+}
+
+#[test]
+fn a_voter_alone_makes_a_suspect() {
+    let mut net = Net::of(1, 6, settings(3));
+    net.evidence(V1, V2, H6);
+    let control = net.control(V1);
+    assert!(control.evidence.suspects(control.applied.as_ref().expect("a voter has a state")).contains(&H6));
+}

@@ -42,7 +42,7 @@ pub(super) fn describe_message(message: &message::Control) -> String {
         message::Control::Forward(proposal) => format!("forward #{}", proposal.id.counter),
         message::Control::Outcome { id, outcome } => format!("outcome of {}#{}: {}", id.node, id.counter, describe_outcome(outcome)),
         message::Control::ReadIndex { id } => format!("read-index #{}", id.counter),
-        message::Control::ReadIndexed { id, index } => format!("read {}#{} at {index:?}", id.node, id.counter),
+        message::Control::ReadIndexed { id, index, applied: _ } => format!("read {}#{} at {index:?}", id.node, id.counter),
         message::Control::Evidence { observer, suspect } => format!("evidence by {observer} of {suspect}"),
         message::Control::SnapshotPart(part) => {
             let metadata = raft(message).map(|head| head.get_snapshot().get_metadata().clone()).unwrap_or_default();
