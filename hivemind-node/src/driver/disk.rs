@@ -1,5 +1,7 @@
 //! The disk's own thread: writes in order, as many at once as are waiting, and says when they are durable.
 
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +10,7 @@ use hivemind_core::machine::Input;
 use hivemind_core::storage::Write;
 use tokio::sync::mpsc;
 
+use super::panic_text;
 use crate::storage::Storage;
 use crate::tasks::Tasks;
 
@@ -23,32 +26,42 @@ struct Batch {
     writes: Vec<Write>,
 }
 
+/// The disk's thread panicked: a bug, and nothing is written any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Panicked(pub(super) String);
+
 /// The near end of the disk's thread.
 pub(super) struct Disk {
     batches: mpsc::Sender<Batch>,
-    answers: mpsc::Receiver<Input>,
+    answers: mpsc::Receiver<Result<Input, Panicked>>,
     abandoned: Arc<AtomicBool>,
 }
 
 impl Disk {
-    pub(super) fn start(storage: Storage, tasks: &Tasks) -> Self {
+    pub(super) fn start(mut storage: Storage, tasks: &Tasks) -> Self {
+        Disk::of(move |writes: &[Write]| storage.write(writes), tasks)
+    }
+
+    /// One that is written by this.
+    pub(super) fn of<E: Display>(write: impl FnMut(&[Write]) -> Result<(), E> + Send + 'static, tasks: &Tasks) -> Self {
         let (batches, queue) = mpsc::channel(QUEUE);
         let (answers_in, answers) = mpsc::channel(ANSWERS);
         let abandoned = Arc::new(AtomicBool::new(false));
-        let thread = Thread { storage, queue, answers: answers_in, abandoned: abandoned.clone() };
+        let thread = Thread { write, queue, answers: answers_in, abandoned: abandoned.clone() };
         tasks.spawn_blocking(move || thread.run());
         Disk { batches, answers, abandoned }
     }
 
     /// Queues a batch; waits while too many do.
     pub(super) async fn write(&self, ticket: Ticket, writes: Vec<Write>) {
-        // The thread ends early only after it answered that a write failed: the machine halts on that.
+        // The thread ends early only after it answered that a write failed, or that it panicked: the node ends on that.
         let _ = self.batches.send(Batch { ticket, writes }).await;
     }
 
     /// The next answer. Does nothing where it is not polled to its end.
-    pub(super) async fn answer(&mut self) -> Option<Input> {
-        self.answers.recv().await
+    pub(super) async fn answer(&mut self) -> Result<Input, Panicked> {
+        // Whatever else the thread ended by, nothing is written any more.
+        self.answers.recv().await.unwrap_or_else(|| Err(Panicked("the disk's thread ended".to_owned())))
     }
 
     /// What is queued is not written any more, as if the process had died.
@@ -57,15 +70,21 @@ impl Disk {
     }
 }
 
-struct Thread {
-    storage: Storage,
+struct Thread<W> {
+    write: W,
     queue: mpsc::Receiver<Batch>,
-    answers: mpsc::Sender<Input>,
+    answers: mpsc::Sender<Result<Input, Panicked>>,
     abandoned: Arc<AtomicBool>,
 }
 
-impl Thread {
+impl<E: Display, W: FnMut(&[Write]) -> Result<(), E>> Thread<W> {
     fn run(mut self) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.write_all())) {
+            self.tell(Err(Panicked(format!("the disk's thread: {}", panic_text(payload.as_ref())))));
+        }
+    }
+
+    fn write_all(&mut self) {
         let mut group = Vec::new();
         while self.queue.blocking_recv_many(&mut group, GROUP) > 0 {
             if self.abandoned.load(Ordering::Relaxed) || !self.write(&mut group) {
@@ -82,17 +101,17 @@ impl Thread {
             writes.extend(batch.writes);
             tickets.push(batch.ticket);
         }
-        match self.storage.write(&writes) {
-            Ok(()) => tickets.into_iter().all(|ticket| self.tell(Input::Stored { ticket })),
+        match (self.write)(&writes) {
+            Ok(()) => tickets.into_iter().all(|ticket| self.tell(Ok(Input::Stored { ticket }))),
             Err(error) => {
                 let ticket = *tickets.first().expect("a group has a batch");
-                self.tell(Input::StoreFailed { ticket, error: error.to_string() });
+                self.tell(Ok(Input::StoreFailed { ticket, error: error.to_string() }));
                 false
             }
         }
     }
 
-    fn tell(&self, answer: Input) -> bool {
+    fn tell(&self, answer: Result<Input, Panicked>) -> bool {
         self.answers.blocking_send(answer).is_ok()
     }
 }
@@ -134,7 +153,7 @@ mod tests {
             disk.write(Ticket(number), vec![Write::Cache(vec![(Bytes::from_static(b"key"), None)])]).await;
         }
         for number in 0..200 {
-            assert!(matches!(disk.answer().await, Some(Input::Stored { ticket }) if ticket == Ticket(number)));
+            assert!(matches!(disk.answer().await, Ok(Input::Stored { ticket }) if ticket == Ticket(number)));
         }
         drop(disk);
         tasks.all_ended().await;
@@ -150,7 +169,16 @@ mod tests {
         let mut disk = Disk::start(storage, &tasks);
         // A node without an identity has no part in a Raft group.
         disk.write(Ticket(7), vec![Write::Compact { below: 3 }]).await;
-        assert!(matches!(disk.answer().await, Some(Input::StoreFailed { ticket: Ticket(7), .. })));
+        assert!(matches!(disk.answer().await, Ok(Input::StoreFailed { ticket: Ticket(7), .. })));
+        tasks.all_ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_thread_is_told() {
+        let tasks = Tasks::new();
+        let mut disk = Disk::of(|_: &[Write]| -> Result<(), String> { panic!("planted panic") }, &tasks);
+        disk.write(Ticket(1), Vec::new()).await;
+        assert!(matches!(disk.answer().await, Err(Panicked(why)) if why == "the disk's thread: planted panic"));
         tasks.all_ended().await;
     }
 }

@@ -25,7 +25,7 @@ use crate::storage::Storage;
 use crate::tasks::Tasks;
 use crate::transport::{Incoming, Transport};
 pub(crate) use clock::Clock;
-use disk::Disk;
+use disk::{Disk, Panicked};
 use log::ReportLog;
 use requests::{Pending, Taken};
 
@@ -44,7 +44,7 @@ pub enum StopReason {
     /// The machine can not go on.
     #[error(transparent)]
     Halted(#[from] HaltReason),
-    /// The machine panicked: a bug of this program. What was acknowledged is on disk.
+    /// The machine panicked, or the disk's thread did: a bug of this program. What was acknowledged is on disk.
     #[error("the node's machine panicked, which is a bug: {0}; start the node again, or remove its data folder so that it joins anew")]
     Panicked(String),
 }
@@ -111,8 +111,12 @@ impl Driver {
 
     /// Lets it run until it ends, or is ended.
     pub(crate) fn start(self, inlets: Inlets, outlets: Outlets, transport: Transport, tasks: &Tasks) {
+        self.start_with(Disk::start, inlets, outlets, transport, tasks);
+    }
+
+    fn start_with(self, disk: impl FnOnce(Storage, &Tasks) -> Disk, inlets: Inlets, outlets: Outlets, transport: Transport, tasks: &Tasks) {
         let running = Running {
-            disk: Disk::start(self.storage, tasks),
+            disk: disk(self.storage, tasks),
             machine: self.machine,
             clock: self.clock,
             log: ReportLog::new(self.node.clone()),
@@ -142,6 +146,7 @@ enum Happened {
     Input(Input),
     Look(Look),
     End(Ending),
+    Panic(Panicked),
 }
 
 impl Running {
@@ -167,6 +172,7 @@ impl Running {
                 Happened::Look(look) => look.answer(&self.machine),
                 Happened::End(Ending::Orderly) => return Err(StopReason::Asked),
                 Happened::End(Ending::Abrupt) => return Err(StopReason::Killed),
+                Happened::Panic(Panicked(why)) => return Err(StopReason::Panicked(why)),
             }
             match self.inlets.incoming.try_recv() {
                 Ok(incoming) => happened = Happened::Input(input_of(incoming)),
@@ -188,7 +194,7 @@ impl Running {
         tokio::select! {
             biased;
             ending = &mut self.inlets.ending => Happened::End(ending.unwrap_or(Ending::Abrupt)),
-            Some(answer) = self.disk.answer() => Happened::Input(answer),
+            answer = self.disk.answer() => answer.map_or_else(Happened::Panic, Happened::Input),
             () = timeout => Happened::Input(Input::Timeout),
             Some(request) = self.inlets.requests.recv(), if room => match self.pending.take(request) {
                 Taken::Input(input) => Happened::Input(input),

@@ -1,4 +1,4 @@
-//! A machine that panics takes its own node down, in order, and says why.
+//! A machine that panics takes its own node down, in order, and says why; so does the disk's thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +7,7 @@ use hivemind_core::ids::{ClusterId, Digest256, PublicKey};
 use hivemind_core::keys::{Keys, Signature};
 use hivemind_core::machine::{Birth, Phase};
 use hivemind_core::settings::Settings;
+use hivemind_core::storage::Write;
 use hivemind_core::wire::command::Command;
 use tokio::sync::watch;
 
@@ -42,6 +43,8 @@ impl Keys for Panicky {
 
 struct Rig {
     keys: Arc<Panicky>,
+    /// Lets the disk's thread panic.
+    disk_armed: Arc<AtomicBool>,
     account: watch::Receiver<Account>,
     stopped: watch::Receiver<Option<StopReason>>,
     requests: mpsc::Sender<Request>,
@@ -86,23 +89,43 @@ fn start() -> Rig {
         desired: Vec::new(),
     };
     let tasks = Tasks::new();
-    driver.start(Inlets { incoming, requests: requests_out, ending: ended }, outlets, transport.clone(), &tasks);
-    Rig { keys, account, stopped, requests, transport, tasks, _ending: ending }
+    let disk_armed = Arc::new(AtomicBool::new(false));
+    let panics = disk_armed.clone();
+    let disk = move |mut storage: Storage, tasks: &Tasks| {
+        let write = move |writes: &[Write]| {
+            assert!(!panics.load(Ordering::Relaxed), "planted panic");
+            storage.write(writes)
+        };
+        Disk::of(write, tasks)
+    };
+    driver.start_with(disk, Inlets { incoming, requests: requests_out, ending: ended }, outlets, transport.clone(), &tasks);
+    Rig { keys, disk_armed, account, stopped, requests, transport, tasks, _ending: ending }
 }
 
-#[tokio::test]
-async fn a_panic_of_the_machine_stops_its_node_and_is_named() {
-    let mut rig = start();
+/// Proposes something once the node leads; why it stopped, after that all of it has ended.
+async fn stopped_by_a_proposal(mut rig: Rig, arm: impl FnOnce(&Rig)) -> Option<StopReason> {
     let leads = rig.account.wait_for(|account| account.machine.phase == Phase::Member && account.machine.leader.is_some());
     let node = tokio::time::timeout(BOUND, leads).await.unwrap().unwrap().machine.node;
-    rig.keys.armed.store(true, Ordering::Relaxed);
+    arm(&rig);
     let (answer, answered) = oneshot::channel();
     let command = Command::Restarting { node, grace: Duration::from_secs(1) };
     rig.requests.send(Request::Propose { command, answer }).await.unwrap();
     let stopped = rig.stopped.wait_for(Option::is_some);
     let reason = tokio::time::timeout(BOUND, stopped).await.unwrap().unwrap().clone();
-    assert_eq!(reason, Some(StopReason::Panicked("planted panic".to_owned())));
     assert!(answered.await.is_err());
     tokio::time::timeout(BOUND, rig.tasks.all_ended()).await.unwrap();
     assert!(std::net::UdpSocket::bind(rig.transport.local_addr()).is_ok());
+    reason
+}
+
+#[tokio::test]
+async fn a_panic_of_the_machine_stops_its_node_and_is_named() {
+    let reason = stopped_by_a_proposal(start(), |rig| rig.keys.armed.store(true, Ordering::Relaxed)).await;
+    assert_eq!(reason, Some(StopReason::Panicked("planted panic".to_owned())));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_disks_thread_stops_its_node_and_is_named() {
+    let reason = stopped_by_a_proposal(start(), |rig| rig.disk_armed.store(true, Ordering::Relaxed)).await;
+    assert_eq!(reason, Some(StopReason::Panicked("the disk's thread: planted panic".to_owned())));
 }
