@@ -170,6 +170,30 @@ async fn who_was_away_all_the_time_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn who_ended_after_it_heard_of_the_retirement_and_before_it_renewed_comes_back_by_itself() {
+    let three = Three::new().await;
+    let token = three.cluster.token(hosts(), 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    host(folder.path(), "web1", &token).await.stop().await;
+    let former = issuer(folder.path());
+    three.rotate_and_retire(&former).await;
+    let present = fs::read_to_string(three.cluster.folder.path().join("authority/authority.pem")).unwrap();
+    let kept = fs::read_to_string(folder.path().join("certificate.pem")).unwrap();
+    let first = |text: &str| text.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned();
+    // Its certificate is as before, and the authority is the present one alone.
+    fs::write(folder.path().join("certificate.pem"), first(&kept) + &first(&present)).unwrap();
+    let back = on(folder.path(), "web1", Entry::Kept).seeds(token.addresses().to_vec()).role_without_apply(Host).start().await.unwrap();
+    comes_true("it is issued one of the present authority", || issuer(folder.path()) != former).await;
+    let token = three.cluster.token(hosts(), 1).await;
+    let (after, folder) = (three.cluster.founder.handle().view().unwrap().facts.position(), tempfile::tempdir().unwrap());
+    let other = host(folder.path(), "web2", &token).await;
+    within("it hears what happens", back.handle().view_where(|view| view.facts.position().index > after.index)).await.unwrap();
+    other.stop().await;
+    back.stop().await;
+    three.stop().await;
+}
+
+#[tokio::test]
 async fn a_voter_that_was_away_all_the_time_comes_back_and_issues() {
     let mut three = Three::new().await;
     let (away, folder) = three.voters.pop().unwrap();
