@@ -1,6 +1,6 @@
 //! The authority on disk: `authority.pem`, and `authority.key` that only its owner can read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::verify::{authority_cluster, peer_key};
 use super::{Authority, CERTIFICATE_LIFETIME, ROOT_DEPTH, authority_params};
+use crate::storage::sync_folder;
 
 const CERTIFICATE_FILE: &str = "authority.pem";
 const KEY_FILE: &str = "authority.key";
@@ -66,7 +67,7 @@ impl Authority {
     /// # Errors
     /// [`AuthorityFolderError::Io`].
     pub fn save(&self, folder: &Path) -> Result<(), AuthorityFolderError> {
-        fs::create_dir_all(folder).map_err(|source| AuthorityFolderError::Io { path: folder.to_owned(), source })?;
+        make(folder, sync_folder).map_err(|source| AuthorityFolderError::Io { path: folder.to_owned(), source })?;
         write_whole(&folder.join(KEY_FILE), self.issuer.key().serialize_pem().as_bytes())?;
         write_whole(&folder.join(CERTIFICATE_FILE), self.certificates_pem().as_bytes())
     }
@@ -154,6 +155,14 @@ fn read(path: &Path) -> Result<Option<String>, AuthorityFolderError> {
     }
 }
 
+/// Makes a folder and those above it where they are missing, and has each that got a new one in it made durable.
+fn make(folder: &Path, mut sync: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.is_dir()).count();
+    fs::create_dir_all(folder)?;
+    let parents = folder.ancestors().skip(1).take(missing);
+    parents.map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }).try_for_each(&mut sync)
+}
+
 /// Written beside, synced, renamed: after a crash there is the whole file or none.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AuthorityFolderError> {
     let beside = path.with_extension("new");
@@ -163,7 +172,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AuthorityFold
         file.sync_all()?;
         fs::rename(&beside, path)?;
         let folder = path.parent().expect("the path of a file in a folder");
-        File::open(folder)?.sync_all()
+        sync_folder(folder)
     };
     write().map_err(|source| AuthorityFolderError::Io { path: path.to_owned(), source })
 }
@@ -186,6 +195,24 @@ mod tests {
         assert_eq!(loaded.certificate, made.certificate);
         let mode = fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn every_folder_that_got_a_new_one_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("authority").join("next");
+        let mut synced = Vec::new();
+        let mut made = |path: &Path| {
+            make(path, |parent| {
+                synced.push(parent.to_owned());
+                Ok(())
+            })
+        };
+        made(&place).unwrap();
+        made(&place).unwrap();
+        made(&folder.path().join("other")).unwrap();
+        assert_eq!(synced, [folder.path().join("authority"), folder.path().to_owned(), folder.path().to_owned()]);
+        assert!(place.is_dir());
     }
 
     #[test]

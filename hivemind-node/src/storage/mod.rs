@@ -28,6 +28,7 @@ pub use error::{OpenError, WriteError};
 pub use identity::NodeKey;
 #[cfg(feature = "cli")]
 pub(crate) use making::{Making, settle};
+pub(crate) use sealed::sync_folder;
 
 use cache::{Cache, Change};
 use folder::Folder;
