@@ -13,6 +13,7 @@ pub mod keys;
 #[cfg(feature = "http")]
 mod nearest;
 mod node;
+mod owner;
 mod reconciler;
 mod seeds;
 #[cfg(feature = "cli")]

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use hivemind_core::ids::ClusterId;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, VarInt};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, VarInt};
 use rustls::CertificateError;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::error::EnrollFailure;
 use super::words::{Answer, MAX_VOTERS, Request, hear, say};
@@ -62,6 +62,8 @@ impl Known {
 pub(super) struct Caller {
     known: Known,
     config: ClientConfig,
+    /// For whom the other one does not convince, if there is another.
+    plain: Option<ClientConfig>,
     endpoint: Endpoint,
 }
 
@@ -76,27 +78,22 @@ impl Caller {
         Caller::new(Known::Roots(identity.roots().to_vec()), Some(identity))
     }
 
+    /// One that proves itself where it can, since members are attended to first, and asks as a stranger whoever does not accept its certificate:
+    /// that may be of an authority that is none any more.
+    pub(super) fn renewing(identity: &NodeIdentity) -> Result<Self, EnrollFailure> {
+        let known = Known::Roots(identity.roots().to_vec());
+        if identity.validity().is_none() {
+            return Caller::stranger(known);
+        }
+        let plain = Some(client(&known, None)?);
+        Ok(Caller { plain, ..Caller::member(identity)? })
+    }
+
     fn new(known: Known, identity: Option<&NodeIdentity>) -> Result<Self, EnrollFailure> {
-        let provider = Arc::new(default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let verifier = Proven::new(Cluster { known: known.clone(), algorithms }, algorithms);
-        let builder = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(IdentityError::from)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut tls = match identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => {
-                let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.keys().pkcs8().to_vec()));
-                builder.with_client_auth_cert(identity.chain().to_vec(), key).map_err(IdentityError::from)?
-            }
-        };
-        tls.alpn_protocols = vec![ENROLL_ALPN.to_vec()];
-        let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(IdentityError::from)?));
+        let config = client(&known, identity)?;
         let dual = Endpoint::client((Ipv6Addr::UNSPECIFIED, 0).into());
         let endpoint = dual.or_else(|_no_ipv6| Endpoint::client((Ipv4Addr::UNSPECIFIED, 0).into())).map_err(EnrollFailure::Socket)?;
-        Ok(Caller { known, config, endpoint })
+        Ok(Caller { known, config, plain: None, endpoint })
     }
 
     /// Asks one after another, and whom these name, again and again until somebody decides or the patience is over.
@@ -125,6 +122,7 @@ impl Caller {
                         foreign.get_or_insert(address);
                         tried.insert(address, "is of another cluster");
                     }
+                    Err(Unasked::NotAccepted) => drop(tried.insert(address, "does not accept the certificate of this node")),
                     Err(Unasked::Silent(why)) => drop(tried.insert(address, why)),
                 }
                 if Instant::now() >= deadline {
@@ -150,20 +148,21 @@ impl Caller {
     /// What stands against it.
     #[cfg(feature = "cli")]
     pub(super) async fn reach(&self, address: SocketAddr) -> Result<(), &'static str> {
-        match self.connect(address).await {
+        match self.connect(&self.config, address).await {
             Ok(connection) => {
                 connection.close(VarInt::from_u32(0), b"");
                 Ok(())
             }
             Err(Unasked::OtherAuthority) => Err("is of another cluster"),
+            Err(Unasked::NotAccepted) => Err("does not accept the certificate of this node"),
             Err(Unasked::Silent(why)) => Err(why),
         }
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Connection, Unasked> {
-        let connecting = self.endpoint.connect_with(self.config.clone(), address, "hivemind");
+    async fn connect(&self, config: &ClientConfig, address: SocketAddr) -> Result<Connection, Unasked> {
+        let connecting = self.endpoint.connect_with(config.clone(), address, "hivemind");
         let connecting = connecting.map_err(|_| Unasked::Silent("can not be called"))?;
-        match tokio::time::timeout(CONNECT, connecting).await {
+        match timeout(CONNECT, connecting).await {
             Err(_elapsed) => Err(Unasked::Silent("does not answer")),
             Ok(Err(error)) if is_of_other_authority(&error) => Err(Unasked::OtherAuthority),
             Ok(Err(_)) => Err(Unasked::Silent("refuses the connection")),
@@ -172,16 +171,31 @@ impl Caller {
     }
 
     async fn ask_one(&self, address: SocketAddr, request: impl Fn(ClusterId) -> Request) -> Result<(Answer, Asked), Unasked> {
-        let connection = self.connect(address).await?;
+        let answered = self.ask_by(&self.config, address, &request).await;
+        match &self.plain {
+            Some(plain) if matches!(answered, Err(Unasked::NotAccepted)) => self.ask_by(plain, address, &request).await,
+            Some(_) | None => answered,
+        }
+    }
+
+    async fn ask_by(
+        &self,
+        config: &ClientConfig,
+        address: SocketAddr,
+        request: impl Fn(ClusterId) -> Request,
+    ) -> Result<(Answer, Asked), Unasked> {
+        let connection = self.connect(config, address).await?;
         let answered = match self.asked(&connection) {
             Some(asked) => {
-                let answer = tokio::time::timeout(ANSWER, exchange(&connection, &request(asked.cluster))).await;
+                let answer = timeout(ANSWER, exchange(&connection, &request(asked.cluster))).await;
                 answer.ok().flatten().map(|answer| (answer, asked))
             }
             None => None,
         };
+        // The other side looks at a certificate when this one thinks that the connection is made.
+        let is_refused = connection.close_reason().is_some_and(|error| is_handshake_error(&error));
         connection.close(VarInt::from_u32(0), b"");
-        answered.ok_or(Unasked::Silent("does not decide in time"))
+        answered.ok_or(if is_refused { Unasked::NotAccepted } else { Unasked::Silent("does not decide in time") })
     }
 
     /// Who the other side is: the verifier let it through.
@@ -190,6 +204,32 @@ impl Caller {
         let roots = self.known.roots(chain.get(1..)?)?;
         Some(Asked { cluster: roots.first().and_then(authority_cluster)?, roots })
     }
+}
+
+/// What every connection of a caller is made with.
+fn client(known: &Known, identity: Option<&NodeIdentity>) -> Result<ClientConfig, EnrollFailure> {
+    let provider = Arc::new(default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let verifier = Proven::new(Cluster { known: known.clone(), algorithms }, algorithms);
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(IdentityError::from)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut tls = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.keys().pkcs8().to_vec()));
+            builder.with_client_auth_cert(identity.chain().to_vec(), key).map_err(IdentityError::from)?
+        }
+    };
+    tls.alpn_protocols = vec![ENROLL_ALPN.to_vec()];
+    Ok(ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(IdentityError::from)?)))
+}
+
+/// Whether TLS ended a connection: an alert of the other side, once this one has sent all of its own.
+fn is_handshake_error(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::ConnectionClosed(close) if (0x100..0x200).contains(&u64::from(close.error_code)))
 }
 
 async fn exchange(connection: &Connection, request: &Request) -> Option<Answer> {
@@ -201,6 +241,7 @@ async fn exchange(connection: &Connection, request: &Request) -> Option<Answer> 
 /// Why one was not asked.
 enum Unasked {
     OtherAuthority,
+    NotAccepted,
     Silent(&'static str),
 }
 

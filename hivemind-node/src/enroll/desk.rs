@@ -1,8 +1,7 @@
 //! The side that is asked. Voters that have the authority's key issue certificates; every other node says who does.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hivemind_core::ids::{NodeName, PublicKey};
@@ -11,9 +10,10 @@ use hivemind_core::view::View;
 use hivemind_core::wire::access::SignedEnrollment;
 use hivemind_core::wire::command::{Command, Outcome, Refusal};
 use quinn::{Connection, VarInt};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 
+use super::places::{Asks, Places};
 use super::reached::addresses;
 use super::renewal::is_clock_behind;
 use super::safe::Safe;
@@ -24,15 +24,10 @@ use crate::node::NodeHandle;
 use crate::tasks::Tasks;
 use crate::transport::proven_key;
 
-/// So many are answered at once; as many wait.
-pub(crate) const AT_ONCE: usize = 16;
-/// From one address so many may ask in a window: a rack behind one address that is set up at once.
-const PER_SOURCE: u32 = 60;
-const WINDOW: Duration = Duration::from_secs(60);
-/// So many addresses are kept count of. Where they are all busy, no other is served.
-const MAX_SOURCES: usize = 1024;
-/// One that has not asked, or not taken its answer, after so long is hung up on.
-const HANG_UP: Duration = Duration::from_secs(10);
+/// One that has not asked after so long is hung up on, and so is one that has not taken its answer.
+const SILENT: Duration = Duration::from_secs(2);
+/// A decision that takes longer is none: the control plane gives up a proposal after 5 s.
+const DECISION: Duration = Duration::from_secs(8);
 /// What one that asks may have on its way unread.
 const READ_WINDOW: u32 = 64 << 10;
 
@@ -47,35 +42,46 @@ impl Desk {
     /// Serves until the transport is closed.
     pub(crate) async fn serve(self, mut connections: mpsc::Receiver<Connection>, tasks: Tasks) {
         let desk = Arc::new(self);
-        let sources = Mutex::new(Sources::default());
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let places = Places::default();
         while let Some(connection) = connections.recv().await {
-            let source = connection.remote_address().ip().to_canonical();
-            if !sources.lock().unwrap_or_else(PoisonError::into_inner).admit(source, Instant::now()) {
+            // Who finds no place asks again: to wait for one here would make all others wait.
+            let Some(place) = places.take(desk.who(&connection), Instant::now()) else {
                 connection.close(VarInt::from_u32(0), b"");
                 continue;
-            }
-            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            };
             let desk = desk.clone();
             tasks.spawn(async move {
-                // Whoever takes longer is hung up on.
-                let _ = tokio::time::timeout(HANG_UP, desk.attend(&connection)).await;
+                desk.attend(&connection).await;
                 connection.close(VarInt::from_u32(0), b"");
                 drop(place);
             });
         }
     }
 
+    /// A certificate alone makes nobody a member: whoever was put out still has one.
+    fn who(&self, connection: &Connection) -> Asks {
+        let proven = proven_key(connection);
+        let member = proven.filter(|key| self.handle.view().is_some_and(|view| view.facts.with_key(key).is_some()));
+        member.map_or_else(|| Asks::Stranger(connection.remote_address().ip()), Asks::Member)
+    }
+
     async fn attend(&self, connection: &Connection) {
         connection.set_receive_window(VarInt::from_u32(READ_WINDOW));
         connection.set_max_concurrent_bi_streams(VarInt::from_u32(1));
-        let Ok((mut send, mut receive)) = connection.accept_bi().await else { return };
-        let Ok(request) = hear::<Request>(&mut receive).await else { return };
-        let answer = self.decide(request, proven_key(connection)).await;
-        if say(&mut send, &answer).await.is_ok() {
-            // Hanging up at once would throw the answer away.
-            connection.closed().await;
-        }
+        let asked = async {
+            let (send, mut receive) = connection.accept_bi().await.ok()?;
+            Some((send, hear::<Request>(&mut receive).await.ok()?))
+        };
+        let Ok(Some((mut send, request))) = timeout(SILENT, asked).await else { return };
+        let Ok(answer) = timeout(DECISION, self.decide(request, proven_key(connection))).await else { return };
+        let answered = async {
+            if say(&mut send, &answer).await.is_ok() {
+                // Hanging up at once would throw the answer away.
+                connection.closed().await;
+            }
+        };
+        // Whoever does not take it is hung up on.
+        let _ = timeout(SILENT, answered).await;
     }
 
     async fn decide(&self, request: Request, peer: Option<PublicKey>) -> Answer {
@@ -171,28 +177,6 @@ pub(crate) fn voter_addresses(view: &View) -> Vec<SocketAddr> {
     others.filter_map(|node| view.facts.member(*node)?.addresses.first().copied()).collect()
 }
 
-/// Who asked how often.
-#[derive(Debug, Default)]
-struct Sources(HashMap<IpAddr, (Instant, u32)>);
-
-impl Sources {
-    /// Whether one more is served from there now; then it counts.
-    fn admit(&mut self, source: IpAddr, now: Instant) -> bool {
-        if self.0.len() >= MAX_SOURCES {
-            self.0.retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
-        }
-        if self.0.len() >= MAX_SOURCES && !self.0.contains_key(&source) {
-            return false;
-        }
-        let (since, count) = self.0.entry(source).or_insert((now, 0));
-        if now.duration_since(*since) >= WINDOW {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        *count <= PER_SOURCE
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hivemind_core::facts::{Facts, NeighborhoodLimits};
@@ -234,26 +218,5 @@ mod tests {
         assert!(!handed(Some(PublicKey([2; 32]))), "a plain member");
         assert!(!handed(Some(PublicKey([9; 32]))), "nobody's");
         assert!(!handed(None), "nothing proven");
-    }
-
-    #[tokio::test]
-    async fn one_source_asks_so_often_and_the_next_window_is_another() {
-        let (mut sources, now) = (Sources::default(), Instant::now());
-        let one = IpAddr::from([10, 0, 0, 1]);
-        assert!((0..PER_SOURCE).all(|_| sources.admit(one, now)));
-        assert!(!sources.admit(one, now));
-        assert!(sources.admit(IpAddr::from([10, 0, 0, 2]), now));
-        assert!(sources.admit(one, now + WINDOW));
-    }
-
-    #[tokio::test]
-    async fn many_sources_take_bounded_memory() {
-        let (mut sources, now) = (Sources::default(), Instant::now());
-        for number in 0..=u16::try_from(MAX_SOURCES).unwrap() {
-            let [high, low] = number.to_be_bytes();
-            sources.admit(IpAddr::from([10, 0, high, low]), now);
-        }
-        assert_eq!(sources.0.len(), MAX_SOURCES);
-        assert!(sources.admit(IpAddr::from([10, 9, 9, 9]), now + WINDOW), "who is quiet makes room");
     }
 }

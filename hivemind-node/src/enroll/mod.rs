@@ -10,6 +10,7 @@ mod custody;
 mod desk;
 mod error;
 mod keep;
+mod places;
 mod reached;
 mod renewal;
 mod safe;
@@ -32,11 +33,12 @@ use crate::storage::{Options, Storage};
 
 use caller::{Asked, Caller, Known, PATIENCE};
 pub(crate) use custody::Custody;
-pub(crate) use desk::{AT_ONCE, Desk, voter_addresses};
+pub(crate) use desk::{Desk, voter_addresses};
 pub use error::EnrollFailure;
 #[cfg(feature = "cli")]
 pub(crate) use keep::has_certificate;
 pub(crate) use keep::{load, save};
+pub(crate) use places::AT_ONCE;
 #[cfg(feature = "cli")]
 pub(crate) use reached::certifiable;
 pub(crate) use renewal::Renewal;
@@ -111,7 +113,7 @@ pub(crate) async fn by_token(
 /// Gets a new certificate for a key that is admitted, from one of these.
 pub(crate) async fn again(identity: &NodeIdentity, name: &NodeName, at: &[SocketAddr]) -> Result<NodeIdentity, EnrollFailure> {
     let request = certificate_request(identity.keys(), name)?;
-    let caller = Caller::stranger(Known::Roots(identity.roots().to_vec()))?;
+    let caller = Caller::renewing(identity)?;
     let (answer, asked) = caller.ask(at, |_| Request::Renew { request: request.clone() }, PATIENCE).await?;
     accept(answer, asked, identity.keys().clone(), name)
 }

@@ -1,6 +1,7 @@
 //! From a bare host to a member by a join token, over real sockets; and what certificates go through afterwards.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
+mod quiet;
 mod rotation;
 
 use std::net::SocketAddr;
