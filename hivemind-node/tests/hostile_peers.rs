@@ -13,21 +13,20 @@ use hivemind_core::wire::frame::{Channel, STREAM_LIMIT};
 use hivemind_node::Node;
 use hivemind_node::authority::{Authority, NodeIdentity};
 use hivemind_node::keys::Ed25519Keys;
-use hivemind_node::transport::{Incoming, Refused, Transport, TransportSettings, WireVersions};
+use hivemind_node::transport::{Inbox, Incoming, Refused, Transport, TransportSettings, WireVersions};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
-use tokio::sync::mpsc::Receiver;
 
 const BOUND: Duration = Duration::from_secs(20);
 
 struct Victim {
     authority: Authority,
     transport: Transport,
-    incoming: Receiver<Incoming>,
+    incoming: Inbox,
 }
 
 fn issue(authority: &Authority) -> NodeIdentity {

@@ -11,15 +11,14 @@ use hivemind_core::machine::Destination;
 use hivemind_core::wire::frame::{Channel, STREAM_LIMIT};
 use hivemind_node::authority::{Authority, NodeIdentity};
 use hivemind_node::keys::Ed25519Keys;
-use hivemind_node::transport::{BindError, Discard, Incoming, Refused, Transport, TransportSettings, TransportStats};
-use tokio::sync::mpsc::Receiver;
+use hivemind_node::transport::{BindError, Discard, Inbox, Incoming, Refused, Transport, TransportSettings, TransportStats};
 
 /// Nothing here takes longer, on any machine that is alive.
 const BOUND: Duration = Duration::from_secs(20);
 
 struct Peer {
     transport: Transport,
-    incoming: Receiver<Incoming>,
+    incoming: Inbox,
 }
 
 fn authority() -> Authority {
@@ -284,6 +283,28 @@ async fn a_flood_to_a_node_that_does_not_read_is_bounded_on_both_sides() {
         }
     };
     tokio::time::timeout(BOUND, hears).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_node_keeps_unread_is_bounded_in_octets_and_nothing_of_a_stream_is_lost() {
+    let authority = authority();
+    let settings = TransportSettings { inbox_bytes: 1 << 20, ..TransportSettings::default() };
+    let mut victim = start_at(loopback(), &identity(&authority), settings);
+    let flood = start(&authority);
+    flood.send(&victim, Channel::Ordered, &b"first"[..]);
+    victim.frame().await;
+    let (frame, sent) = (Bytes::from(vec![1; 256 << 10]), 24);
+    for _ in 0..sent {
+        flood.send(&victim, Channel::Ordered, frame.clone());
+    }
+    let full = |stats: &TransportStats| stats.received.ordered.frames >= 1 + 4;
+    victim.until(full).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let read = victim.transport.stats().received.ordered.frames;
+    assert!(read <= 1 + 4 + 1, "four fit, and one waits for its room: {read}");
+    for _ in 0..sent {
+        assert_eq!(victim.frame().await.2, frame);
+    }
 }
 
 #[tokio::test]

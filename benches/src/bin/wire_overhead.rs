@@ -15,8 +15,7 @@ use hivemind_core::machine::Destination;
 use hivemind_core::wire::frame::Channel;
 use hivemind_node::authority::Authority;
 use hivemind_node::keys::Ed25519Keys;
-use hivemind_node::transport::{Incoming, Transport, TransportSettings};
-use tokio::sync::mpsc::Receiver;
+use hivemind_node::transport::{Inbox, Incoming, Transport, TransportSettings};
 
 /// Between two exchanges: acknowledgements that wait for a frame to travel with give up (25 ms, RFC 9000 section 18.2).
 const PAUSE: Duration = Duration::from_millis(60);
@@ -61,7 +60,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-fn endpoint(authority: &Authority, name: &str) -> Result<(Transport, Receiver<Incoming>)> {
+fn endpoint(authority: &Authority, name: &str) -> Result<(Transport, Inbox)> {
     let identity = authority.issue(Arc::new(Ed25519Keys::generate()?), &NodeName::new(name)?)?;
     let listen: SocketAddr = "127.0.0.1:0".parse()?;
     Ok(Transport::bind(listen, &identity, TransportSettings::default())?)
@@ -70,9 +69,9 @@ fn endpoint(authority: &Authority, name: &str) -> Result<(Transport, Receiver<In
 /// One asks, the other answers.
 async fn exchange(
     one: &Transport,
-    one_hears: &mut Receiver<Incoming>,
+    one_hears: &mut Inbox,
     other: &Transport,
-    other_hears: &mut Receiver<Incoming>,
+    other_hears: &mut Inbox,
     channel: Channel,
     length: usize,
 ) -> Result<()> {

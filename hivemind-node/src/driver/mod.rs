@@ -23,7 +23,7 @@ pub(crate) use requests::{Look, Request};
 
 use crate::storage::Storage;
 use crate::tasks::Tasks;
-use crate::transport::{Incoming, Transport};
+use crate::transport::{Inbox, Incoming, Transport};
 pub(crate) use clock::Clock;
 use disk::{Disk, Panicked};
 use log::ReportLog;
@@ -75,7 +75,7 @@ pub(crate) struct Driver {
 
 /// The far ends of what a node hears.
 pub(crate) struct Inlets {
-    pub(crate) incoming: mpsc::Receiver<Incoming>,
+    pub(crate) incoming: Inbox,
     pub(crate) requests: mpsc::Receiver<Request>,
     /// Dropped: the node is killed.
     pub(crate) ending: oneshot::Receiver<Ending>,

@@ -15,7 +15,7 @@ use crate::feed::Source;
 use crate::reconciler::{ApplyStatus, Reconcile};
 use crate::seeds::{LookUps, Seed};
 use crate::tasks::Tasks;
-use crate::transport::{Incoming, Transport};
+use crate::transport::{Inbox, Transport};
 
 /// The most requests that wait for the machine.
 const REQUESTS: usize = 256;
@@ -23,7 +23,7 @@ const REQUESTS: usize = 256;
 /// Starts all that a node consists of.
 pub(super) fn run(
     driver: Driver,
-    incoming: mpsc::Receiver<Incoming>,
+    incoming: Inbox,
     transport: Transport,
     reconcilers: Vec<Option<Box<dyn Reconcile>>>,
     safe: Option<Arc<Safe>>,

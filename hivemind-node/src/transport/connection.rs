@@ -214,7 +214,7 @@ async fn drive(
     let was_last = shared.registry().forget(&live);
     if was_last {
         // Where nobody listens any more, nobody needs to know.
-        let _ = shared.inbox.send(Incoming::Lost { peer: live.peer }).await;
+        let _ = shared.inbox.put(Incoming::Lost { peer: live.peer }).await;
     }
 }
 
@@ -227,7 +227,7 @@ async fn deliver(shared: &Shared, live: &Live, channel: Channel, bytes: Bytes) -
     }
     shared.counters.received(channel, bytes.len());
     let frame = Incoming::Frame { peer: live.peer, source, channel, bytes };
-    shared.inbox.send(frame).await.map_err(|_| End::Close(CloseCode::Stopping))
+    shared.inbox.put(frame).await.map_err(|_| End::Close(CloseCode::Stopping))
 }
 
 async fn datagrams_in(shared: &Shared, live: &Live) -> End {

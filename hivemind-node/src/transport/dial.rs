@@ -43,7 +43,7 @@ pub(super) async fn dial(shared: Arc<Shared>, target: Target, addresses: Vec<Soc
     let lost = shared.registry().is_lost(&target);
     if let (true, Target::Key(peer)) = (lost, target) {
         // Where nobody listens any more, nobody needs to know.
-        let _ = shared.inbox.send(Incoming::Lost { peer }).await;
+        let _ = shared.inbox.put(Incoming::Lost { peer }).await;
     }
 }
 

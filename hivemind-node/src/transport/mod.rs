@@ -14,6 +14,7 @@ mod counters;
 mod dial;
 mod filter;
 mod greeting;
+mod inbox;
 mod registry;
 mod settings;
 mod socket;
@@ -40,6 +41,7 @@ pub(crate) use connection::is_of_other_authority;
 pub use counters::{Discard, Flow, Flows, Refused, TransportStats};
 pub use filter::Filter;
 pub use greeting::WireVersions;
+pub use inbox::Inbox;
 pub use settings::TransportSettings;
 pub use tls::IdentityError;
 pub(crate) use tls::{ENROLL_ALPN, proven_key};
@@ -48,6 +50,7 @@ use crate::authority::{NodeIdentity, Validity};
 use crate::tasks::Tasks;
 use connection::CloseCode;
 use greeting::Greeting;
+use inbox::{InboxIn, inbox};
 use registry::{Live, Registry, Route};
 
 /// How long a stop waits for its goodbyes to go out. QUIC would go on to wait for what peers still have
@@ -112,7 +115,7 @@ struct Shared {
     registry: Mutex<Registry>,
     counters: counters::Counters,
     filter: Filter,
-    inbox: mpsc::Sender<Incoming>,
+    inbox: InboxIn,
     settings: TransportSettings,
     dials: Semaphore,
     shown: Arc<tls::Shown>,
@@ -127,11 +130,7 @@ impl Transport {
     ///
     /// # Errors
     /// [`BindError`].
-    pub fn bind(
-        listen: SocketAddr,
-        identity: &NodeIdentity,
-        settings: TransportSettings,
-    ) -> Result<(Self, mpsc::Receiver<Incoming>), BindError> {
+    pub fn bind(listen: SocketAddr, identity: &NodeIdentity, settings: TransportSettings) -> Result<(Self, Inbox), BindError> {
         let configs = tls::Configs::new(identity, &settings)?;
         let mut instance = [0; 8];
         SystemRandom::new().fill(&mut instance).map_err(|_| BindError::NoRandomness)?;
@@ -146,7 +145,7 @@ impl Transport {
         };
         let (mut endpoint, address, in_use) = open().map_err(|source| BindError::Address { address: listen, source })?;
         endpoint.set_default_client_config(configs.client);
-        let (inbox, incoming) = mpsc::channel(settings.inbox);
+        let (inbox, incoming) = inbox(settings.inbox, settings.inbox_bytes);
         let own = identity.public();
         let shared = Arc::new(Shared {
             own,

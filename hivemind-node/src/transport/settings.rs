@@ -22,8 +22,11 @@ pub struct TransportSettings {
     /// closed. Default 10 s. Raising it forgives slow links; lowering it frees what a stalled peer holds.
     pub frame_timeout: Duration,
     /// Received frames that wait for the machine. Default 1,024. When it is full, nothing is read any
-    /// more, and peers are slowed down. Raising it costs memory: a frame may have 4 MiB.
+    /// more, and peers are slowed down.
     pub inbox: usize,
+    /// The most bytes of received frames that wait for the machine. Default 64 MiB, which is 16 frames of the largest size; when they
+    /// are there, nothing is read any more either. Raising it costs memory, which any member can fill.
+    pub inbox_bytes: usize,
     /// The most frames that wait for one connection to be made. Default 64; the oldest datagram is
     /// dropped first.
     pub backlog_frames: usize,
@@ -56,6 +59,7 @@ impl Default for TransportSettings {
             handshake_timeout: Duration::from_secs(3),
             frame_timeout: Duration::from_secs(10),
             inbox: 1024,
+            inbox_bytes: 64 << 20,
             backlog_frames: 64,
             queue_bytes: 8 << 20,
             max_connections: 512,
