@@ -102,7 +102,7 @@ async fn however_many_quiet_addresses_there_are_members_renew() {
     is_member(&host).await;
     let at = cluster.at();
     let mut crowd = JoinSet::new();
-    for number in 10..30 {
+    for number in 10..60 {
         crowd.spawn(async move {
             let endpoint = caller(Ipv4Addr::new(127, 0, 0, number));
             loop {
