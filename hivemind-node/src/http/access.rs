@@ -1,13 +1,28 @@
 //! Who may do what.
 
 use axum::http::{HeaderMap, header};
+use hivemind_core::view::View;
 use hivemind_core::wire::access::{CredentialId, Right};
 
 use super::failure::Failure;
 use super::model::ProblemKind;
 use super::settings::Anonymous;
 
-/// Whether a request has a right. `anonymous` is what one without a credential may do where it comes from; `known` says what the
+/// The credential that something goes on by, and the right that this takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    id: CredentialId,
+    needed: Right,
+}
+
+impl Held {
+    /// Whether it still gives the right.
+    pub(super) fn holds_in(self, view: &View) -> bool {
+        view.facts.credentials().get(&self.id).is_some_and(|credential| credential.right >= self.needed)
+    }
+}
+
+/// Whether a request has a right, and by which credential; none where it needs none. `anonymous` is what one without a credential may do where it comes from; `known` says what the
 /// bearer of a secret may do, and is asked with every request, so that a revoked credential is worth nothing at once; it fails where the
 /// node can not say.
 pub(super) fn check(
@@ -15,12 +30,12 @@ pub(super) fn check(
     anonymous: Anonymous,
     headers: &HeaderMap,
     needed: Right,
-) -> Result<(), Failure> {
+) -> Result<Option<Held>, Failure> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (first, second) = (given.next(), given.next());
     let lacking = |detail: String| Err(Failure::new(ProblemKind::Unauthorized, detail));
     match (first, second) {
-        (None, _) if anonymous.right() >= Some(needed) => Ok(()),
+        (None, _) if anonymous.right() >= Some(needed) => Ok(None),
         (None, _) => {
             lacking(format!("this needs a credential with the right `{}`; send it as `Authorization: Bearer SECRET`", needed.name()))
         }
@@ -31,7 +46,7 @@ pub(super) fn check(
             };
             match known(secret)? {
                 None => lacking("this credential is not known; it may have been revoked, or be of another cluster".to_owned()),
-                Some((_, right)) if right >= needed => Ok(()),
+                Some((id, right)) if right >= needed => Ok(Some(Held { id, needed })),
                 Some((_, right)) => Err(Failure::new(
                     ProblemKind::Forbidden,
                     format!("this needs the right `{}`; the credential has `{}`", needed.name(), right.name()),

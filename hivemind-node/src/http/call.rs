@@ -15,7 +15,7 @@ use hivemind_core::wire::access::Right;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::access;
+use super::access::{self, Held};
 use super::body;
 use super::desk::Desk;
 use super::failure::Failure;
@@ -72,6 +72,8 @@ pub(super) struct Call {
     pub(super) in_path: Option<String>,
     body: Vec<u8>,
     pub(super) headers: HeaderMap,
+    /// The credential that allows it, where one is needed.
+    pub(super) held: Option<Held>,
     /// When an answer must be there.
     pub(super) deadline: Instant,
 }
@@ -104,6 +106,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
     let deadline = Instant::now() + desk.settings.limits.time;
     let (mut parts, body) = request.into_parts();
     let asked = parameters::read(&parts.uri, operation.parameters)?;
+    let mut held = None;
     if let Some(right) = operation.right {
         let is_local = parts.extensions.get::<Peer>().is_some_and(|peer| peer.is_loopback());
         let anonymous = if is_local { desk.settings.anonymous } else { Anonymous::None };
@@ -115,7 +118,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
             Some(Peer::Net(_)) | None => {
                 // Before the first view every credential would be unknown.
                 let known = |secret: &str| desk.handle.view().map_or_else(|| desk.view(), Ok).map(|_| desk.handle.right_of(secret));
-                access::check(known, anonymous, &parts.headers, needed)?;
+                held = access::check(known, anonymous, &parts.headers, needed)?;
             }
         }
     }
@@ -124,7 +127,7 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
         Some(_) => take_body(&desk, &parts.headers, body, deadline).await?,
         None => Vec::new(),
     };
-    let call = Call { desk, asked, in_path, body, headers: parts.headers, deadline };
+    let call = Call { desk, asked, in_path, body, headers: parts.headers, held, deadline };
     if call.asked.linearizable {
         call.wait_for_quorum().await?;
     }

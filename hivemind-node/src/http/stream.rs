@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::access::Held;
 use super::answer;
 use super::body::Pieces;
 use super::call::Call;
@@ -17,11 +18,12 @@ use super::desk::Stopping;
 use super::failure::Failure;
 use super::model::ProblemKind;
 use super::operations::STREAM_TYPE;
+use crate::node::NodeHandle;
 
 /// Pieces that wait for a slow client.
 const WAITING: usize = 16;
 
-/// The client is gone, or the server stops.
+/// The client is gone or may read no more, or the server stops.
 pub(super) struct Closed;
 
 /// Where a stream is written to.
@@ -29,13 +31,17 @@ pub(super) struct Sink {
     pieces: mpsc::Sender<Bytes>,
     heartbeat: tokio::time::Interval,
     stopping: Stopping,
+    /// The credential that it was opened with.
+    held: Option<Held>,
+    handle: NodeHandle,
 }
 
 impl Sink {
-    fn new(pieces: mpsc::Sender<Bytes>, heartbeat: Duration, stopping: Stopping) -> Self {
-        let mut heartbeat = interval(heartbeat.max(Duration::from_millis(1)));
+    fn new(pieces: mpsc::Sender<Bytes>, call: &Call) -> Self {
+        let desk = &call.desk;
+        let mut heartbeat = interval(desk.settings.limits.heartbeat.max(Duration::from_millis(1)));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Sink { pieces, heartbeat, stopping }
+        Sink { pieces, heartbeat, stopping: desk.stopping.clone(), held: call.held, handle: desk.handle.clone() }
     }
 
     /// Sends one event.
@@ -43,7 +49,18 @@ impl Sink {
         let data = serde_json::to_string(data).expect("answers are plain structs with texts as keys");
         // JSON on one line: neither it nor a position has a line break.
         let piece = format!("event: {name}\nid: {id}\ndata: {data}\n\n");
-        self.pieces.send(piece.into()).await.map_err(|_| Closed)
+        self.put(piece.into()).await
+    }
+
+    /// Sends a piece, once there is room for it; a credential that was revoked by then gets nothing more.
+    async fn put(&self, piece: Bytes) -> Result<(), Closed> {
+        let room = self.pieces.reserve().await.map_err(|_| Closed)?;
+        let may_read = |held: Held| self.handle.view().is_some_and(|view| held.holds_in(&view));
+        if !self.held.is_none_or(may_read) {
+            return Err(Closed);
+        }
+        room.send(piece);
+        Ok(())
     }
 
     /// Waits for `news`, and says now and then that the stream lives.
@@ -54,7 +71,7 @@ impl Sink {
                 news = &mut news => return Ok(news),
                 () = self.pieces.closed() => return Err(Closed),
                 () = self.stopping.stopped() => return Err(Closed),
-                _ = self.heartbeat.tick() => self.pieces.send(Bytes::from_static(b": alive\n\n")).await.map_err(|_| Closed)?,
+                _ = self.heartbeat.tick() => self.put(Bytes::from_static(b": alive\n\n")).await?,
             }
         }
     }
@@ -71,7 +88,7 @@ where
         return Err(Failure::new(ProblemKind::TooMany, "as many streams are open as may be; close one, or ask for pages").retry_after(10));
     };
     let (pieces, sent) = mpsc::channel(WAITING);
-    let writing = write(Sink::new(pieces, desk.settings.limits.heartbeat, desk.stopping.clone()));
+    let writing = write(Sink::new(pieces, call));
     desk.counts.streamed();
     desk.tasks.spawn(async move {
         let _permit = permit;

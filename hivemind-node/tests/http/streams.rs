@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use hivemind_core::view::View;
+use hivemind_core::wire::access::CredentialId;
+use hivemind_core::wire::command::Command;
 use hivemind_node::http::model::{Config, Event, EventPage, Gap, HostGone, LoggedEvent, ProblemKind, StateSent};
 use hivemind_node::http::{HttpSettings, Limits};
 
@@ -130,4 +132,27 @@ async fn streams_are_few_outlive_the_time_of_requests_and_end_with_the_server() 
     assert!(refused.header("retry-after").is_some());
     cluster.http.stop().await;
     assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_credential_and_others_go_on() {
+    let limits = Limits { heartbeat: Duration::from_millis(50), ..limits() };
+    let cluster = Cluster::with_secrets(HttpSettings { limits, ..loopback() }).await;
+    let open = async |path: &str, secret: &str| {
+        let mut stream = Stream::open(cluster.at, path, &[("Authorization", &format!("Bearer {secret}"))]).await.unwrap();
+        stream.heartbeat().await;
+        stream
+    };
+    let ended = [open(EVENTS, "reader").await, open("/api/v1/configs", "reader").await];
+    let mut others = [open(EVENTS, "writer").await, Stream::open(cluster.at, EVENTS, &[]).await.unwrap()];
+    // The reader's is the first that was made.
+    cluster.voter.handle().propose(Command::CredentialRevoke { id: CredentialId(1) }).await;
+    for mut stream in ended {
+        let end = async { while stream.next().await.is_some() {} };
+        within("the end of a stream whose credential was revoked", end).await;
+    }
+    for other in &mut others {
+        assert_eq!(other.next().await.unwrap().name, "log", "the revocation, for those who may read");
+        other.heartbeat().await;
+    }
 }
