@@ -183,7 +183,7 @@ pub(super) struct Stream {
     heard: Vec<u8>,
 }
 
-/// One of them.
+/// One of them. Where a node says its position alone, name and data are empty.
 pub(super) struct Sent {
     pub(super) name: String,
     pub(super) id: String,
@@ -198,7 +198,8 @@ impl Stream {
                 let block: Vec<u8> = self.heard.drain(..end + 2).collect();
                 let block = String::from_utf8_lossy(&block).into_owned();
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                if let (Some(name), Some(id), Some(data)) = (field("event: "), field("id: "), field("data: ")) {
+                if let Some(id) = field("id: ") {
+                    let [name, data] = ["event: ", "data: "].map(|name| field(name).unwrap_or_default());
                     return Some(Sent { name, id, data });
                 }
                 continue;

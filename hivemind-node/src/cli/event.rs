@@ -83,7 +83,7 @@ fn heard(screen: &Screen, sent: &Sent) -> Result<(), Failure> {
     match sent.name.as_str() {
         "log" => write(screen, &serde_json::from_str(&sent.data).map_err(strange)?),
         "gap" => write_gap(screen, &serde_json::from_str(&sent.data).map_err(strange)?),
-        // Of a later version.
+        // Its position alone, or of a later version.
         _ => Ok(()),
     }
 }
@@ -144,13 +144,14 @@ mod tests {
         let silent_node = async {
             let (head, mut stream) = asked(&node).await;
             assert!(head.contains("last-event-id: 1.1-1\r\n"), "{head}");
-            // Signs of life, an event that this version does not know, and then nothing; the connection stays.
+            // Signs of life, an event that this version does not know, a position alone, and then nothing; the connection stays.
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await.unwrap();
             for _ in 0..3 {
                 sleep(Duration::from_secs(20)).await;
                 stream.write_all(b": \n\n").await.unwrap();
             }
             stream.write_all(b"event: later\nid: 1.1-2\ndata: {}\n\n").await.unwrap();
+            stream.write_all(b"id: 1.1-3\n\n").await.unwrap();
             let (head, _again) = asked(&node).await;
             (head, begin.elapsed(), stream)
         };
@@ -159,7 +160,7 @@ mod tests {
             ended = follow_from(&client, &screen, Some("1.1-1".to_owned())) => panic!("it ended: {ended:?}"),
             heard = silent_node => heard,
         };
-        assert!(head.contains("last-event-id: 1.1-2\r\n"), "{head}");
+        assert!(head.contains("last-event-id: 1.1-3\r\n"), "{head}");
         assert!(after >= Duration::from_secs(60 + 30), "signs of life kept it: {after:?}");
     }
 }

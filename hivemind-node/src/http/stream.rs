@@ -52,6 +52,12 @@ impl Sink {
         self.put(piece.into()).await
     }
 
+    /// Says where the stream is, without an event: a client that loses it before the first one resumes there. By the HTML standard an event
+    /// without data sets the last id, and is passed to nobody.
+    pub(super) async fn stand(&self, id: &str) -> Result<(), Closed> {
+        self.put(format!("id: {id}\n\n").into()).await
+    }
+
     /// Sends a piece, once there is room for it; a credential that was revoked by then gets nothing more.
     async fn put(&self, piece: Bytes) -> Result<(), Closed> {
         let room = self.pieces.reserve().await.map_err(|_| Closed)?;

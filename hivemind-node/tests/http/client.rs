@@ -105,8 +105,8 @@ pub(crate) async fn get_until(at: SocketAddr, path: &str, found: impl Fn(&Answer
     within(path, asking).await
 }
 
-/// A stream of server-sent events.
-pub(crate) struct Stream(BufReader<TcpStream>);
+/// A stream of server-sent events, with the head of its answer.
+pub(crate) struct Stream(BufReader<TcpStream>, Answer);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
@@ -135,11 +135,26 @@ impl Stream {
         let answer = Answer::parse(&head);
         if answer.status == 200 {
             assert_eq!(answer.header("content-type"), Some("text/event-stream"));
-            return Ok(Stream(stream));
+            return Ok(Stream(stream, answer));
         }
         let mut body = String::new();
         stream.read_to_string(&mut body).await.unwrap();
         Err(Answer { body, ..answer })
+    }
+
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.1.header(name)
+    }
+
+    /// The position that the stream begins at, where it is what comes next.
+    pub(crate) async fn start(&mut self) -> Option<String> {
+        loop {
+            let block = self.block().await?;
+            if !block.starts_with(':') {
+                return Some(block.strip_prefix("id: ")?.strip_suffix("\n\n")?.to_owned());
+            }
+        }
     }
 
     /// The next lines up to an empty one: `None` at the end.
@@ -157,7 +172,7 @@ impl Stream {
     pub(crate) async fn next(&mut self) -> Option<Sent> {
         loop {
             let block = self.block().await?;
-            if block.starts_with(':') {
+            if block.starts_with(':') || !block.contains("data: ") {
                 continue;
             }
             let field =

@@ -45,6 +45,19 @@ async fn events_are_streamed_and_a_stream_resumes_without_a_gap() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_lost_before_its_first_event_resumes_where_it_began() {
+    let cluster = Cluster::born(loopback()).await;
+    let mut live = Stream::open(cluster.at, EVENTS, &[]).await.unwrap();
+    let begun = live.start().await.expect("where it begins stands first");
+    assert_eq!(live.header("hivemind-position"), Some(begun.as_str()));
+    drop(live);
+    let _web1 = cluster.host("web1", 80).await;
+    let mut resumed = Stream::open(cluster.at, EVENTS, &[("Last-Event-ID", &begun)]).await.unwrap();
+    assert_eq!(resumed.start().await, Some(begun));
+    until_joined(&mut resumed, "web1").await;
+}
+
+#[tokio::test]
 async fn what_is_not_kept_any_more_is_announced_as_a_gap() {
     let limits = Limits { events: 1, ..limits() };
     let cluster = Cluster::born(HttpSettings { limits, ..loopback() }).await;

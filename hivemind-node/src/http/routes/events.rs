@@ -35,6 +35,15 @@ pub(in crate::http) async fn events(call: &Call) -> Result<Response, Failure> {
     }
     let view = call.view()?;
     let response = if call.wants_stream() {
+        // From the position of the answer on, where nothing else is asked for.
+        let after = match after {
+            Some(after) => after,
+            None => {
+                let now = view.facts.position();
+                kept_up_to(call, now.index).await?;
+                Cursor::of(&now)
+            }
+        };
         let (journal, handle) = (Arc::clone(&desk.journal), desk.handle.clone());
         stream::begin(call, |sink| write(sink, journal, handle, after))?
     } else {
@@ -65,10 +74,10 @@ pub(super) fn last_event_id(call: &Call) -> Result<Option<Cursor>, Failure> {
     cursor.map(Some).map_err(|failure| Failure::new(ProblemKind::BadRequest, failure.detail))
 }
 
-async fn write(mut sink: Sink, journal: Arc<Journal>, handle: NodeHandle, after: Option<Cursor>) -> Result<(), Closed> {
+async fn write(mut sink: Sink, journal: Arc<Journal>, handle: NodeHandle, after: Cursor) -> Result<(), Closed> {
     let mut growth = journal.growth();
-    // From now on, where nothing else is asked for.
-    let mut after = after.or_else(|| journal.end());
+    sink.stand(&after.to_string()).await?;
+    let mut after = Some(after);
     loop {
         growth.borrow_and_update();
         let found = journal.after(after, BATCH);
