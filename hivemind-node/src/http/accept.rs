@@ -1,7 +1,7 @@
 //! Taking connections, wherever they come in.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,10 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::counts::Unshaken;
 use super::desk::Stopping;
 use super::gate::Gate;
+use super::places::Places;
 use super::server::Socket;
 
 /// Requests under way may take so long to end when the server stops. Streams end at once.
@@ -27,6 +29,9 @@ pub(super) trait Door: Send + Sync + 'static {
 
     /// The next one.
     fn next(&self) -> impl Future<Output = io::Result<Self::Came>> + Send;
+
+    /// The address that one has come from.
+    fn from(came: &Self::Came) -> Option<IpAddr>;
 }
 
 impl Door for TcpListener {
@@ -35,6 +40,10 @@ impl Door for TcpListener {
 
     async fn next(&self) -> io::Result<Self::Came> {
         self.accept().await
+    }
+
+    fn from((_, peer): &Self::Came) -> Option<IpAddr> {
+        Some(peer.ip())
     }
 }
 
@@ -45,17 +54,23 @@ impl Door for Socket {
     async fn next(&self) -> io::Result<Self::Came> {
         self.listener.accept().await.map(|(stream, _)| stream)
     }
+
+    fn from(_: &Self::Came) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// Takes connections until the server stops, and has them served. Each door has places of its own: clients elsewhere do not keep
-/// operators out.
+/// operators out. Where TLS is spoken, anybody may come, and one address gets a share of them; without it all come from this machine.
 pub(super) async fn accept<D: Door, F: Future<Output = ()> + Send + 'static>(
     door: D,
     gate: Gate,
     mut stopping: Stopping,
     serve: impl Fn(D::Came, Gate, Stopping) -> F,
 ) {
-    let places = Arc::new(Semaphore::new(gate.desk().settings.limits.connections.max(1)));
+    let all = gate.desk().settings.limits.connections.max(1);
+    let places = Arc::new(Semaphore::new(all));
+    let shares = gate.desk().settings.tls.is_some().then(|| Places::new(all));
     let mut connections = JoinSet::new();
     loop {
         let place = Arc::clone(&places).acquire_owned();
@@ -68,9 +83,17 @@ pub(super) async fn accept<D: Door, F: Future<Output = ()> + Send + 'static>(
             (place, came) = next => match came {
                 Ok(came) => {
                     gate.desk().counts.connected();
+                    let share = match shares.as_ref().zip(D::from(&came)).map(|(shares, from)| shares.take(from)) {
+                        Some(None) => {
+                            gate.desk().counts.unshaken(Unshaken::TooMany);
+                            continue;
+                        }
+                        Some(share) => share,
+                        None => None,
+                    };
                     let serving = serve(came, gate.clone(), stopping.clone());
                     connections.spawn(async move {
-                        let _place = place;
+                        let _place = (place, share);
                         serving.await;
                     });
                 }

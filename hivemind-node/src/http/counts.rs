@@ -9,7 +9,7 @@ pub(super) enum Unshaken {
     Tls,
     /// Its handshake took too long.
     Slow,
-    /// Its address makes too many.
+    /// Its address makes too many, or has as many as it may.
     TooMany,
     /// It spoke without TLS.
     Plain,

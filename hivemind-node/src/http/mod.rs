@@ -46,6 +46,8 @@ mod origin;
 #[cfg(feature = "http")]
 mod parameters;
 #[cfg(feature = "http")]
+mod places;
+#[cfg(feature = "http")]
 mod rate;
 #[cfg(feature = "http")]
 mod request_id;

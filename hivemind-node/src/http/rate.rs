@@ -48,7 +48,7 @@ impl Rates {
 }
 
 /// Whom an address belongs to: of IPv6, a host has a whole /64.
-fn owner(peer: IpAddr) -> IpAddr {
+pub(super) fn owner(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

@@ -81,7 +81,7 @@ pub struct Limits {
     pub headers: usize,
     /// How long a request may take: to send its headers, then to be answered. Streams may go on. Default 10 s.
     pub time: Duration,
-    /// Connections at a time; more wait. Default 256.
+    /// Connections at a time; more wait. Where TLS is spoken one address has at most an eighth of them; more are closed. Default 256.
     pub connections: usize,
     /// TLS handshakes at a time; more wait, for as long as `time`, in which the handshake must be done. Default 64.
     pub handshakes: usize,

@@ -20,6 +20,9 @@ const HANDSHAKE: u8 = 22;
 /// The name of HTTP/1.1 in the handshake (RFC 7301).
 const ALPN: &[u8] = b"http/1.1";
 
+/// How long a client may say nothing at all: one that speaks TLS speaks first.
+const FIRST: Duration = Duration::from_secs(2);
+
 /// TLS 1.3 with what `shown` shows at each handshake. No session is resumed: each connection is shown the certificate anew.
 pub(super) fn server_config(shown: Arc<dyn ResolvesServerCert>) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(&[&rustls::version::TLS13]);
@@ -69,7 +72,7 @@ impl Handshakes {
         let shaking = async {
             let mut first = [0];
             // One that says nothing takes no place.
-            stream.peek(&mut first).await?;
+            timeout(FIRST, stream.peek(&mut first)).await.map_err(|_| HandshakeFailure::Slow)??;
             if first != [HANDSHAKE] {
                 return Ok(Shaken::Plain(stream));
             }

@@ -186,3 +186,22 @@ async fn those_that_stall_or_come_too_often_make_room() {
     assert!(refused > 0);
     server.failed(&authority, "too_many").await;
 }
+
+#[tokio::test]
+async fn one_address_that_says_nothing_keeps_nobody_else_out() {
+    let authority = authority();
+    let minute = Duration::from_secs(60);
+    let server = Server::of(&authority, Limits { connections: 16, time: minute, ..limits() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        silent.push(TcpStream::connect(server.at).await.unwrap());
+    }
+    let other = Trusted { from: [127, 0, 0, 2], ..Trusted::of(&authority) };
+    assert!(server.ask(&other, "voter1", "/healthz").await.unwrap().starts_with("HTTP/1.1 200 "));
+    server.failed(&authority, "too_many").await;
+    for mut silent in silent {
+        let _ = within("its end", silent.read(&mut [0])).await;
+    }
+    server.failed(&authority, "slow").await;
+    assert!(server.ask(&Trusted::of(&authority), "voter1", "/healthz").await.unwrap().starts_with("HTTP/1.1 200 "), "it may come again");
+}
