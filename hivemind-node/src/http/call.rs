@@ -21,6 +21,7 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::model::ProblemKind;
 use super::operations::{OPERATIONS, Operation, STREAM_TYPE, Task, Verb};
+use super::origin::is_passed_on;
 use super::parameters::{self, Asked};
 use super::routes;
 use super::settings::Anonymous;
@@ -109,7 +110,8 @@ async fn try_serve(operation: &'static Operation, desk: Arc<Desk>, request: Requ
     let mut held = None;
     if let Some(right) = operation.right {
         let is_local = parts.extensions.get::<Peer>().is_some_and(|peer| peer.is_loopback());
-        let anonymous = if is_local { desk.settings.anonymous } else { Anonymous::None };
+        // Behind a proxy of this machine anybody may be.
+        let anonymous = if is_local && !is_passed_on(&parts.headers) { desk.settings.anonymous } else { Anonymous::None };
         // A dry run changes nothing.
         let needed = if asked.dry_run { right.min(Right::Write) } else { right };
         match parts.extensions.get::<Peer>() {

@@ -4,10 +4,18 @@
 use std::net::IpAddr;
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 
 use super::failure::Failure;
 use super::model::ProblemKind;
+
+/// What a proxy adds to what it passes on (RFC 7239, its forerunner, and RFC 9110 section 7.6.3).
+const PASSED_ON: [HeaderName; 3] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), header::VIA];
+
+/// Whether a request says that it began elsewhere. One that does not may have begun elsewhere all the same.
+pub(super) fn is_passed_on(headers: &HeaderMap) -> bool {
+    PASSED_ON.iter().any(|name| headers.contains_key(name))
+}
 
 /// Judges a request that came over loopback. `hosts` are further names of this machine.
 pub(super) fn check(headers: &HeaderMap, uri: &Uri, hosts: &[String]) -> Result<(), Failure> {

@@ -46,3 +46,17 @@ async fn a_credential_allows_what_its_right_says_and_a_wrong_one_nothing() {
         assert_eq!(tried(&cluster, Some(wrong)).await, [None, no, no, no], "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn what_a_proxy_passes_on_needs_a_credential() {
+    let cluster = Cluster::with_secrets(HttpSettings { anonymous: Anonymous::Write, ..loopback() }).await;
+    for passed_on in [("Forwarded", "for=192.0.2.1"), ("X-Forwarded-For", "192.0.2.1"), ("Via", "1.1 proxy"), ("via", "")] {
+        for (method, path) in [LOOK, TRY] {
+            let answer = ask(cluster.at, method, path, &[passed_on], "").await;
+            assert_eq!(answer.problem(), ProblemKind::Unauthorized, "{passed_on:?} {path}");
+        }
+        let answer = ask(cluster.at, LOOK.0, LOOK.1, &[passed_on, ("Authorization", "Bearer reader")], "").await;
+        assert_eq!(answer.status, 200, "{passed_on:?}");
+        assert_eq!(ask(cluster.at, OPEN.0, OPEN.1, &[passed_on], "").await.status, 200);
+    }
+}
