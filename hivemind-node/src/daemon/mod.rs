@@ -141,7 +141,6 @@ pub async fn run(config: &Path) -> Result<(), DaemonFailure> {
             return Err(Box::new(error).into());
         }
     };
-    // The data folder's lock is held: a socket that is there is of a process that is gone.
     let http = match serve(&settings, node.handle()) {
         Ok(http) => http,
         Err(error) => {

@@ -13,7 +13,7 @@ use super::counts::Unshaken;
 use super::desk::Stopping;
 use super::gate::Gate;
 use super::places::Places;
-use super::server::Socket;
+use super::socket::Socket;
 
 /// Requests under way may take so long to end when the server stops. Streams end at once.
 const STOP_GRACE: Duration = Duration::from_secs(2);

@@ -60,6 +60,8 @@ mod server;
 #[cfg(feature = "http")]
 mod settings;
 #[cfg(feature = "http")]
+mod socket;
+#[cfg(feature = "http")]
 mod stalling;
 #[cfg(feature = "http")]
 mod stream;
@@ -71,8 +73,10 @@ pub use observer::Observer;
 #[cfg(feature = "http")]
 pub use openapi::document;
 #[cfg(feature = "http")]
-pub use server::{BindFailure, HttpListener, HttpServer, SocketFailure};
+pub use server::{BindFailure, HttpListener, HttpServer};
 #[cfg(feature = "http")]
 pub use settings::{Anonymous, DEFAULT_HTTP_PORT, HttpSettings, Limits};
+#[cfg(feature = "http")]
+pub use socket::SocketFailure;
 #[cfg(feature = "cli")]
 pub(crate) use tls::is_beyond_this_machine;

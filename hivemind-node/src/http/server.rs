@@ -2,12 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::accept::accept;
@@ -16,6 +15,7 @@ use super::connection;
 use super::desk::{Desk, Stopping};
 use super::gate::Gate;
 use super::settings::HttpSettings;
+use super::socket::{Socket, SocketFailure};
 use super::tls::{Handshakes, is_beyond_this_machine};
 use crate::node::NodeHandle;
 use crate::tasks::Tasks;
@@ -45,16 +45,6 @@ pub enum BindFailure {
     },
 }
 
-/// Why there is no socket for operators. Nothing listens.
-#[derive(Debug, Error)]
-#[error("the socket {} can not be made: {source}; make its folder, and writable for this user, or choose another path", path.display())]
-pub struct SocketFailure {
-    /// Where it was to be.
-    pub path: PathBuf,
-    /// What the system says.
-    pub source: io::Error,
-}
-
 /// An address that is taken. Clients wait there until a node is [served](Self::serve).
 #[derive(Debug)]
 pub struct HttpListener {
@@ -62,20 +52,6 @@ pub struct HttpListener {
     address: SocketAddr,
     socket: Option<Socket>,
     settings: HttpSettings,
-}
-
-/// The socket for operators; its file goes with it.
-#[derive(Debug)]
-pub(super) struct Socket {
-    pub(super) listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // Where it is gone already there is nothing to do.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 impl HttpListener {
@@ -97,20 +73,13 @@ impl HttpListener {
         Ok(HttpListener { listener, address, socket: None, settings })
     }
 
-    /// Serves at a Unix socket too, with every right: whoever may open it, this user and its group, is an operator. A file of a process
-    /// that is gone is replaced, so the caller makes sure, by a lock say, that no other process serves there.
+    /// Serves at a Unix socket too, with every right: whoever may open it, this user and its group, is an operator. A socket of a process
+    /// that is gone is replaced; nothing else is.
     ///
     /// # Errors
     /// [`SocketFailure`].
     pub fn with_socket(self, path: &Path) -> Result<Self, SocketFailure> {
-        let failed = |source| SocketFailure { path: path.to_owned(), source };
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(()) | Err(_) => {}
-        }
-        let socket = Socket { listener: UnixListener::bind(path).map_err(failed)?, path: path.to_owned() };
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
-        Ok(HttpListener { socket: Some(socket), ..self })
+        Ok(HttpListener { socket: Some(Socket::make(path)?), ..self })
     }
 
     /// Where it is; with the port that the system chose.

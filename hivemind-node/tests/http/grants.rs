@@ -136,7 +136,8 @@ async fn whoever_may_open_the_socket_is_an_operator() {
     let cluster = Cluster::born(loopback()).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hivemind.sock");
-    std::fs::write(&path, "of a process that is gone").unwrap();
+    // Of a process that is gone.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let server = HttpListener::bind(loopback()).unwrap().with_socket(&path).unwrap().serve(cluster.voter.handle().clone());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     for (method, asked) in [("GET", "/api/v1/status"), ("GET", "/api/v1/tokens"), ("GET", "/api/v1/credentials")] {
