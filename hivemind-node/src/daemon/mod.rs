@@ -223,7 +223,7 @@ impl Daemon<'_> {
                 () = &mut left_out => {}
                 told = signals.next() => match told {
                     Told::Stop => return None,
-                    Told::Reload => self.reload(),
+                    Told::Reload => self.reload(is_ready),
                 },
                 Some(status) = &mut member, if !is_ready => {
                     is_ready = true;
@@ -258,9 +258,11 @@ impl Daemon<'_> {
         }
     }
 
-    /// Rereads the settings, and follows what can be followed.
-    fn reload(&mut self) {
-        self.notifier.reloading();
+    /// Rereads the settings, and follows what can be followed. The service manager hears of it where it was told that the node is ready.
+    fn reload(&mut self, is_ready: bool) {
+        if is_ready {
+            self.notifier.reloading();
+        }
         match reload::read(self.config, &self.settings.name) {
             Ok(new) => {
                 reload::follow(&self.settings, &new, &self.log);
@@ -269,7 +271,9 @@ impl Daemon<'_> {
             }
             Err(error) => tracing::error!("the settings stay as they were: {error}"),
         }
-        self.notifier.say("READY=1");
+        if is_ready {
+            self.notifier.say("READY=1");
+        }
     }
 
     /// Asks the cluster to keep this node's place.

@@ -27,10 +27,13 @@ fn a_daemon_is_ready_once_it_is_a_member_and_lives_before() {
     let host = Host::new();
     host.join(&[token.trim()], "web1").done();
     drop(daemon);
-    let joining = host.spawn(&[SHORT]);
+    let mut joining = host.spawn(&[SHORT]);
+    host.told("WATCHDOG=1");
+    joining.signal(Signal::HUP);
+    joining.says("the settings were reread");
     for _ in 0..5 {
         let lines = host.told("WATCHDOG=1");
-        assert!(!says(&lines, "READY=1"), "nobody took its join on: {lines:?}");
+        assert!(!says(&lines, "READY=1") && !says(&lines, "RELOADING=1"), "nobody took its join on: {lines:?}");
     }
     let _daemon = founder.start();
     host.told("READY=1");
