@@ -63,7 +63,12 @@ impl Gate {
         let status = response.status().as_u16();
         self.desk.counts.answered(status);
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(%id, %peer, %method, path, status, took_ms, "http");
+        // The log is bounded by place: what is only asked, or refused, leaves the room of what changes something alone.
+        if method.is_safe() || (400..500).contains(&status) {
+            tracing::info!(%id, %peer, %method, path, status, took_ms, "http");
+        } else {
+            tracing::info!(%id, %peer, %method, path, status, took_ms, "http");
+        }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, HeaderValue::from_str(&id).expect("ids are plain"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -169,6 +169,19 @@ fn a_request_is_found_in_the_log_by_its_id() {
 }
 
 #[test]
+fn who_asks_often_keeps_no_change_out_of_the_log() {
+    let (founder, port) = founder();
+    let daemon = founder.start();
+    for _ in 0..250 {
+        request(port, "/healthz", "");
+    }
+    founder.ask(&["credential", "create", "--right", "read"]).done();
+    let log = stopped(daemon);
+    assert!(log.matches("path=\"/healthz\"").count() < 250, "some are left out: {log}");
+    assert_eq!(log.matches("method=POST path=\"/api/v1/credentials\"").count(), 1, "{log}");
+}
+
+#[test]
 fn a_log_for_programs_has_an_object_a_line() {
     let (founder, port) = founder();
     replace_setting(&founder, "# format = \"text\"", "format = \"json\"");
