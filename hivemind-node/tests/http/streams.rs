@@ -48,7 +48,7 @@ async fn events_are_streamed_and_a_stream_resumes_without_a_gap() {
 async fn a_stream_that_is_lost_before_its_first_event_resumes_where_it_began() {
     let cluster = Cluster::born(loopback()).await;
     let mut live = Stream::open(cluster.at, EVENTS, &[]).await.unwrap();
-    let begun = live.start().await.expect("where it begins stands first");
+    let begun = within("where it begins", live.start()).await.expect("it stands first");
     assert_eq!(live.header("hivemind-position"), Some(begun.as_str()));
     drop(live);
     let _web1 = cluster.host("web1", 80).await;
