@@ -136,19 +136,18 @@ pub fn consumer() -> Vec<InstalledRole> {
 }
 
 /// What one of a consumer's roles wants.
-#[derive(Clone, Debug)]
-pub enum Wish {
+#[derive(Clone, Copy, Debug)]
+pub enum Wish<'a> {
     /// The directory.
-    Names(Names),
+    Names(&'a Names),
     /// What DNS answers.
-    Zone(Zone),
+    Zone(&'a Zone),
 }
 
-impl Wish {
+impl<'a> Wish<'a> {
     /// Of an effect of a consumer.
-    pub fn read(desired: &AnyDesired) -> Option<Self> {
-        let names = desired.downcast_ref().map(|names: &Names| Wish::Names(names.clone()));
-        names.or_else(|| desired.downcast_ref().map(|zone: &Zone| Wish::Zone(zone.clone())))
+    pub fn read(desired: &'a AnyDesired) -> Option<Self> {
+        desired.downcast_ref().map(Wish::Names).or_else(|| desired.downcast_ref().map(Wish::Zone))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::rate::owner;
+use crate::owner::owner;
 
 /// One address may have one of so many places.
 const SHARE: usize = 8;

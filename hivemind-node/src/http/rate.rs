@@ -1,10 +1,12 @@
 //! How many requests one address may make: a token bucket for each, and a bounded number of buckets.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::owner::owner;
 
 /// Buckets that are held. Where there are more addresses, the one silent for longest begins anew.
 const MOST: usize = 1024;
@@ -44,14 +46,6 @@ impl Rates {
         }
         bucket.tokens -= 1.0;
         Ok(())
-    }
-}
-
-/// Whom an address belongs to: of IPv6, a host has a whole /64.
-pub(super) fn owner(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 

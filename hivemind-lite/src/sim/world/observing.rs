@@ -221,19 +221,19 @@ impl World {
         let Some(view) = self.nodes[slot.at()].view().cloned() else {
             return Err(self.at(slot).violates(Invariant::Sound, "a role wants something before there is a view"));
         };
-        self.checkers.presence.answered(at!(self, slot), &self.checkers.history, &view, &names)?;
-        self.watches.answered(slot, &names, self.now);
+        self.checkers.presence.answered(at!(self, slot), &self.checkers.history, &view, names)?;
+        self.watches.answered(slot, names, self.now);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node wants nothing");
-        process.names = Some(names);
+        process.names = Some(names.clone());
         Ok(())
     }
 
-    fn served(&mut self, slot: Slot, zone: Zone) -> Result<(), Violation> {
+    fn served(&mut self, slot: Slot, zone: &Zone) -> Result<(), Violation> {
         self.trace.word(u64::from(zone.serial()) << 32 | zone.names() as u64);
-        self.checkers.presence.served(at!(self, slot), &zone)?;
-        self.watches.served(slot, &zone, self.now);
+        self.checkers.presence.served(at!(self, slot), zone)?;
+        self.watches.served(slot, zone, self.now);
         let process = self.nodes[slot.at()].process.as_mut().expect("a halted node wants nothing");
-        process.zone = Some(zone);
+        process.zone = Some(zone.clone());
         Ok(())
     }
 
