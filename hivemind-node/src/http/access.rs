@@ -22,9 +22,9 @@ impl Held {
     }
 }
 
-/// Whether a request has a right, and by which credential; none where it needs none. `anonymous` is what one without a credential may do where it comes from; `known` says what the
-/// bearer of a secret may do, and is asked with every request, so that a revoked credential is worth nothing at once; it fails where the
-/// node can not say.
+/// Whether a request has a right, and by which credential; none where it needs none. `anonymous` is what one without a credential may do
+/// where it comes from; `known` says what the bearer of a secret may do, and is asked with every request, so that a revoked credential is
+/// worth nothing at once; it fails where the node can not say.
 pub(super) fn check(
     known: impl FnOnce(&str) -> Result<Option<(CredentialId, Right)>, Failure>,
     anonymous: Anonymous,
