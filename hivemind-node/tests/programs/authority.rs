@@ -1,15 +1,12 @@
 //! Another authority, as an operator asks for it.
 
-use std::net::TcpListener;
-
 use hivemind_node::http::model::{Authorities, Status};
 
-use crate::host::Host;
+use crate::host::{Host, free_port};
 
 #[test]
 fn an_operator_rotates_the_authority_and_retires_the_former_one() {
-    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
-    let founder = Host::new();
+    let (founder, port) = (Host::new(), free_port());
     founder.init_with_http(&format!("0.0.0.0:{port}")).done();
     let _daemon = founder.start();
     let authorities = || founder.ask(&["authority", "show", "--json"]).json::<Authorities>();

@@ -1,10 +1,11 @@
 //! A host: a folder, its settings, and its daemon.
 
 use std::io::Read as _;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use hivemind_node::http::model::{Part, Voters};
@@ -129,9 +130,14 @@ pub(crate) fn told(manager: &UnixDatagram, expected: &str) -> Vec<String> {
     }
 }
 
-/// A port that nobody has now. A first voter is found again where it was born, so it can not take any.
+/// A port that nobody has, and that nobody gets before it is used: below those that the system hands out, and handed out once here.
+/// A first voter is found again where it was born, so it can not take any.
 pub(crate) fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 12_000 + u16::try_from(std::process::id() % 8_000).expect("below 8,000");
+    let is_free = |port: &u16| UdpSocket::bind(("0.0.0.0", *port)).is_ok() && TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    let mut next = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed)).take(8_000);
+    next.find(is_free).expect("one of thousands of ports is free")
 }
 
 /// A daemon that runs. Dropping it kills it.

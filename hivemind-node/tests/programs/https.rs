@@ -1,17 +1,11 @@
 //! The tool and a node that serves beyond its machine.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use hivemind_node::http::model::{Members, Status};
 
-use crate::host::Host;
+use crate::host::{Host, free_port};
 use crate::said::Said;
-
-/// A port that nobody has now.
-fn free_port() -> u16 {
-    TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
-}
 
 /// A machine that is no host of the cluster: it has no settings and no socket.
 fn elsewhere(place: &Host, arguments: &[&str]) -> Command {

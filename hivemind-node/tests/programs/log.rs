@@ -1,14 +1,14 @@
 //! What stands in the log, and what never does.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 
 use data_encoding::{BASE64_MIME_PERMISSIVE, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::host::{Daemon, Host};
+use crate::host::{Daemon, Host, free_port};
 
 /// So much of a secret is a secret, in whatever shape it is written.
 const TELLING: usize = 16;
@@ -73,8 +73,7 @@ fn stopped(daemon: Daemon) -> String {
 
 /// A founder that serves HTTP at a port that is known.
 fn founder() -> (Host, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let founder = Host::new();
+    let (founder, port) = (Host::new(), free_port());
     founder.init_with_http(&format!("127.0.0.1:{port}")).done();
     (founder, port)
 }
