@@ -129,27 +129,12 @@ impl Control {
     /// not for everybody to fill. A leader that has not applied all that was committed can not say.
     fn is_hopeless(&self, command: &Command) -> Option<Refusal> {
         let applied = self.applied.as_ref().filter(|_| self.raw.is_established() && self.raw.has_applied_all())?;
-        match command {
-            Command::Join(join) => applied.lets_join(&join.request).err(),
-            Command::Enroll(signed) => applied.lets_enroll(&signed.enrollment).err(),
-            Command::Leave { .. }
-            | Command::Restarting { .. }
-            | Command::Restarted { .. }
-            | Command::Addresses { .. }
-            | Command::AdvanceEpoch { .. }
-            | Command::TokenCreate { .. }
-            | Command::TokenRevoke { .. }
-            | Command::EnrollmentRevoke { .. }
-            | Command::CredentialCreate { .. }
-            | Command::CredentialRevoke { .. }
-            | Command::FeatureOn { .. }
-            | Command::Features { .. }
-            | Command::VoterAdd { .. }
-            | Command::VoterRemove { .. }
-            | Command::Lead { .. }
-            | Command::AuthorityNext { .. }
-            | Command::AuthorityHeld { .. }
-            | Command::AuthorityRetire { .. } => None,
+        if let Command::Join(join) = command {
+            applied.lets_join(&join.request).err()
+        } else if let Command::Enroll(signed) = command {
+            applied.lets_enroll(&signed.enrollment).err()
+        } else {
+            None
         }
     }
 
