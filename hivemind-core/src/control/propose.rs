@@ -94,7 +94,7 @@ impl Control {
         if let Err(refusal) = admissible(&proposal, encoded.len(), ctx) {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
-        if let Some(refusal) = self.is_hopeless(&proposal.command) {
+        if let Some(refusal) = self.refusal_of(&proposal.command) {
             return self.reply(id, Outcome::Refused(refusal), ctx);
         }
         let may = match proposal.command.proposers() {
@@ -127,7 +127,7 @@ impl Control {
 
     /// What applying would refuse of one that is let in by a token, or was put out: whoever reaches a member may ask for it, and the log is
     /// not for everybody to fill. A leader that has not applied all that was committed can not say.
-    fn is_hopeless(&self, command: &Command) -> Option<Refusal> {
+    fn refusal_of(&self, command: &Command) -> Option<Refusal> {
         let applied = self.applied.as_ref().filter(|_| self.raw.is_established() && self.raw.has_applied_all())?;
         if let Command::Join(join) = command {
             applied.lets_join(&join.request).err()
